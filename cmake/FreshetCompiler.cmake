@@ -1,0 +1,23 @@
+# Flags, ccache, linker and sanitizers: what every target is compiled with.
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(freshet_flags INTERFACE)
+target_compile_options(freshet_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+if(FRESHET_WERROR)
+  target_compile_options(freshet_flags INTERFACE -Werror)
+endif()
+target_include_directories(freshet_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(FRESHET_SANITIZE)
+  add_compile_options(-fsanitize=${FRESHET_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${FRESHET_SANITIZE})
+endif()

@@ -1,0 +1,63 @@
+// A validated project: the operator's settings and the catalog of what data engineers declared. Immutable once loaded;
+// passed around as shared_ptr<const Catalog>, swapped whole when it changes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/model/feature_view.h"
+#include "featurestore/model/source.h"
+#include "featurestore/state/row_layout.h"
+
+namespace freshet {
+
+enum class ClockKind : uint8_t { kWall, kEventTime };
+
+struct KafkaSettings {
+  enum class Kind : uint8_t { kEmbedded, kBrokers, kNone } kind = Kind::kEmbedded;
+  std::string brokers;            // host:port,host:port with kBrokers
+  int32_t embedded_partitions = 1;
+  std::string group;              // default: freshet-<project>
+  std::string dead_letters;       // topic; default: <project>.dead_letters
+  std::map<std::string, std::string> options;  // librdkafka's own
+};
+
+struct StorageSettings {
+  std::string path;               // absolute, or as given relative to the project folder and resolved
+  uint64_t memory_bytes = 512ull << 20;
+};
+
+struct ServerSettings {
+  std::string name;               // this instance
+  std::string grpc = "127.0.0.1:7570";
+  std::string admin = "127.0.0.1:7571";
+  uint32_t max_rows = 10000;
+  uint64_t max_response_bytes = 4ull << 20;
+  Duration default_deadline = Duration::Seconds(1);
+  Duration readiness_give_up_after = Duration::Minutes(5);
+  bool reflection = true;
+};
+
+struct Catalog {
+  std::string project;
+  ClockKind clock = ClockKind::kWall;
+  KafkaSettings kafka;
+  StorageSettings storage;
+  ServerSettings server;
+
+  std::vector<Source> sources;
+  std::vector<Entity> entities;
+  std::vector<FeatureView> views;
+  std::vector<FeatureService> services;
+  std::vector<std::shared_ptr<const RowLayout>> layouts;  // one a view, same index
+
+  const FeatureService* FindService(std::string_view name) const;
+  std::optional<uint32_t> ViewIndex(std::string_view name) const;
+  std::optional<uint32_t> SourceIndex(std::string_view name) const;
+};
+
+}  // namespace freshet

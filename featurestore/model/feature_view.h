@@ -1,0 +1,93 @@
+// Entities, feature views and feature services, as declared and resolved: names are indices by now,
+// defaults are filled in, and everything was checked. Behaviour stands elsewhere (window, aggregate, state).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "featurestore/base/time.h"
+#include "featurestore/model/source.h"
+#include "featurestore/model/value.h"
+
+namespace freshet {
+
+struct EntityKeyField {
+  std::string name;
+  Type type = Type::kString;
+};
+
+struct Entity {
+  std::string name;
+  std::vector<EntityKeyField> keys;  // in declared order, which is the order of the key's bytes
+  Annotations about;
+};
+
+enum class WindowKind : uint8_t { kSliding = 1, kTumbling = 2, kLifetime = 3 };
+
+// semantics.md, Windows. Durations are 0 where the kind has none.
+struct Window {
+  WindowKind kind = WindowKind::kLifetime;
+  Duration length;
+  Duration hop;     // of its panes; resolved: never 0 for sliding and tumbling
+  Duration offset;  // in [0, hop) for sliding, [0, length) for tumbling
+  bool completed = false;  // tumbling: the last bucket that has ended, not the running one
+
+  bool has_panes() const { return kind != WindowKind::kLifetime; }
+  // How far before the read's time the oldest pane that it may cover can end: W, or 2W for completed buckets.
+  Duration reach() const { return completed ? Duration{2 * length.us} : length; }
+  friend bool operator==(const Window&, const Window&) = default;
+};
+
+// An owned default: bool, int64, double, text or time.
+using DefaultValue = std::variant<bool, int64_t, double, std::string, Timestamp>;
+
+// One served feature: one aggregation over one window.
+struct Feature {
+  std::string name;       // as served: spend_1h
+  std::string declared;   // as declared: spend
+  std::string aggregate;  // a name of aggregate/catalog.h
+  std::optional<uint32_t> of;  // field of the source
+  Window window;
+  Type type = Type::kDouble;  // of the answer
+  // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
+  // Built in: 0 for count and sum.
+  std::optional<DefaultValue> default_value;
+  Annotations about;
+};
+
+struct FeatureView {
+  std::string name;
+  uint32_t source = 0;                // index in the catalog
+  uint32_t entity = 0;                // index in the catalog
+  std::vector<uint32_t> key_fields;   // of the source, one for each key of the entity
+  std::optional<Duration> ttl;        // none: never expires; the default is filled in
+  Duration default_ttl;               // what its windows need; ≤ ttl unless declared shorter
+  Duration history;
+  Duration lateness;                  // the source's
+  Duration max_future_skew;           // the source's
+  std::vector<Feature> features;
+  std::string version;                // 16 hex digits: hash of all that decides stored values
+  Annotations about;
+
+  // Between ttl and ttl + grace a row is OUTSIDE_MAX_AGE, beyond NOT_FOUND.
+  Duration grace() const { return std::max(lateness, Duration::Hours(1)); }
+  std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
+};
+
+struct ServedFeature {
+  uint32_t view = 0;     // index in the catalog
+  uint32_t feature = 0;  // index in the view
+  std::string name;      // as answered: the feature's name, or view:feature where names of two views collide
+};
+
+struct FeatureService {
+  std::string name;
+  std::vector<ServedFeature> features;  // in declaration order: the order of the answer's columns
+  Annotations about;
+};
+
+}  // namespace freshet

@@ -1,0 +1,56 @@
+// A declared source: where events come from and what is in them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "featurestore/base/time.h"
+#include "featurestore/model/value.h"
+
+namespace freshet {
+
+// Of a number that is a time.
+enum class TimeUnit : uint8_t { kSeconds, kMillis, kMicros, kNanos };
+std::string_view TimeUnitName(TimeUnit unit);  // s, ms, us, ns
+std::optional<TimeUnit> TimeUnitFromName(std::string_view name);
+// Truncates toward the past; nullopt beyond kMin/kMaxEventTime.
+std::optional<Timestamp> TimeFromNumber(int64_t number, TimeUnit unit);
+std::optional<Timestamp> TimeFromNumber(double number, TimeUnit unit);
+
+struct Field {
+  std::string name;
+  Type type = Type::kString;
+  // Where in the record's value: names of nested objects, outermost first; `{name}` where not declared.
+  // First element "$key" or "$headers": the record's key (its JSON where more names follow) or a header.
+  std::vector<std::string> path;
+  // kTimestamp only: numbers with this unit are read; without it, RFC 3339 text is.
+  std::optional<TimeUnit> unit;
+};
+
+// Free words about any declared thing; they decide nothing.
+struct Annotations {
+  std::string description;
+  std::string owner;
+  std::map<std::string, std::string> tags;
+};
+
+struct Source {
+  std::string name;
+  std::string topic;
+  std::vector<Field> fields;
+  std::optional<uint32_t> key;         // the field that the record key holds; needed for deletes
+  std::optional<uint32_t> time_field;  // none: the Kafka record's own timestamp
+  std::optional<TimeUnit> time_unit;   // of a time field that is an int64 or double
+  Duration lateness = Duration::Minutes(10);
+  Duration idle_after = Duration::Minutes(1);
+  Duration max_future_skew = Duration::Minutes(5);  // 0 with `clock: event_time`: nothing is refused
+  Annotations about;
+
+  std::optional<uint32_t> FieldIndex(std::string_view field) const;
+};
+
+}  // namespace freshet

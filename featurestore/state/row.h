@@ -1,0 +1,77 @@
+// The row: what one view keeps of one entity. Ingestion applies events to it, serving finishes its features
+// at a time; the bytes between them are Freshet's stored format (docs/storage_format.md).
+//
+// Bytes: format number (1) | version tag (2) | newest event time (8, fixed) | body. What stands before the
+// body can be read without the layout (PeekNewest), which the compaction filter does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "featurestore/base/status.h"
+#include "featurestore/model/cell.h"
+#include "featurestore/model/event.h"
+#include "featurestore/state/row_layout.h"
+
+namespace freshet {
+
+inline constexpr uint8_t kRowFormat = 1;
+
+// What an event did to a row.
+enum class Applied : uint8_t {
+  kChanged,  // at least one feature, or its place in time
+  kLate,     // older than every feature of the view keeps: changed nothing
+};
+
+// The time of a read. One request has one `now`; `as_of` replaces it for a row.
+struct ReadTime {
+  Timestamp now;
+  std::optional<Timestamp> as_of;
+  Timestamp at() const { return as_of.value_or(now); }
+};
+
+// One decoded row. Not thread-safe. Move-only; borrows its layout, which must outlive it.
+class Row {
+ public:
+  explicit Row(const RowLayout& layout);  // of an entity never seen
+  Row(Row&&) noexcept;
+  Row& operator=(Row&&) noexcept;
+  ~Row();
+
+  // DATA_LOSS where the bytes are damaged, of a newer format, or of another version of the view.
+  static StatusOr<Row> Decode(const RowLayout& layout, std::string_view bytes);
+  // Folds, then appends the row's bytes. Equal rows have equal bytes.
+  void Encode(std::string& out);
+
+  // Each event once, in any order of time; what it does is decided by the event and the row's own newest event time alone.
+  // The event must be for this view (its key is checked by the caller).
+  Applied Apply(const Event& event);
+
+  bool empty() const;          // no event yet
+  Timestamp newest() const;    // greatest event time that touched it; meaningless when empty
+  size_t memory_bytes() const; // of this decoded form, for budgets
+
+  // One cell for each of `features` (indices in the view), with statuses, defaults and no leakage as semantics.md
+  // says. Returns the row's event time as of the read (none: NOT_FOUND at that time). Const: never folds.
+  std::optional<Timestamp> Finish(const ReadTime& read, std::span<const uint32_t> features,
+                                  std::span<Cell> out) const;
+
+  struct Impl;
+
+ private:
+  explicit Row(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The answer for an entity that has no row: NOT_FOUND (or OUTSIDE_HISTORY) with defaults.
+void FinishMissing(const RowLayout& layout, const ReadTime& read,
+                   std::span<const uint32_t> features, std::span<Cell> out);
+
+// The newest event time of stored bytes, without their layout; nullopt where damaged.
+std::optional<Timestamp> PeekNewest(std::string_view bytes);
+
+}  // namespace freshet

@@ -1,0 +1,61 @@
+// How one view's rows are laid out: its rings, chains and accumulators, worked out once from the
+// declaration. Immutable after Compile; shared by ingestion and serving.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/status.h"
+#include "featurestore/base/time.h"
+#include "featurestore/model/feature_view.h"
+
+namespace freshet {
+
+// What `validate` prints.
+struct RowSize {
+  uint64_t panes_max = 0;          // every ring full
+  uint64_t bytes_per_pane_max = 0; // of the widest ring; text counted as kAssumedTextBytes
+  uint64_t bytes_max = 0;          // a row whose every pane is filled
+  uint64_t bytes_one_event = 0;    // a row that saw one event
+  static constexpr uint64_t kAssumedTextBytes = 16;
+};
+
+// One pane ring as stored, for `validate`, DescribeCatalog and tests.
+struct RingInfo {
+  uint32_t chain = 0;
+  Duration hop;
+  Duration offset;
+  Duration longest_window;  // Wr: the reach of the longest window that it serves
+  uint64_t panes_max = 0;
+  std::vector<std::string> accumulators;  // "sum(amount)"
+};
+
+class RowLayout {
+ public:
+  // Fails only where the view asks for what declare should have refused (Internal).
+  // `source` gives the fields' types; both are copied.
+  static StatusOr<std::shared_ptr<const RowLayout>> Compile(const FeatureView& view,
+                                                            const Source& source);
+  RowLayout(const RowLayout&) = delete;
+  RowLayout& operator=(const RowLayout&) = delete;
+  ~RowLayout();
+
+  const FeatureView& view() const;
+  RowSize size() const;
+  std::vector<RingInfo> rings() const;
+  // Two bytes of the view's version that every stored row repeats.
+  uint16_t version_tag() const;
+
+  struct Impl;  // state/ only
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit RowLayout(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,66 @@
+// What ingestion knows at this moment, for serving, admin and metrics: written by ingest, read by everyone, kept beside the
+// store because that is where both meet. Nothing here is stored.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "featurestore/base/time.h"
+
+namespace freshet {
+
+inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
+
+// One a view. Lock-free: read by every request.
+struct ViewStatus {
+  // Complete: answers. Otherwise UNAVAILABLE / VIEW_REBUILDING.
+  std::atomic<bool> complete{false};
+  std::atomic<int64_t> complete_since_us{kNoTime};  // kNoTime: always complete
+  std::atomic<int64_t> watermark_us{kNoTime};       // of its source as this view has read it
+  std::atomic<int64_t> newest_event_us{kNoTime};    // greatest event time accepted: `now` with clock: event_time
+};
+
+struct PartitionStatus {
+  uint32_t incarnation = 0;
+  int64_t next = 0;            // next offset that live ingestion will apply; everything before is servable
+  std::optional<int64_t> log_end;
+};
+
+// One a source. Thread-safe.
+class SourceStatus {
+ public:
+  void SetPartition(int32_t partition, const PartitionStatus& status) {
+    std::lock_guard lock(mutex_);
+    partitions_[partition] = status;
+  }
+  std::map<int32_t, PartitionStatus> partitions() const {
+    std::lock_guard lock(mutex_);
+    return partitions_;
+  }
+  // Why ingestion stands still: reason ("records_lost", "topic_recreated", "dead_letters_full", "broker_down",
+  // "disk_full") and a sentence with the remedy. Empty reason: it runs.
+  void SetPaused(std::string reason, std::string detail) {
+    std::lock_guard lock(mutex_);
+    paused_reason_ = std::move(reason);
+    paused_detail_ = std::move(detail);
+  }
+  std::pair<std::string, std::string> paused() const {
+    std::lock_guard lock(mutex_);
+    return {paused_reason_, paused_detail_};
+  }
+  // Reached the logs' ends as they were seen at start; latches.
+  std::atomic<bool> caught_up_once{false};
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<int32_t, PartitionStatus> partitions_;
+  std::string paused_reason_;
+  std::string paused_detail_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,186 @@
+// The data folder: one RocksDB with a column family a view version, and beside them progress, dead letters,
+// refusals and meta. docs/storage_format.md has the bytes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "featurestore/base/status.h"
+#include "featurestore/base/time.h"
+#include "featurestore/model/event.h"
+#include "featurestore/store/live_status.h"
+#include "featurestore/store/progress.h"
+
+namespace freshet {
+
+// Index of an opened view in this Store; the catalog's view index where views are opened in its order.
+struct ViewId {
+  uint32_t index = 0;
+  friend bool operator==(ViewId, ViewId) = default;
+};
+
+struct StoreOptions {
+  std::filesystem::path path;
+  std::string project;
+  uint64_t memory_bytes = 512ull << 20;  // for block cache and write buffers together
+  bool create_if_missing = true;
+  bool read_only = false;                // `validate --data`: opens beside a running server
+};
+
+struct StoreView {
+  std::string name;
+  std::string version;  // 16 hex digits
+  // A row may be removed once its newest event + keep < the view's expiry bound. None: never.
+  std::optional<Duration> keep;
+};
+
+struct DeadLetter {
+  std::string reason;  // RefusalName
+  std::string detail;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  int64_t record_time_us = 0;
+};
+
+// Rows asked for and found; reusable, so that the memory of one request serves the next. Not thread-safe.
+class RowReads {
+ public:
+  RowReads();
+  ~RowReads();
+  RowReads(RowReads&&) noexcept;
+  RowReads& operator=(RowReads&&) noexcept;
+  void Clear();
+  // `key` is borrowed until the rows were used. Returns the read's index.
+  size_t Add(ViewId view, std::string_view key);
+  size_t size() const;
+  // After Store::Read: valid until Clear. None: there is no such row.
+  std::optional<std::string_view> row(size_t index) const;
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// Numbers for metrics, read when scraped.
+struct StoreStatistics {
+  struct View {
+    std::string view;
+    uint64_t estimate_num_keys = 0, live_sst_files_bytes = 0, memtable_bytes = 0;
+    uint64_t mem_table_flush_pending = 0, compaction_pending = 0, pending_compaction_bytes = 0,
+             background_errors = 0, expired_rows_dropped = 0;
+  };
+  std::vector<View> views;
+  uint64_t block_cache_capacity = 0, block_cache_usage = 0, block_cache_pinned = 0;
+  uint64_t block_cache_hits = 0, block_cache_misses = 0;
+  uint64_t bloom_useful = 0, bloom_positive = 0, bloom_true_positive = 0;
+  uint64_t wal_bytes_written = 0, flush_bytes_written = 0, compaction_bytes_read = 0, compaction_bytes_written = 0;
+  double stall_seconds = 0;
+  uint64_t free_bytes = 0, size_bytes = 0;
+};
+
+class Commit;
+
+// Thread-safe for reads; OpenView, MarkComplete, DropView and Commit::Apply may run beside reads.
+class Store {
+ public:
+  // FAILED_PRECONDITION where the folder is another project's, of a newer format, or in use by another
+  // server: the message says which and what to do. DATA_LOSS where it is damaged.
+  static StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
+  ~Store();
+
+  // Opens the column family `name@version`, or makes it. Where the folder holds another version of the view, that
+  // stays until MarkComplete.
+  StatusOr<ViewId> OpenView(const StoreView& view);
+  // This version was complete before (it answers at once). Otherwise it is new or was still being built.
+  bool IsComplete(ViewId view) const;
+  // The version of `name` that is complete in the folder, whatever is declared. None: never seen.
+  std::optional<std::string> CompleteVersion(const std::string& name) const;
+  // The switch: one synced commit makes this version the view's and drops all other versions with their progress.
+  Status MarkComplete(ViewId view);
+  // Names of views in the folder that were not opened: removed from the declaration, kept.
+  std::vector<std::string> UnopenedViews() const;
+
+  // By partition.
+  StatusOr<std::map<int32_t, Progress>> ReadProgress(ViewId view) const;
+
+  // The log's incarnation as this folder counts it, and the id of the log it was counted for ("" for a real
+  // broker). A source never seen: 0 and "".
+  struct LogIdentity {
+    uint32_t incarnation = 0;
+    std::string log_id;
+  };
+  StatusOr<std::optional<LogIdentity>> ReadLog(const std::string& source) const;
+  Status WriteLog(const std::string& source, const LogIdentity& log);
+
+  // One MultiGet over all views. DATA_LOSS for a damaged block.
+  Status Read(RowReads& reads) const;
+  // Every row of a view in key order, until `visit` returns false: for tools and tests, not for serving.
+  Status Scan(ViewId view, const std::function<bool(std::string_view key, std::string_view row)>& visit) const;
+
+  // Dead letters wait here until a relay delivered them: oldest first.
+  struct StoredDeadLetter {
+    Coordinates at;
+    DeadLetter letter;
+  };
+  StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(const std::string& source, size_t at_most) const;
+  Status RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered);
+  // Held now, over all sources: bounded by the ingest loop.
+  uint64_t dead_letter_bytes() const;
+
+  // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
+  StatusOr<bool> IsRefused(const std::string& source, const Coordinates& at) const;
+  Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition, int64_t before_offset);
+
+  // E of semantics.md: compaction may remove rows with newest + keep < bound. Monotone; kNoTime at open.
+  void SetExpiryBound(ViewId view, Timestamp bound);
+  // Compacts all of a view now: tests and tools.
+  Status CompactView(ViewId view);
+  // Memtables to disk, WAL synced: at a graceful stop.
+  Status Flush();
+
+  StoreStatistics Statistics() const;
+  ViewStatus& view_status(ViewId view);
+  const ViewStatus& view_status(ViewId view) const;
+  SourceStatus& source_status(const std::string& source);  // made at first use
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One micro-batch as one atomic write: the rows it changes, the progress that caused them, its dead letters and refusals,
+// so that a restart resumes exactly after the last record passed.
+// Not thread-safe; made and applied by the committing thread. Borrows `store`, which must outlive it.
+class Commit {
+ public:
+  explicit Commit(Store& store);
+  ~Commit();
+  void PutRow(ViewId view, std::string_view key, std::string_view row);
+  void DeleteRow(ViewId view, std::string_view key);
+  void Advance(ViewId view, int32_t partition, const Progress& progress);
+  void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
+  void AddRefusal(const std::string& source, const Coordinates& at);
+  size_t bytes() const;
+  // Not synced: the log repeats what a power cut loses. On error nothing was applied; applying again writes the
+  // same bytes. After success the commit is empty and may be filled again.
+  Status Apply();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace freshet
