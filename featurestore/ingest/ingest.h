@@ -1,0 +1,41 @@
+// Ingestion as a whole: for each source a live loop, a pass for each view that is behind, and the dead-letter
+// relay. Started once the store is open and its views are opened (ViewId = index in the catalog).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "featurestore/base/clock.h"
+#include "featurestore/base/status.h"
+#include "featurestore/declare/catalog.h"
+#include "featurestore/observe/log.h"
+#include "featurestore/observe/metrics.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+// Where the log is: what `kafka` of the declaration came to.
+struct LogAddress {
+  std::string bootstrap;  // host:port,…
+  std::string log_id;     // of an embedded broker or `freshet broker`; "" for a real one
+  bool is_mock = false;   // every gap in offsets is a loss; small retention
+};
+
+class Ingest {
+ public:
+  // Threads run when it returns. A broker that is away is not an error: it keeps trying and says so in
+  // SourceStatus, log and metrics. `catalog`, `store`, `clock`, `metrics`, `log` must outlive it.
+  static StatusOr<std::unique_ptr<Ingest>> Start(const Catalog& catalog, const LogAddress& address,
+                                                 Store& store, const Clock& clock, Metrics& metrics,
+                                                 Log& log);
+  ~Ingest();  // Stop
+  // Finishes and commits the batch in hand, stops the relay, closes consumers. Idempotent; bounded by seconds.
+  void Stop();
+
+ private:
+  struct Impl;
+  explicit Ingest(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace freshet
