@@ -39,4 +39,13 @@ class Log {
 std::unique_ptr<Log> MakeStderrLog(LogLevel least = LogLevel::kInfo);
 std::unique_ptr<Log> MakeNullLog();  // tests
 
+namespace internal {  // for tests
+
+std::string FormatLogJson(std::string_view time, LogLevel level, std::string_view event, std::string_view message,
+                          std::initializer_list<LogField> fields);
+std::string FormatLogText(std::string_view time, LogLevel level, std::string_view event, std::string_view message,
+                          std::initializer_list<LogField> fields);
+
+}  // namespace internal
+
 }  // namespace freshet

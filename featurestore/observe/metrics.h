@@ -34,7 +34,8 @@ class Metrics {
   MetricFamily<Counter>& CounterFamily(const std::string& name, const std::string& help);
   MetricFamily<Gauge>& GaugeFamily(const std::string& name, const std::string& help);
   MetricFamily<Histogram>& HistogramFamily(const std::string& name, const std::string& help);
-  // Runs before every scrape: for what is read rather than counted (RocksDB's properties, lag).
+  // Runs before every scrape, one at a time: for what is read rather than counted (RocksDB's properties, lag). What it
+  // captures must live as long as scrapes can come.
   void OnScrape(std::function<void()> refresh);
   // The text exposition format.
   std::string Expose();
@@ -44,5 +45,8 @@ class Metrics {
   std::vector<std::function<void()>> refreshers_;
   std::mutex mutex_;
 };
+
+// For a counter whose total is kept elsewhere (RocksDB's tickers): raises it to `total`, never lowers it.
+void RaiseTo(Counter& counter, double total);
 
 }  // namespace freshet
