@@ -1,0 +1,82 @@
+// What is stored of a window's events: accumulators, each a commutative monoid.
+//
+//   identity   a value-initialised accumulator: no event
+//   Add        one event's value, with its place in the order of events
+//   Combine    the accumulator of both sets of events; associative and commutative, so panes combine in any order
+//   Encode     the stored form; Decode of it gives the same accumulator
+//
+// An accumulator is a plain struct (numeric.h, ordered.h); AccumulatorOps is its table of functions, so that
+// a pane can hold any mixture of them in flat memory. They may be moved by memcpy: no pointers into themselves.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "featurestore/base/coding.h"
+#include "featurestore/base/time.h"
+#include "featurestore/model/event.h"
+#include "featurestore/model/value.h"
+
+namespace freshet {
+
+// Stored rows hold a pane's accumulators in the order of these numbers: never renumber.
+enum class AccumulatorKind : uint8_t {
+  kRowCount = 1,
+  kValueCount = 2,
+  kSum = 3,
+  kMoments = 4,
+  kMin = 5,
+  kMax = 6,
+  kFirst = 7,
+  kLast = 8,
+};
+std::string_view AccumulatorKindName(AccumulatorKind kind);  // "sum"
+
+// Of a stored accumulator: a time near the ones inside, so that times are written as small differences.
+// The same for Encode and Decode.
+struct CodingContext {
+  Timestamp base;
+};
+
+template <typename A>
+concept Accumulator =
+    requires(A a, const A& b, const Value& value, const Position& at, ByteWriter& out, ByteReader& in,
+             const CodingContext& context) {
+      A{};
+      a.Add(value, at);  // never a null value
+      a.Combine(b);      // b stays as it was
+      // The same, but texts may be borrowed from b, which then outlives a.
+      a.CombineBorrowed(b);
+      b.Encode(out, context);
+      // Into an identity. Marks `in` bad where the bytes cannot be; texts may be borrowed from them.
+      a.Decode(in, context);
+      { b.heap_bytes() } -> std::convertible_to<size_t>;
+    };
+
+// The table of one accumulator type. `destroy` is null where nothing is to be done.
+struct AccumulatorOps {
+  AccumulatorKind kind;
+  uint32_t size;
+  uint32_t align;
+  void (*construct)(void* place);
+  void (*destroy)(void* a);
+  void (*add)(void* a, const Value& value, const Position& at);
+  void (*combine)(void* a, const void* b);
+  void (*combine_borrowed)(void* a, const void* b);
+  void (*encode)(const void* a, ByteWriter& out, const CodingContext& context);
+  void (*decode)(void* a, ByteReader& in, const CodingContext& context);
+  size_t (*heap_bytes)(const void* a);
+  bool has_text;           // may borrow from the bytes it was decoded from
+  uint32_t encoded_max;    // bytes; texts counted as kAssumedTextBytes
+  uint32_t encoded_min;    // of the identity
+};
+
+inline constexpr uint32_t kAssumedTextBytes = 16;
+
+// Null where the kind does not work over that type. kRowCount takes no field.
+const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of);
+
+}  // namespace freshet
