@@ -1,0 +1,214 @@
+#include "featurestore/decode/field_reader.h"
+
+#include <fmt/format.h>
+
+#include <simdjson.h>
+
+#include <cmath>
+#include <limits>
+
+#include "featurestore/decode/json_text.h"
+
+namespace freshet {
+namespace {
+
+constexpr size_t kFoundTextMax = 40;
+
+bool IsNumberStart(char c) { return c == '-' || (c >= '0' && c <= '9'); }
+
+std::string_view UnitWord(TimeUnit unit) {
+  switch (unit) {
+    case TimeUnit::kSeconds:
+      return "seconds";
+    case TimeUnit::kMillis:
+      return "milliseconds";
+    case TimeUnit::kMicros:
+      return "microseconds";
+    case TimeUnit::kNanos:
+      return "nanoseconds";
+  }
+  return "?";
+}
+
+constexpr std::string_view kRfc3339 = "RFC 3339 text like 2013-01-01T10:15:00Z";
+
+}  // namespace
+
+std::string PathText(const Field& field) {
+  return field.path.empty() ? field.name : fmt::format("{}", fmt::join(field.path, "."));
+}
+
+std::string FoundText(std::string_view token) {
+  if (token.empty()) return "nothing";
+  if (token[0] == '{') return "an object";
+  if (token[0] == '[') return "a list";
+  if (token.size() <= kFoundTextMax) return std::string(token);
+  size_t end = kFoundTextMax;
+  while (end > 0 && (static_cast<uint8_t>(token[end]) & 0xc0) == 0x80) --end;  // not inside a character
+  return fmt::format("{}…", token.substr(0, end));
+}
+
+FieldReader::FieldReader(const Source& source) : source_(source) {}
+
+bool FieldReader::Mistyped(const Field& field, std::string_view found, std::string_view wants,
+                           std::string& detail) const {
+  const std::string path = PathText(field);
+  const std::string where = path == field.name ? "" : fmt::format(" (at {})", path);
+  detail = fmt::format("field {}{} is {}; {} wants {}", field.name, where, FoundText(found),
+                       TypeName(field.type), wants);
+  return false;
+}
+
+FieldReader::Converted FieldReader::ReadNumber(const Field& field, std::string_view text,
+                                               Value& value) {
+  const JsonNumber kind = ClassifyNumber(text);
+  if (kind == JsonNumber::kNone) return {false, "a number"};
+  switch (field.type) {
+    case Type::kInt64: {
+      constexpr std::string_view kWants = "a number without fraction or exponent, within 64 bits";
+      if (kind != JsonNumber::kInteger) return {false, kWants};
+      const auto number = ReadInt64(text);
+      if (!number) return {false, kWants};
+      value = Value::Int64(*number);
+      return {};
+    }
+    case Type::kDouble:
+    case Type::kFloat: {
+      const auto number = ReadDouble(text);
+      if (!number) return {false, "a number that a double can hold"};
+      if (field.type == Type::kDouble) {
+        value = Value::Double(*number);
+        return {};
+      }
+      const auto rounded = static_cast<float>(*number);
+      if (!std::isfinite(rounded)) return {false, "a number that a float can hold"};
+      value = Value::Double(static_cast<double>(rounded));
+      return {};
+    }
+    case Type::kTimestamp: {
+      if (!field.unit) return {false, kRfc3339};
+      std::optional<Timestamp> time;
+      if (kind == JsonNumber::kInteger) {
+        if (const auto number = ReadInt64(text)) time = TimeFromNumber(*number, *field.unit);
+      } else if (const auto number = ReadDouble(text)) {
+        time = TimeFromNumber(*number, *field.unit);
+      }
+      if (!time) return {false, "a time within the years 1 to 9999: check the field's unit"};
+      value = Value::Time(*time);
+      return {};
+    }
+    case Type::kBool:
+      return {false, "true or false"};
+    case Type::kString:
+      return {false, "a string"};
+    case Type::kBytes:
+      return {false, "a base64 string"};
+  }
+  return {false, "a known type"};
+}
+
+bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena, Value& value,
+                       std::string& detail) {
+  const Field& field = source_.fields[index];
+  const std::string_view text = token.text;
+  const char first = text.empty() ? '\0' : text[0];
+  if (first == 'n') {
+    value = Value();
+    return true;
+  }
+  if (IsNumberStart(first)) {
+    const Converted converted = ReadNumber(field, text, value);
+    return converted.ok || Mistyped(field, text, converted.wants, detail);
+  }
+  std::string_view string;
+  if (first == '"') {
+    string = text.substr(1, text.size() - 2);
+    if (token.has_escapes) {
+      scratch_.clear();
+      if (!Unescape(string, scratch_)) return Mistyped(field, text, "a string", detail);
+      string = scratch_;
+    }
+  }
+  switch (field.type) {
+    case Type::kBool:
+      if (first != 't' && first != 'f') return Mistyped(field, text, "true or false", detail);
+      value = Value::Bool(first == 't');
+      return true;
+    case Type::kInt64:
+    case Type::kDouble:
+    case Type::kFloat:
+      return Mistyped(field, text, "a number", detail);
+    case Type::kString:
+      if (first != '"') return Mistyped(field, text, "a string", detail);
+      value = Value::Text(arena.Copy(string));
+      return true;
+    case Type::kBytes: {
+      std::string bytes;
+      if (first != '"' || !DecodeBase64(string, bytes)) {
+        return Mistyped(field, text, "a base64 string (standard alphabet, padded)", detail);
+      }
+      value = Value::Text(arena.Copy(bytes));
+      return true;
+    }
+    case Type::kTimestamp: {
+      if (field.unit) {
+        return Mistyped(field, text, fmt::format("a number of {}", UnitWord(*field.unit)), detail);
+      }
+      const auto time = first == '"' ? ParseTimestamp(string) : std::nullopt;
+      if (!time) return Mistyped(field, text, kRfc3339, detail);
+      value = Value::Time(*time);
+      return true;
+    }
+  }
+  return Mistyped(field, text, "a known type", detail);
+}
+
+bool FieldReader::ReadPlain(uint32_t index, std::string_view text, TextArena& arena, Value& value,
+                            std::string& detail) {
+  const Field& field = source_.fields[index];
+  switch (field.type) {
+    case Type::kString:
+      if (!simdjson::validate_utf8(text.data(), text.size())) {
+        return Mistyped(field, "not UTF-8", "text", detail);
+      }
+      value = Value::Text(arena.Copy(text));
+      return true;
+    case Type::kBytes:
+      value = Value::Text(arena.Copy(text));
+      return true;
+    case Type::kBool:
+      if (text != "true" && text != "false") return Mistyped(field, text, "true or false", detail);
+      value = Value::Bool(text == "true");
+      return true;
+    case Type::kTimestamp:
+      if (!field.unit) {
+        const auto time = ParseTimestamp(text);
+        if (!time) return Mistyped(field, text, kRfc3339, detail);
+        value = Value::Time(*time);
+        return true;
+      }
+      [[fallthrough]];
+    case Type::kInt64:
+    case Type::kDouble:
+    case Type::kFloat: {
+      const Converted converted = ReadNumber(field, text, value);
+      return converted.ok || Mistyped(field, text, converted.wants, detail);
+    }
+  }
+  return Mistyped(field, text, "a known type", detail);
+}
+
+std::optional<Timestamp> FieldReader::EventTime(const Value& value) const {
+  switch (value.kind()) {
+    case Value::Kind::kTimestamp:
+      return value.as_time();
+    case Value::Kind::kInt64:
+      return TimeFromNumber(value.as_int64(), source_.time_unit.value_or(TimeUnit::kMillis));
+    case Value::Kind::kDouble:
+      return TimeFromNumber(value.as_double(), source_.time_unit.value_or(TimeUnit::kMillis));
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace freshet

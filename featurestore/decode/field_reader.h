@@ -1,0 +1,57 @@
+// One scalar of JSON → the value of a declared field, or why not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "featurestore/base/arena.h"
+#include "featurestore/model/source.h"
+
+namespace freshet {
+
+// A token as it stands in a text that was found valid: a string with its quotes, a number, true, false, null, or the
+// opening bracket of an object or list.
+struct JsonToken {
+  std::string_view text;
+  bool has_escapes = false;  // a string's
+};
+
+// Not thread-safe: keeps a buffer for what it unescapes.
+class FieldReader {
+ public:
+  explicit FieldReader(const Source& source);
+
+  // Fills `value`; texts are copied into `arena`. False where the token is of another type: `detail` then names the field, what
+  // was found and what would do.
+  bool Read(uint32_t field, const JsonToken& token, TextArena& arena, Value& value,
+            std::string& detail);
+  // The same of plain text: a record's key or a header. A string is the text itself and must be UTF-8, bytes are its bytes,
+  // anything else is read as JSON writes it (a time without its quotes).
+  bool ReadPlain(uint32_t field, std::string_view text, TextArena& arena, Value& value,
+                 std::string& detail);
+
+  // The event's time from the source's time field. Nullopt where it lies outside the years 1 to 9999.
+  std::optional<Timestamp> EventTime(const Value& value) const;
+  const Source& source() const { return source_; }
+
+ private:
+  struct Converted {
+    bool ok = true;
+    std::string_view wants;  // where not ok
+  };
+  Converted ReadNumber(const Field& field, std::string_view text, Value& value);
+  bool Mistyped(const Field& field, std::string_view found, std::string_view wants,
+                std::string& detail) const;
+
+  const Source source_;
+  std::string scratch_;
+};
+
+// `path` of a field as declared, for messages: merchant.id
+std::string PathText(const Field& field);
+// Of a token, for messages: `"abc"`, `12.5`, `an object`; cut to a readable length.
+std::string FoundText(std::string_view token);
+
+}  // namespace freshet

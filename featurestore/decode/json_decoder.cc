@@ -1,0 +1,125 @@
+#include <fmt/format.h>
+
+#include <array>
+
+#include "featurestore/decode/decoder.h"
+#include "featurestore/decode/field_reader.h"
+#include "featurestore/decode/json_walker.h"
+
+namespace freshet {
+namespace {
+
+constexpr std::string_view kKey = "$key";
+constexpr std::string_view kHeaders = "$headers";
+
+class JsonDecoder final : public Decoder {
+ public:
+  explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_) {
+    for (uint32_t i = 0; i < source.fields.size(); ++i) {
+      const Field& field = source.fields[i];
+      const std::vector<std::string> path =
+          field.path.empty() ? std::vector<std::string>{field.name} : field.path;
+      const std::span<const std::string> below(path.begin() + 1, path.end());
+      if (path[0] == kHeaders && !below.empty()) {
+        header_fields_.emplace_back(i, fmt::format("{}", fmt::join(below, ".")));
+      } else if (path[0] != kKey) {
+        value_root_.Add(path, i);
+      } else if (below.empty()) {
+        whole_key_fields_.push_back(i);
+      } else {
+        key_root_.Add(below, i);
+      }
+    }
+  }
+
+  DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
+                       Timestamp& time) override {
+    for (Value& value : fields) value = Value();
+    if (!record.value) {
+      return {Refusal::kNoKey,
+              "the record has no value (a tombstone); deletes are not supported yet, "
+              "so it can be applied to no view"};
+    }
+    std::string detail;
+    const WalkResult value_result =
+        walker_.Walk(*record.value, value_root_, arena, fields, detail);
+    if (value_result == WalkResult::kMalformed) return {Refusal::kMalformed, std::move(detail)};
+    bool mistyped = value_result == WalkResult::kMistyped;
+
+    if (!key_root_.children.empty() && record.key) {
+      std::string key_detail;
+      const WalkResult key_result = walker_.Walk(*record.key, key_root_, arena, fields, key_detail);
+      if (key_result == WalkResult::kMalformed) {
+        return {Refusal::kMalformed, fmt::format("the record's key: {}", key_detail)};
+      }
+      if (key_result == WalkResult::kMistyped && !mistyped) {
+        mistyped = true;
+        detail = std::move(key_detail);
+      }
+    }
+    for (const uint32_t field : whole_key_fields_) {
+      if (mistyped || !record.key) break;
+      mistyped = !reader_.ReadPlain(field, *record.key, arena, fields[field], detail);
+    }
+    for (const auto& [field, name] : header_fields_) {
+      bool found = false;
+      for (const auto& [header, text] : record.headers) {
+        if (header != name) continue;
+        if (found) return {Refusal::kMalformed, fmt::format("the header {} occurs twice", name)};
+        found = true;
+        if (!mistyped) mistyped = !reader_.ReadPlain(field, text, arena, fields[field], detail);
+      }
+    }
+    if (mistyped) return {Refusal::kMistyped, std::move(detail)};
+    return EventTime(record, fields, time);
+  }
+
+ private:
+  DecodeOutcome EventTime(const RawRecord& record, std::span<const Value> fields, Timestamp& time) {
+    const Source& source = reader_.source();
+    if (!source.time_field) {
+      if (record.record_time < kMinEventTime || record.record_time > kMaxEventTime) {
+        return {Refusal::kIncomplete,
+                "the Kafka record has no timestamp; declare `timestamp:` with a field instead"};
+      }
+      time = record.record_time;
+      return {};
+    }
+    const Field& field = source.fields[*source.time_field];
+    const Value& value = fields[*source.time_field];
+    if (value.is_null()) {
+      return {Refusal::kIncomplete,
+              fmt::format("field {} holds the event's time and is absent or null", field.name)};
+    }
+    const auto event_time = reader_.EventTime(value);
+    if (!event_time) {
+      return {Refusal::kMistyped,
+              fmt::format("field {} is {}; a time within the years 1 to 9999 is wanted: check "
+                          "the unit of `timestamp`",
+                          field.name, ToDebugString(value))};
+    }
+    time = *event_time;
+    return {};
+  }
+
+  FieldReader reader_;
+  JsonWalker walker_;
+  PathNode value_root_;
+  PathNode key_root_;
+  std::vector<uint32_t> whole_key_fields_;
+  std::vector<std::pair<uint32_t, std::string>> header_fields_;
+};
+
+}  // namespace
+
+std::string_view RefusalName(Refusal refusal) {
+  constexpr std::array<std::string_view, 5> kNames = {"malformed", "mistyped", "incomplete",
+                                                      "future", "no_key"};
+  return kNames[static_cast<size_t>(refusal)];
+}
+
+std::unique_ptr<Decoder> MakeJsonDecoder(const Source& source) {
+  return std::make_unique<JsonDecoder>(source);
+}
+
+}  // namespace freshet
