@@ -75,6 +75,11 @@ struct FeatureView {
 
   // Between ttl and ttl + grace a row is OUTSIDE_MAX_AGE, beyond NOT_FOUND.
   Duration grace() const { return std::max(lateness, Duration::Hours(1)); }
+  // Compaction may remove a row once its newest event + keep lies before the view's expiry bound; none: never.
+  std::optional<Duration> keep() const {
+    if (!ttl.has_value()) return std::nullopt;
+    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew;
+  }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
 };
 
