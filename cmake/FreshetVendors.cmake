@@ -1,5 +1,5 @@
 # The libraries Freshet stands on, each as one target `vendor::NAME`. A module names the ones it includes;
-# tests/unit/tree checks that no other folder includes them.
+# tests/tree checks that no other folder includes them.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
