@@ -259,7 +259,7 @@ def main():
     parser.add_argument("--events", type=int, default=40000)
     parser.add_argument("--seconds-a-kill", type=float, default=1.0, help="sets the rate of the replay")
     parser.add_argument("--seed", type=int, default=20130101)
-    parser.add_argument("--fault", choices=["second_batch", "offsets_first", "off_by_one"])
+    parser.add_argument("--fault", choices=["offsets_in_second_batch", "offsets_before_rows", "offset_off_by_one"])
     parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the folder for a look")
     args = parser.parse_args()
