@@ -1,0 +1,23 @@
+// The oracle's own reading of a JSON record (semantics.md, "What is an event").
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/oracle/oracle.h"
+
+namespace freshet::oracle {
+
+// A value that owns its text.
+struct OwnedValue {
+  Value value;  // of text: null until Borrow
+  std::optional<std::string> text;
+  Value Borrow() const { return text ? Value::Text(*text) : value; }
+};
+
+// Fills one value a field and the event's time.
+std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
+                                  std::vector<OwnedValue>& fields, Timestamp& time);
+
+}  // namespace freshet::oracle

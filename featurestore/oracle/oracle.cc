@@ -1,0 +1,95 @@
+#include "featurestore/oracle/oracle.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "featurestore/oracle/json.h"
+
+namespace freshet::oracle {
+
+std::string_view RefusalName(Refusal refusal) {
+  constexpr std::array<std::string_view, 5> kNames = {"malformed", "mistyped", "incomplete",
+                                                      "future", "no_key"};
+  return kNames[static_cast<size_t>(refusal)];
+}
+
+Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views)
+    : source_(std::move(source)),
+      entities_(std::move(entities)),
+      views_(std::move(views)),
+      rows_(views_.size()) {}
+
+std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
+  // "A tombstone ... elsewhere is dead-lettered no_key"; it "moves neither now, watermark nor E".
+  if (!record.value) return Refusal::kNoKey;
+  std::vector<OwnedValue> owned;
+  Event event{.time = {}, .at = at, .fields = {}};
+  if (const auto refusal = DecodeJson(source_, record, owned, event.time)) return refusal;
+  // "an event later than max_future_skew (5m) after the broker's record time ... or else after the wall clock at
+  // its first reading is refused."
+  if (record.seen_at && event.time > *record.seen_at + source_.max_future_skew) {
+    return Refusal::kFuture;
+  }
+  std::vector<Value> fields;
+  for (const OwnedValue& value : owned) fields.push_back(value.Borrow());
+  event.fields = fields;
+  return OfferDecoded(event);
+}
+
+std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
+  // "Every accepted event moves now".
+  now_ = std::max(now_.value_or(event.time), event.time);
+
+  Kept& kept = events_.emplace_back(Kept{event.time, event.at, {}});
+  for (const Value& value : event.fields) kept.fields.push_back(Keep(value));
+
+  bool used = false;
+  for (size_t v = 0; v < views_.size(); ++v) {
+    const FeatureView& view = views_[v];
+    KeyValues key;
+    for (const uint32_t field : view.key_fields) key.push_back(kept.fields[field]);
+    // "An event whose key for a view is null is not for that view".
+    if (std::any_of(key.begin(), key.end(), [](const Value& k) { return k.is_null(); })) continue;
+    used = true;
+
+    const auto [found, created] = rows_[v].try_emplace(Own(key));
+    EntityRow& row = found->second;
+    if (created) {
+      row.key = key;
+      row.newest = event.time;
+    }
+    // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
+    const bool too_late = event.time < row.newest - view.lateness;
+    row.newest = std::max(row.newest, event.time);
+    row.events.push_back({&kept, too_late});
+  }
+  // "If no view of its source can use it, it is accepted, applied nowhere, and dead-lettered too (no_key)."
+  if (!used) return Refusal::kNoKey;
+  return std::nullopt;
+}
+
+std::vector<KeyValues> Oracle::entities(size_t view) const {
+  std::vector<KeyValues> keys;
+  for (const auto& [key, row] : rows_[view]) keys.push_back(row.key);
+  return keys;
+}
+
+Oracle::OwnedKey Oracle::Own(const KeyValues& key) {
+  OwnedKey own;
+  for (const Value& value : key) {
+    if (value.kind() == Value::Kind::kText) {
+      own.emplace_back(std::string(value.as_text()));
+    } else {
+      own.emplace_back(value.as_int64());  // a bool's and a time's number too
+    }
+  }
+  return own;
+}
+
+Value Oracle::Keep(const Value& value) {
+  if (value.kind() != Value::Kind::kText) return value;
+  return Value::Text(texts_.emplace_back(value.as_text()));
+}
+
+}  // namespace freshet::oracle

@@ -1,0 +1,123 @@
+// The slow, obviously right answers: what docs/semantics.md says, sentence by sentence, over every event that was
+// ever offered. Tests and `freshet verify` hold the fast paths against it.
+//
+// It shares nothing with them but base and model: JSON is decoded by another library, no pane is ever built,
+// nothing is evicted, sums are 128-bit integers or long doubles. Cost of an answer: events of the entity ×
+// features. Not thread-safe.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "featurestore/base/time.h"
+#include "featurestore/model/cell.h"
+#include "featurestore/model/event.h"
+#include "featurestore/model/feature_view.h"
+#include "featurestore/model/source.h"
+
+namespace freshet::oracle {
+
+// Why a record does not count. The names are those of the dead letters.
+enum class Refusal { kMalformed, kMistyped, kIncomplete, kFuture, kNoKey };
+std::string_view RefusalName(Refusal refusal);  // "malformed"
+
+// A record as the log gave it.
+struct Record {
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;  // none: a tombstone
+  Timestamp record_time;  // the log's own, an event's time where the source declares none
+  // What an event may not be later than by more than max_future_skew: the broker's time where the topic has
+  // LogAppendTime, else the wall clock when the record was first read. None (`clock: event_time`): nothing is refused.
+  std::optional<Timestamp> seen_at;
+  std::vector<std::pair<std::string_view, std::string_view>> headers;
+};
+
+// The time of an answer: `as_of` replaces `now` where it is given.
+struct AskedAt {
+  Timestamp now;
+  std::optional<Timestamp> as_of;
+};
+
+// One key of an entity row, in the order of the view's keys. Text is borrowed.
+using KeyValues = std::vector<Value>;
+
+struct Expected {
+  CellStatus status = CellStatus::kNotFound;
+  Value value;  // text is borrowed from the oracle
+  // Of a double that was computed: "Doubles agree within 1e-9 of the scale that entered". None: exactly.
+  std::optional<double> scale;
+  // Of a standard deviation: the variance under the root, to which `scale` belongs.
+  std::optional<double> variance;
+};
+
+struct ExpectedRow {
+  std::vector<Expected> cells;          // one a feature of the view
+  std::optional<Timestamp> event_time;  // of the row as of the read; none: there is none
+};
+
+// Whether a cell of a fast path is the one expected.
+bool Agrees(const Expected& expected, CellStatus status, const Value& value);
+
+// One source and the views over it. Copies what it is given.
+class Oracle {
+ public:
+  // `entities[i]` is the entity of `views[i]`.
+  Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views);
+  Oracle(const Oracle&) = delete;
+  Oracle& operator=(const Oracle&) = delete;
+
+  // Records in the order of the log. The refusal, if any; kNoKey alone is of a record that was accepted.
+  std::optional<Refusal> Offer(const Record& record, Coordinates at);
+  // The same from where a record is decoded. `fields` by index of the source; texts are copied.
+  std::optional<Refusal> OfferDecoded(const Event& event);
+
+  ExpectedRow Answer(size_t view, const KeyValues& key, const AskedAt& asked) const;
+
+  // Every entity that has a row in a view, by rising key.
+  std::vector<KeyValues> entities(size_t view) const;
+  // "the greatest event time accepted": `now` of `clock: event_time`.
+  std::optional<Timestamp> now_event_time() const { return now_; }
+
+  const Source& source() const { return source_; }
+  const std::vector<FeatureView>& views() const { return views_; }
+
+ private:
+  struct Kept {
+    Timestamp time;
+    Coordinates at;
+    std::vector<Value> fields;  // by index of the source
+  };
+  struct RowEvent {
+    const Kept* event;
+    bool too_late_for_runs;  // when it came: lifetime with a ttl does not count it
+  };
+  struct EntityRow {
+    KeyValues key;
+    Timestamp newest;
+    std::vector<RowEvent> events;  // in the order of the log
+  };
+  using OwnedKey = std::vector<std::variant<int64_t, std::string>>;
+
+  static OwnedKey Own(const KeyValues& key);
+  Value Keep(const Value& value);
+  std::optional<Timestamp> TimeOfRow(const FeatureView& view, const EntityRow& row,
+                                     const AskedAt& asked) const;
+  Expected Finish(const FeatureView& view, const Feature& feature, const EntityRow& row,
+                  const AskedAt& asked) const;
+
+  const Source source_;
+  const std::vector<Entity> entities_;
+  const std::vector<FeatureView> views_;
+  std::deque<std::string> texts_;
+  std::deque<Kept> events_;
+  std::vector<std::map<OwnedKey, EntityRow>> rows_;  // by view
+  std::optional<Timestamp> now_;
+};
+
+}  // namespace freshet::oracle
