@@ -1,0 +1,89 @@
+#include "featurestore/serve/answer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace freshet {
+namespace {
+
+template <typename T>
+T LoadLe(const std::string& bytes, size_t index) {
+  T value;
+  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+}  // namespace
+
+size_t FixedBytes(Type type) {
+  switch (type) {
+    case Type::kBool:
+      return 1;
+    case Type::kFloat:
+      return 4;
+    case Type::kInt64:
+    case Type::kDouble:
+    case Type::kTimestamp:
+      return 8;
+    case Type::kString:
+    case Type::kBytes:
+      return 0;
+  }
+  return 0;
+}
+
+Value AnswerValue(Type type, const AnswerColumn& column, size_t row) {
+  const size_t i = column.broadcast ? 0 : row;
+  switch (type) {
+    case Type::kBool:
+      return Value::Bool(column.values[i] != 0);
+    case Type::kInt64:
+      return Value::Int64(LoadLe<int64_t>(column.values, i));
+    case Type::kTimestamp:
+      return Value::Time({LoadLe<int64_t>(column.values, i)});
+    case Type::kDouble:
+      return Value::Double(LoadLe<double>(column.values, i));
+    case Type::kFloat:
+      return Value::Double(LoadLe<float>(column.values, i));
+    case Type::kString:
+    case Type::kBytes: {
+      const auto begin = LoadLe<uint32_t>(column.offsets, i);
+      const auto end = LoadLe<uint32_t>(column.offsets, i + 1);
+      return Value::Text(std::string_view(column.values).substr(begin, end - begin));
+    }
+  }
+  return {};
+}
+
+size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows) {
+  const size_t flags = (answer.statuses.empty() ? 0 : 1) + (answer.degraded.empty() ? 0 : 1);
+  size_t bytes = answer.num_rows == 0 ? 0 : answer.matrix.size() / answer.num_rows * rows;
+  const bool matrix = !answer.matrix.empty();
+  for (size_t c = 0; c < answer.columns.size(); ++c) {
+    const AnswerColumn& column = answer.columns[c];
+    const size_t values = column.broadcast && !matrix ? std::min<size_t>(rows, 1) : rows;
+    bytes += flags * values;
+    if (matrix) continue;
+    const size_t fixed = FixedBytes(plan.columns[c].type);
+    bytes += fixed * values;
+    if (fixed == 0 && values < column.offsets.size() / 4) {
+      bytes += 4 * (values + 1) + LoadLe<uint32_t>(column.offsets, values);
+    }
+  }
+  for (const AnswerView& view : answer.views) {
+    if (!view.event_times.empty()) bytes += 8 * (view.broadcast ? std::min<size_t>(rows, 1) : rows);
+  }
+  return bytes;
+}
+
+size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t budget) {
+  size_t fits = 0;
+  size_t too_many = answer.num_rows + 1;
+  while (too_many - fits > 1) {
+    const size_t middle = fits + (too_many - fits) / 2;
+    (PayloadBytes(plan, answer, middle) <= budget ? fits : too_many) = middle;
+  }
+  return fits;
+}
+
+}  // namespace freshet

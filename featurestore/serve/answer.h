@@ -1,0 +1,57 @@
+// The answer of one request, in the wire's own bytes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/time.h"
+#include "featurestore/model/cell.h"
+#include "featurestore/model/value.h"
+#include "featurestore/serve/plan.h"
+
+namespace freshet {
+
+enum class AnswerForm : uint8_t { kColumns, kMatrixFloat32, kMatrixFloat64 };
+
+// Bytes of one value where they do not depend on it; 0 of text.
+size_t FixedBytes(Type type);
+
+// One feature's values: packed little-endian, text as offsets (n + 1 uint32) and data.
+struct AnswerColumn {
+  bool broadcast = false;  // one value stands for every row
+  std::string values;
+  std::string offsets;
+};
+
+struct AnswerView {
+  bool broadcast = false;
+  std::optional<Timestamp> watermark;
+  std::optional<Timestamp> complete_since;
+  std::string event_times;  // 8 bytes a value sent; the least int64: no row
+  std::array<uint32_t, 7> cells_by_status{};  // by CellStatus, for metrics
+};
+
+// Reusable: Clear keeps the memory that was not moved out.
+struct Answer {
+  size_t num_rows = 0;
+  Timestamp evaluated_at;
+  std::vector<AnswerColumn> columns;  // one a column of the plan; empty strings with a matrix
+  std::string statuses;               // one CellStatus a value sent, column by column; empty: all PRESENT
+  std::string degraded;               // the same shape, 0 or 1; empty: none
+  std::string matrix;                 // row-major
+  std::vector<AnswerView> views;      // one a view of the plan
+  // Wall time of the stages, for metrics.
+  double keys_seconds = 0, read_seconds = 0, finish_seconds = 0;
+};
+
+// One value of a column; `status` says whether it is one.
+Value AnswerValue(Type type, const AnswerColumn& column, size_t row);
+// Bytes of the values, statuses and event times if only the first `rows` rows had been asked for.
+size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows);
+// The greatest number of first rows whose payload takes at most `budget` bytes.
+size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t budget);
+
+}  // namespace freshet

@@ -1,0 +1,85 @@
+// keys → rows → finished columns: one request from the store to the wire's bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/clock.h"
+#include "featurestore/serve/answer.h"
+#include "featurestore/serve/plan.h"
+#include "featurestore/serve/request.h"
+#include "featurestore/serve/serve_error.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+struct LookupOptions {
+  AnswerForm form = AnswerForm::kColumns;
+  bool event_times = false;
+  size_t max_rows = 10000;
+  size_t max_response_bytes = 4 << 20;
+  // True once nobody waits for the answer. Asked before work and between blocks of rows; none: never.
+  std::function<bool()> expired;
+};
+
+// Not thread-safe: one a thread, kept, so that the memory of one request serves the next. `store` and `clock` must outlive it.
+class Lookup {
+ public:
+  Lookup(const Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+
+  // Beside what BindKeys refuses: UNAVAILABLE / VIEW_REBUILDING, INVALID_ARGUMENT / RESPONSE_TOO_LARGE and NOT_NUMERIC,
+  // DEADLINE_EXCEEDED, DATA_LOSS. After an error `answer` holds nothing of use.
+  //
+  // `now` is fixed after all rows were read: with `clock: event_time` it is the greatest event time accepted over the views
+  // asked, and never before the newest event of a row that was read.
+  Outcome Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options, Answer& answer);
+
+ private:
+  static constexpr uint32_t kNoEntity = UINT32_MAX;  // a key is null
+
+  // What one view of the plan contributes.
+  struct ViewRun {
+    size_t reads = 0;      // entities: 1 where all its keys are of one value
+    size_t values = 0;     // sent: 1 only where as_of is one, too
+    size_t first_read = 0; // in read_of_
+  };
+  // Where a column's cells go.
+  struct Sink {
+    Type type = Type::kDouble;
+    char* fixed = nullptr;  // of fixed width; else `column`
+    AnswerColumn* column = nullptr;
+    size_t first_status = 0;
+  };
+
+  Outcome CheckPlan(const Plan& plan, const LookupOptions& options) const;
+  void PlanViews(const Plan& plan, const FeatureRequest& request);
+  Outcome CheckSize(const Plan& plan, const LookupOptions& options) const;
+  Status ReadRows(const Plan& plan);
+  Timestamp Now(const Plan& plan) const;
+  void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
+  Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request, const LookupOptions& options,
+                     Answer& answer);
+  void PutValue(const Sink& sink, size_t index, const Cell& cell);
+  void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
+
+  const Store& store_;
+  const Clock& clock_;
+  // Of the request in hand.
+  BoundKeys keys_;
+  RowReads reads_;
+  std::vector<ViewRun> runs_;
+  std::vector<uint32_t> read_of_;  // index in reads_, or kNoEntity
+  std::string key_bytes_;
+  std::vector<size_t> key_ends_;
+  std::vector<Value> key_values_;
+  std::vector<Cell> cells_;
+  std::vector<Sink> sinks_;
+  size_t text_bytes_ = 0;
+  bool any_status_ = false;
+  bool any_degraded_ = false;
+};
+
+}  // namespace freshet

@@ -1,0 +1,45 @@
+#include "featurestore/serve/serve_error.h"
+
+namespace freshet {
+
+ServeError NotFoundError(std::string reason, std::string message,
+                         std::vector<std::pair<std::string, std::string>> metadata) {
+  ServeError error;
+  error.code = absl::StatusCode::kNotFound;
+  error.reason = std::move(reason);
+  error.message = std::move(message);
+  error.metadata = std::move(metadata);
+  return error;
+}
+
+ServeError BadField(std::string reason, std::string field, std::string description,
+                    std::vector<std::pair<std::string, std::string>> metadata) {
+  ServeError error;
+  error.code = absl::StatusCode::kInvalidArgument;
+  error.reason = std::move(reason);
+  error.message = fmt::format("{}: {}", field, description);
+  error.metadata = std::move(metadata);
+  error.violations.push_back({std::move(field), std::move(description)});
+  return error;
+}
+
+std::string QuotedName(std::string_view name) {
+  constexpr size_t kMaxBytes = 64;
+  const bool cut = name.size() > kMaxBytes;
+  if (cut) {
+    name = name.substr(0, kMaxBytes);
+    // Not in the middle of a UTF-8 character: drop its continuation bytes and its first byte.
+    size_t end = name.size();
+    while (end > 0 && (static_cast<uint8_t>(name[end - 1]) & 0xc0) == 0x80) --end;
+    if (end > 0 && static_cast<uint8_t>(name[end - 1]) >= 0xc0) --end;
+    if (end > 0) name = name.substr(0, end);
+  }
+  std::string quoted = "\"";
+  for (const char c : name) {
+    quoted.push_back(static_cast<uint8_t>(c) < 0x20 || c == 0x7f ? '?' : c);
+  }
+  quoted += cut ? "…\"" : "\"";
+  return quoted;
+}
+
+}  // namespace freshet
