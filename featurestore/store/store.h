@@ -27,12 +27,30 @@ struct ViewId {
   friend bool operator==(ViewId, ViewId) = default;
 };
 
+// For tests/faults only: ways of committing that break invariant 1 (docs/architecture.md), so that the kill test
+// can show that it would notice. The server sets it from FRESHET_TEST_COMMIT_FAULT and from nothing else.
+struct CommitFaults {
+  enum class Kind : uint8_t {
+    kNone,
+    kOffsetsInSecondBatch,  // "offsets_in_second_batch": rows, a window, then progress
+    kOffsetsBeforeRows,     // "offsets_before_rows": progress, a window, then rows
+    kOffsetOffByOne,        // "offset_off_by_one": partition 0's stored next offset is one too low
+  };
+  Kind kind = Kind::kNone;
+  // Runs in the window between the two batches. Empty: waits 20 ms, so that a kill lands there.
+  std::function<void()> between;
+
+  static std::optional<Kind> FromName(std::string_view name);
+};
+
 struct StoreOptions {
+  // The data folder. The database is its sub-folder `rocksdb`; broker.json and the like may stand beside it.
   std::filesystem::path path;
   std::string project;
   uint64_t memory_bytes = 512ull << 20;  // for block cache and write buffers together
   bool create_if_missing = true;
   bool read_only = false;                // `validate --data`: opens beside a running server
+  CommitFaults faults;
 };
 
 struct StoreView {
@@ -71,10 +89,27 @@ class RowReads {
   std::unique_ptr<Impl> impl_;
 };
 
-// Numbers for metrics, read when scraped.
+// One share of memory_bytes. `block_cache` holds blocks, filters and indexes; `write_buffers` are charged to the
+// same cache, so that together they keep to the budget.
+struct MemoryPart {
+  std::string part;  // "block_cache", "write_buffers"
+  uint64_t budget_bytes = 0;
+  uint64_t used_bytes = 0;
+};
+
+// Numbers for metrics, read when scraped: a millisecond or so for a large folder.
 struct StoreStatistics {
+  struct Level {
+    int level = 0;
+    uint64_t files = 0, bytes = 0;
+  };
+  struct BlockLookups {
+    std::string block;  // "data", "index", "filter"
+    uint64_t hits = 0, misses = 0;
+  };
   struct View {
     std::string view;
+    std::vector<Level> levels;
     uint64_t estimate_num_keys = 0, live_sst_files_bytes = 0, memtable_bytes = 0;
     uint64_t mem_table_flush_pending = 0, compaction_pending = 0, pending_compaction_bytes = 0,
              background_errors = 0, expired_rows_dropped = 0;
@@ -82,30 +117,39 @@ struct StoreStatistics {
   std::vector<View> views;
   uint64_t block_cache_capacity = 0, block_cache_usage = 0, block_cache_pinned = 0;
   uint64_t block_cache_hits = 0, block_cache_misses = 0;
+  std::vector<BlockLookups> block_cache_lookups;
   uint64_t bloom_useful = 0, bloom_positive = 0, bloom_true_positive = 0;
   uint64_t wal_bytes_written = 0, flush_bytes_written = 0, compaction_bytes_read = 0, compaction_bytes_written = 0;
   double stall_seconds = 0;
+  uint64_t actual_delayed_write_rate = 0;  // bytes a second; 0: not delayed
+  uint64_t wal_bytes = 0;                  // held now
   uint64_t free_bytes = 0, size_bytes = 0;
 };
 
 class Commit;
 
-// Thread-safe for reads; OpenView, MarkComplete, DropView and Commit::Apply may run beside reads.
+// Thread-safe: all that writes may run beside reads and beside each other.
+// Errors everywhere: DATA_LOSS for damage (says what to do), RESOURCE_EXHAUSTED for a full disk, UNAVAILABLE for
+// other errors of the disk; the last two may go away, and the same call may be made again.
 class Store {
  public:
-  // FAILED_PRECONDITION where the folder is another project's, of a newer format, or in use by another
-  // server: the message says which and what to do. DATA_LOSS where it is damaged.
+  // FAILED_PRECONDITION where the folder is another project's, of a newer format, in use by another server, or
+  // holds something that is not Freshet's: the message says which and what to do. NOT_FOUND where there is no data
+  // and none may be made. DATA_LOSS where it is damaged. An error leaves a folder that was there as it was.
   static StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
   ~Store();
 
   // Opens the column family `name@version`, or makes it. Where the folder holds another version of the view, that
-  // stays until MarkComplete.
+  // stays until MarkComplete. A view that is open already keeps its id. Sets view_status(view).complete. Read-only,
+  // NOT_FOUND where the folder has no such family.
   StatusOr<ViewId> OpenView(const StoreView& view);
   // This version was complete before (it answers at once). Otherwise it is new or was still being built.
   bool IsComplete(ViewId view) const;
   // The version of `name` that is complete in the folder, whatever is declared. None: never seen.
   std::optional<std::string> CompleteVersion(const std::string& name) const;
-  // The switch: one synced commit makes this version the view's and drops all other versions with their progress.
+  // The switch: one synced commit makes this version the view's and drops all other versions with their progress;
+  // then their families go, or, after a crash in between, at the next Open. Reads of another version that was opened
+  // here keep answering; commits to it fail. Again for a complete version: tidies what was left, else nothing.
   Status MarkComplete(ViewId view);
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
@@ -120,9 +164,10 @@ class Store {
     std::string log_id;
   };
   StatusOr<std::optional<LogIdentity>> ReadLog(const std::string& source) const;
+  // Synced.
   Status WriteLog(const std::string& source, const LogIdentity& log);
 
-  // One MultiGet over all views. DATA_LOSS for a damaged block.
+  // One MultiGet over all views. Rows of one call may stand at different commits. After an error no row may be used.
   Status Read(RowReads& reads) const;
   // Every row of a view in key order, until `visit` returns false: for tools and tests, not for serving.
   Status Scan(ViewId view, const std::function<bool(std::string_view key, std::string_view row)>& visit) const;
@@ -149,6 +194,7 @@ class Store {
   Status Flush();
 
   StoreStatistics Statistics() const;
+  std::vector<MemoryPart> Memory() const;
   ViewStatus& view_status(ViewId view);
   const ViewStatus& view_status(ViewId view) const;
   SourceStatus& source_status(const std::string& source);  // made at first use
@@ -174,8 +220,8 @@ class Commit {
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
   size_t bytes() const;
-  // Not synced: the log repeats what a power cut loses. On error nothing was applied; applying again writes the
-  // same bytes. After success the commit is empty and may be filled again.
+  // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing was applied; applying
+  // again writes the same bytes, once the disk lets it. After success the commit is empty and may be filled again.
   Status Apply();
 
  private:

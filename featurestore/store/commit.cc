@@ -1,0 +1,115 @@
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "featurestore/store/keys.h"
+#include "featurestore/store/outbox.h"
+#include "featurestore/store/store_impl.h"
+
+namespace freshet {
+
+using FaultKind = CommitFaults::Kind;
+
+std::optional<FaultKind> CommitFaults::FromName(std::string_view name) {
+  if (name == "offsets_in_second_batch") return Kind::kOffsetsInSecondBatch;
+  if (name == "offsets_before_rows") return Kind::kOffsetsBeforeRows;
+  if (name == "offset_off_by_one") return Kind::kOffsetOffByOne;
+  return std::nullopt;
+}
+
+struct Commit::Impl {
+  explicit Impl(Store::Impl& borrowed) : store(borrowed), faults(borrowed.options.faults) {}
+
+  Store::Impl& store;
+  const CommitFaults& faults;
+  rocksdb::WriteBatch batch;
+  rocksdb::WriteBatch second_batch;  // faults only: where progress goes that is not written with its rows
+  uint64_t dead_letter_bytes = 0;
+  std::vector<ViewId> views;  // written to
+  rocksdb::Status unfit;      // first thing that could not be put into the batch
+
+  bool splits() const {
+    return faults.kind == FaultKind::kOffsetsInSecondBatch || faults.kind == FaultKind::kOffsetsBeforeRows;
+  }
+  rocksdb::WriteBatch& progress_batch() { return splits() ? second_batch : batch; }
+
+  rocksdb::ColumnFamilyHandle* Touch(ViewId view) {
+    // Rows come grouped by view: the last is nearly always the one.
+    if (views.empty() || views.back() != view) views.push_back(view);
+    return store.view(view).handle;
+  }
+  void Note(const rocksdb::Status& put) {
+    if (!put.ok() && unfit.ok()) unfit = put;
+  }
+  Status CheckWritable() const {
+    RETURN_IF_ERROR(FromRocks(unfit, "gather a commit", store.folder()));
+    for (const ViewId id : views) {
+      const OpenedView& view = store.view(id);
+      if (!view.dropped) continue;
+      return FailedPrecondition("view {}: version {} was replaced by another; it takes no more commits", view.name,
+                                view.version);
+    }
+    return OkStatus();
+  }
+  Status Write(rocksdb::WriteBatch& what) { return store.Write(what, /*sync=*/false, "commit"); }
+  Status WriteInTwo() {
+    const bool rows_first = faults.kind == FaultKind::kOffsetsInSecondBatch;
+    RETURN_IF_ERROR(Write(rows_first ? batch : second_batch));
+    if (faults.between) {
+      faults.between();
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return Write(rows_first ? second_batch : batch);
+  }
+  void Clear() {
+    batch.Clear();
+    second_batch.Clear();
+    views.clear();
+    dead_letter_bytes = 0;
+    unfit = rocksdb::Status();
+  }
+};
+
+Commit::Commit(Store& store) : impl_(std::make_unique<Impl>(store.impl())) {}
+Commit::~Commit() = default;
+
+void Commit::PutRow(ViewId view, std::string_view key, std::string_view row) {
+  impl_->Note(impl_->batch.Put(impl_->Touch(view), AsSlice(key), AsSlice(row)));
+}
+
+void Commit::DeleteRow(ViewId view, std::string_view key) {
+  impl_->Note(impl_->batch.Delete(impl_->Touch(view), AsSlice(key)));
+}
+
+void Commit::Advance(ViewId view, int32_t partition, const Progress& progress) {
+  impl_->Touch(view);
+  const std::string key = keys::ProgressKey(impl_->store.view(view).family, partition);
+  Progress stored = progress;
+  if (impl_->faults.kind == FaultKind::kOffsetOffByOne && partition == 0 && stored.next > 0) --stored.next;
+  impl_->Note(impl_->progress_batch().Put(impl_->store.progress, key, EncodeProgress(stored)));
+}
+
+void Commit::AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter) {
+  const std::string key = keys::RecordKey(source, at);
+  const std::string value = EncodeDeadLetter(letter);
+  impl_->dead_letter_bytes += key.size() + value.size();
+  impl_->Note(impl_->batch.Put(impl_->store.dead_letters, key, value));
+}
+
+void Commit::AddRefusal(const std::string& source, const Coordinates& at) {
+  impl_->Note(impl_->batch.Put(impl_->store.refusals, keys::RecordKey(source, at), ""));
+}
+
+size_t Commit::bytes() const { return impl_->batch.GetDataSize() + impl_->second_batch.GetDataSize(); }
+
+Status Commit::Apply() {
+  const std::lock_guard lock(impl_->store.write_mutex);
+  RETURN_IF_ERROR(impl_->CheckWritable());
+  RETURN_IF_ERROR(impl_->splits() ? impl_->WriteInTwo() : impl_->Write(impl_->batch));
+  impl_->store.dead_letter_bytes += impl_->dead_letter_bytes;
+  impl_->Clear();
+  return OkStatus();
+}
+
+}  // namespace freshet

@@ -1,0 +1,138 @@
+// Dead letters until a relay delivered them, and refusals by the wall clock until the log forgets the records.
+#include "featurestore/store/outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "featurestore/base/coding.h"
+#include "featurestore/store/keys.h"
+#include "featurestore/store/store_impl.h"
+
+namespace freshet {
+namespace {
+
+constexpr uint8_t kDeadLetterFormat = 1;
+constexpr uint8_t kHasKey = 1;
+constexpr uint8_t kHasValue = 2;
+
+}  // namespace
+
+std::string EncodeDeadLetter(const DeadLetter& letter) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.Byte(kDeadLetterFormat);
+  writer.Byte(static_cast<uint8_t>((letter.key ? kHasKey : 0) | (letter.value ? kHasValue : 0)));
+  writer.LengthPrefixed(letter.reason);
+  writer.LengthPrefixed(letter.detail);
+  writer.Signed(letter.record_time_us);
+  if (letter.key) writer.LengthPrefixed(*letter.key);
+  if (letter.value) writer.LengthPrefixed(*letter.value);
+  return out;
+}
+
+StatusOr<DeadLetter> DecodeDeadLetter(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const uint8_t format = reader.Byte();
+  const uint8_t flags = reader.Byte();
+  if (format != kDeadLetterFormat || flags > (kHasKey | kHasValue)) reader.MarkBad();
+  DeadLetter letter;
+  letter.reason = reader.LengthPrefixed();
+  letter.detail = reader.LengthPrefixed();
+  letter.record_time_us = reader.Signed();
+  if ((flags & kHasKey) != 0) letter.key = std::string(reader.LengthPrefixed());
+  if ((flags & kHasValue) != 0) letter.value = std::string(reader.LengthPrefixed());
+  if (!reader.AtEnd()) return DataLoss("a stored dead letter of {} bytes is damaged", bytes.size());
+  return letter;
+}
+
+// At open. The ingest loop bounds what is here, so this is short.
+Status Store::Impl::CountDeadLetters() {
+  uint64_t total = 0;
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*db, dead_letters, "",
+                                      [&](std::string_view key, std::string_view value) {
+                                        total += key.size() + value.size();
+                                        return true;
+                                      }),
+                            "count the dead letters", folder()));
+  dead_letter_bytes = total;
+  return OkStatus();
+}
+
+StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(const std::string& source,
+                                                                      size_t at_most) const {
+  std::vector<StoredDeadLetter> letters;
+  if (at_most == 0) return letters;
+  const std::string prefix = keys::SourcePrefix(source);
+  Status failed;
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->dead_letters, prefix,
+                                      [&](std::string_view key, std::string_view value) {
+                                        ByteReader reader(key.substr(prefix.size()));
+                                        StoredDeadLetter& stored = letters.emplace_back();
+                                        stored.at.incarnation = reader.Ordered32();
+                                        stored.at.partition = static_cast<int32_t>(reader.Ordered32());
+                                        stored.at.offset = reader.Ordered64();
+                                        StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
+                                        if (!reader.AtEnd()) letter = DataLoss("a stored dead letter's key is damaged");
+                                        if (!letter.ok()) {
+                                          failed = DataLoss("{}: source {}: {}", impl_->folder().string(), source,
+                                                            MessageOf(letter.status()));
+                                          return false;
+                                        }
+                                        stored.letter = *std::move(letter);
+                                        return letters.size() < at_most;
+                                      }),
+                            "read dead letters", impl_->folder()));
+  RETURN_IF_ERROR(failed);
+  return letters;
+}
+
+Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered) {
+  const std::lock_guard outbox_lock(impl_->outbox_mutex);
+  rocksdb::WriteBatch batch;
+  uint64_t removed = 0;
+  rocksdb::PinnableSlice value;
+  for (const Coordinates& at : delivered) {
+    const std::string key = keys::RecordKey(source, at);
+    const rocksdb::Status got = impl_->db->Get({}, impl_->dead_letters, key, &value);
+    if (got.IsNotFound()) continue;
+    RETURN_IF_ERROR(FromRocks(got, "read a dead letter", impl_->folder()));
+    removed += key.size() + value.size();
+    value.Reset();
+    (void)batch.Delete(impl_->dead_letters, key);
+  }
+  if (batch.Count() == 0) return OkStatus();
+  const std::lock_guard write_lock(impl_->write_mutex);
+  RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/false, "remove delivered dead letters"));
+  // Under write_mutex nothing else counts.
+  impl_->dead_letter_bytes = impl_->dead_letter_bytes - std::min<uint64_t>(removed, impl_->dead_letter_bytes);
+  return OkStatus();
+}
+
+uint64_t Store::dead_letter_bytes() const { return impl_->dead_letter_bytes; }
+
+StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at) const {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status got = impl_->db->Get({}, impl_->refusals, keys::RecordKey(source, at), &value);
+  if (got.IsNotFound()) return false;
+  RETURN_IF_ERROR(FromRocks(got, "read a refusal", impl_->folder()));
+  return true;
+}
+
+Status Store::PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
+                            int64_t before_offset) {
+  const std::string end = keys::RecordKey(source, {incarnation, partition, before_offset});
+  const std::string prefix = end.substr(0, end.size() - sizeof before_offset);
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->refusals, prefix,
+                                      [&](std::string_view key, std::string_view) {
+                                        if (key >= end) return false;
+                                        (void)batch.Delete(impl_->refusals, AsSlice(key));
+                                        return true;
+                                      }),
+                            "read refusals", impl_->folder()));
+  if (batch.Count() == 0) return OkStatus();
+  const std::lock_guard lock(impl_->write_mutex);
+  return impl_->Write(batch, /*sync=*/false, "remove old refusals");
+}
+
+}  // namespace freshet

@@ -1,0 +1,250 @@
+#include "featurestore/store/store.h"
+
+#include <rocksdb/convenience.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "featurestore/base/coding.h"
+#include "featurestore/store/folder.h"
+#include "featurestore/store/keys.h"
+#include "featurestore/store/store_impl.h"
+
+namespace freshet {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint8_t kLogIdentityFormat = 1;
+
+// Makes the whole database, closes it, then puts it where it is looked for.
+Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
+  std::error_code error;
+  fs::create_directories(options.path, error);
+  if (error) {
+    return Unavailable("{}: could not make the data folder: {}", options.path.string(), error.message());
+  }
+  const fs::path unfinished = UnfinishedDatabaseFolder(options.path);
+  rocksdb::DBOptions db_options = shared.DatabaseOptions();
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  const rocksdb::ColumnFamilyOptions family = shared.FixedFamilyOptions();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(db_options, unfinished.string(),
+                                                   {{keys::kMeta, family},
+                                                    {keys::kProgress, family},
+                                                    {keys::kDeadLetters, family},
+                                                    {keys::kRefusals, family}},
+                                                   &handles, &raw);
+  if (IsLocked(opened)) return LockedError(options.path);
+  RETURN_IF_ERROR(FromRocks(opened, "make the database", options.path));
+  const std::unique_ptr<rocksdb::DB> db(raw);
+
+  rocksdb::WriteBatch batch;
+  (void)batch.Put(keys::kFormat, std::to_string(kStorageFormat));
+  (void)batch.Put(keys::kProject, options.project);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  rocksdb::Status written = db->Write(synced, &batch);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+  if (written.ok()) written = db->Close();
+  RETURN_IF_ERROR(FromRocks(written, "make the database", options.path));
+  fs::rename(unfinished, DatabaseFolder(options.path), error);
+  if (error) {
+    return Unavailable("{}: could not rename rocksdb.new to rocksdb: {}", options.path.string(), error.message());
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Store::Impl::~Impl() {
+  if (db == nullptr) return;
+  rocksdb::CancelAllBackgroundWork(db.get(), /*wait=*/true);
+  for (auto* handle : {meta, progress, dead_letters, refusals}) {
+    if (handle != nullptr) (void)db->DestroyColumnFamilyHandle(handle);
+  }
+  for (auto& [name, family] : families) (void)db->DestroyColumnFamilyHandle(family.handle);
+  for (auto* handle : retired) (void)db->DestroyColumnFamilyHandle(handle);
+  (void)db->Close();
+  for (uint32_t i = 0; i < view_count; ++i) delete views[i].load();
+}
+
+Status Store::Impl::OpenDatabase(bool create) {
+  shared = std::make_unique<SharedRocks>(options.memory_bytes);
+  if (create) RETURN_IF_ERROR(CreateDatabase(options, *shared));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFamilies(folder()));
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  std::vector<std::shared_ptr<Expiry>> expiries;
+  for (const std::string& name : names) {
+    const bool is_view = name.find('@') != std::string::npos;
+    expiries.push_back(is_view ? std::make_shared<Expiry>() : nullptr);
+    descriptors.emplace_back(
+        name, is_view ? shared->ViewFamilyOptions(expiries.back()) : shared->FixedFamilyOptions());
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  const std::string path = DatabaseFolder(folder()).string();
+  const rocksdb::DBOptions db_options = shared->DatabaseOptions();
+  const rocksdb::Status opened =
+      options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw)
+                        : rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
+  if (IsLocked(opened)) return LockedError(folder());
+  RETURN_IF_ERROR(FromRocks(opened, "open the database", folder()));
+  db.reset(raw);
+
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == keys::kMeta) {
+      meta = handles[i];
+    } else if (names[i] == keys::kProgress) {
+      progress = handles[i];
+    } else if (names[i] == keys::kDeadLetters) {
+      dead_letters = handles[i];
+    } else if (names[i] == keys::kRefusals) {
+      refusals = handles[i];
+    } else {  // a view's, or a newer format's: then CheckIdentity refuses the folder
+      const size_t at = std::min(names[i].rfind('@'), names[i].size());
+      const std::string version = at < names[i].size() ? names[i].substr(at + 1) : "";
+      families[names[i]] = {names[i].substr(0, at), version, handles[i], expiries[i]};
+    }
+  }
+  return OkStatus();
+}
+
+Status Store::Impl::ReadMeta() {
+  std::string format;
+  std::string project;
+  for (const auto& [key, value] : {std::pair{keys::kFormat, &format}, std::pair{keys::kProject, &project}}) {
+    const rocksdb::Status got = db->Get({}, meta, key, value);
+    if (got.IsNotFound()) {
+      return FailedPrecondition(
+          "{}: rocksdb/ does not say that it is Freshet's (no key {}); set storage.path to an empty or new folder",
+          folder().string(), key);
+    }
+    RETURN_IF_ERROR(FromRocks(got, "read what the folder is", folder()));
+  }
+  RETURN_IF_ERROR(CheckIdentity(folder(), format, project, options.project));
+  const std::string_view prefix = keys::kViewPrefix;
+  return FromRocks(ForPrefix(*db, meta, prefix,
+                             [&](std::string_view key, std::string_view version) {
+                               complete[std::string(key.substr(prefix.size()))] = version;
+                               return true;
+                             }),
+                   "read the views' versions", folder());
+}
+
+// A family that is not complete and has no progress holds nothing: what a crash left between the switch and the drop,
+// or a build that had not begun.
+Status Store::Impl::DropLeftovers() {
+  std::vector<std::string> leftovers;
+  for (const auto& [name, family] : families) {
+    const auto it = complete.find(family.view);
+    if (it != complete.end() && it->second == family.version) continue;
+    bool has_progress = false;
+    RETURN_IF_ERROR(FromRocks(ForPrefix(*db, progress, keys::ProgressPrefix(name),
+                                        [&](std::string_view, std::string_view) {
+                                          has_progress = true;
+                                          return false;
+                                        }),
+                              "read progress", folder()));
+    if (!has_progress) leftovers.push_back(name);
+  }
+  for (const std::string& name : leftovers) RETURN_IF_ERROR(DropFamily(name));
+  return OkStatus();
+}
+
+Status Store::Impl::Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing) {
+  if (needs_resume) {
+    RETURN_IF_ERROR(FromRocks(db->Resume(), doing, folder()));
+    needs_resume = false;
+  }
+  rocksdb::WriteOptions write_options;
+  write_options.sync = sync;
+  const rocksdb::Status written = db->Write(write_options, &batch);
+  if (!written.ok() && written.severity() >= rocksdb::Status::kSoftError) needs_resume = true;
+  return FromRocks(written, doing, folder());
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
+  ASSIGN_OR_RETURN(const FolderState state, InspectFolder(options.path));
+  const bool create = state == FolderState::kMayBeCreated;
+  if (create && (!options.create_if_missing || options.read_only)) {
+    return NotFound("{}: there is no data yet; `freshet serve` makes it", options.path.string());
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  RETURN_IF_ERROR(impl->OpenDatabase(create));
+  RETURN_IF_ERROR(impl->ReadMeta());
+  if (!options.read_only) RETURN_IF_ERROR(impl->DropLeftovers());
+  RETURN_IF_ERROR(impl->CountDeadLetters());
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+StatusOr<std::optional<Store::LogIdentity>> Store::ReadLog(const std::string& source) const {
+  std::string bytes;
+  const rocksdb::Status got = impl_->db->Get({}, impl_->meta, keys::kLogPrefix + source, &bytes);
+  if (got.IsNotFound()) return std::optional<LogIdentity>();
+  RETURN_IF_ERROR(FromRocks(got, "read the log's identity", impl_->folder()));
+  ByteReader reader(bytes);
+  if (reader.Byte() != kLogIdentityFormat) reader.MarkBad();
+  LogIdentity log;
+  log.incarnation = reader.Fixed32();
+  log.log_id = reader.LengthPrefixed();
+  if (!reader.AtEnd()) {
+    return DataLoss("{}: the stored identity of source {}'s log is damaged", impl_->folder().string(), source);
+  }
+  return std::optional<LogIdentity>(std::move(log));
+}
+
+Status Store::WriteLog(const std::string& source, const LogIdentity& log) {
+  std::string bytes;
+  ByteWriter writer(bytes);
+  writer.Byte(kLogIdentityFormat);
+  writer.Fixed32(log.incarnation);
+  writer.LengthPrefixed(log.log_id);
+  rocksdb::WriteBatch batch;
+  (void)batch.Put(impl_->meta, keys::kLogPrefix + source, bytes);
+  const std::lock_guard lock(impl_->write_mutex);
+  return impl_->Write(batch, /*sync=*/true, "store the log's identity");
+}
+
+void Store::SetExpiryBound(ViewId view, Timestamp bound) { impl_->view(view).expiry->RaiseBound(bound); }
+
+Status Store::CompactView(ViewId view) {
+  rocksdb::CompactRangeOptions options;
+  // Each row meets the filter, also where all of them stand in the last level already.
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  options.exclusive_manual_compaction = false;
+  const OpenedView& opened = impl_->view(view);
+  return FromRocks(impl_->db->CompactRange(options, opened.handle, nullptr, nullptr),
+                   fmt::format("compact view {}", opened.name), impl_->folder());
+}
+
+Status Store::Flush() {
+  if (impl_->options.read_only) return OkStatus();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles = {impl_->meta, impl_->progress, impl_->dead_letters,
+                                                       impl_->refusals};
+  {
+    const std::lock_guard lock(impl_->views_mutex);
+    for (const auto& [name, family] : impl_->families) handles.push_back(family.handle);
+  }
+  RETURN_IF_ERROR(FromRocks(impl_->db->Flush({}, handles), "write memory to disk", impl_->folder()));
+  return FromRocks(impl_->db->FlushWAL(/*sync=*/true), "sync the write-ahead log", impl_->folder());
+}
+
+ViewStatus& Store::view_status(ViewId view) { return impl_->view(view).status; }
+const ViewStatus& Store::view_status(ViewId view) const { return impl_->view(view).status; }
+
+SourceStatus& Store::source_status(const std::string& source) {
+  const std::lock_guard lock(impl_->sources_mutex);
+  return impl_->sources[source];
+}
+
+}  // namespace freshet

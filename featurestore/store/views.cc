@@ -1,0 +1,157 @@
+// Views and their versions: which are open, which one answers, and the switch between them.
+#include <set>
+#include <utility>
+
+#include "featurestore/base/coding.h"
+#include "featurestore/store/keys.h"
+#include "featurestore/store/store_impl.h"
+
+namespace freshet {
+
+StatusOr<ViewId> Store::OpenView(const StoreView& view) {
+  const std::lock_guard lock(impl_->views_mutex);
+  const std::string name = keys::Family(view.name, view.version);
+  const uint32_t count = impl_->view_count;
+  for (uint32_t i = 0; i < count; ++i) {
+    OpenedView& opened = impl_->view({i});
+    if (opened.family != name || opened.dropped) continue;
+    opened.expiry->SetKeep(view.keep);
+    return ViewId{i};
+  }
+  if (count == Impl::kMaxViews) {
+    return MakeStatus(absl::StatusCode::kResourceExhausted,
+                      "view {}: a store opens at most {} views; split the project", view.name, Impl::kMaxViews);
+  }
+  auto it = impl_->families.find(name);
+  if (it == impl_->families.end()) {
+    if (impl_->options.read_only) {
+      return NotFound("{}: has no version {} of view {}", impl_->folder().string(), view.version, view.name);
+    }
+    Impl::Family family{view.name, view.version, nullptr, std::make_shared<Expiry>()};
+    RETURN_IF_ERROR(FromRocks(impl_->db->CreateColumnFamily(impl_->shared->ViewFamilyOptions(family.expiry), name,
+                                                            &family.handle),
+                              fmt::format("make column family {}", name), impl_->folder()));
+    it = impl_->families.emplace(name, std::move(family)).first;
+  }
+
+  auto opened = std::make_unique<OpenedView>();
+  opened->name = view.name;
+  opened->version = view.version;
+  opened->family = name;
+  opened->handle = it->second.handle;
+  opened->expiry = it->second.expiry;
+  opened->expiry->SetKeep(view.keep);
+  const auto complete = impl_->complete.find(view.name);
+  opened->complete = complete != impl_->complete.end() && complete->second == view.version;
+  opened->status.complete = opened->complete.load();
+  impl_->views[count].store(opened.release(), std::memory_order_release);
+  impl_->view_count = count + 1;
+  return ViewId{count};
+}
+
+bool Store::IsComplete(ViewId view) const { return impl_->view(view).complete; }
+
+std::optional<std::string> Store::CompleteVersion(const std::string& name) const {
+  const std::lock_guard lock(impl_->views_mutex);
+  const auto it = impl_->complete.find(name);
+  if (it == impl_->complete.end()) return std::nullopt;
+  return it->second;
+}
+
+std::vector<std::string> Store::UnopenedViews() const {
+  const std::lock_guard lock(impl_->views_mutex);
+  std::set<std::string> names;
+  for (const auto& [family, found] : impl_->families) names.insert(found.view);
+  for (const auto& [name, version] : impl_->complete) names.insert(name);
+  for (uint32_t i = 0; i < impl_->view_count; ++i) names.erase(impl_->view({i}).name);
+  return {names.begin(), names.end()};
+}
+
+Status Store::MarkComplete(ViewId view) {
+  OpenedView& chosen = impl_->view(view);
+  const std::lock_guard views_lock(impl_->views_mutex);
+  if (chosen.dropped) {
+    return FailedPrecondition("view {}: version {} was replaced by another", chosen.name, chosen.version);
+  }
+  std::vector<std::string> others;
+  for (const auto& [family, found] : impl_->families) {
+    if (found.view == chosen.name && family != chosen.family) others.push_back(family);
+  }
+  if (chosen.complete && others.empty()) return OkStatus();
+
+  rocksdb::WriteBatch batch;
+  (void)batch.Put(impl_->meta, keys::kViewPrefix + chosen.name, chosen.version);
+  {
+    const std::lock_guard write_lock(impl_->write_mutex);
+    for (const std::string& family : others) {
+      RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, keys::ProgressPrefix(family),
+                                          [&](std::string_view key, std::string_view) {
+                                            (void)batch.Delete(impl_->progress, AsSlice(key));
+                                            return true;
+                                          }),
+                                "read progress", impl_->folder()));
+    }
+    RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/true, fmt::format("switch view {}", chosen.name)));
+    // No commit goes to them from here on.
+    for (uint32_t i = 0; i < impl_->view_count; ++i) {
+      OpenedView& opened = impl_->view({i});
+      if (opened.name != chosen.name || &opened == &chosen) continue;
+      opened.complete = false;
+      opened.dropped = true;
+    }
+  }
+  impl_->complete[chosen.name] = chosen.version;
+  chosen.complete = true;
+  chosen.status.complete = true;
+  for (const std::string& family : others) RETURN_IF_ERROR(impl_->DropFamily(family));
+  return OkStatus();
+}
+
+// Under views_mutex, or before there are other threads.
+Status Store::Impl::DropFamily(const std::string& family) {
+  const auto it = families.find(family);
+  rocksdb::ColumnFamilyHandle* handle = it->second.handle;
+  RETURN_IF_ERROR(FromRocks(db->DropColumnFamily(handle), fmt::format("drop column family {}", family), folder()));
+  families.erase(it);
+  for (uint32_t i = 0; i < view_count; ++i) {
+    if (view({i}).handle != handle) continue;
+    retired.push_back(handle);  // its files stay until the last reader is sure to be gone
+    return OkStatus();
+  }
+  return FromRocks(db->DestroyColumnFamilyHandle(handle), fmt::format("close column family {}", family), folder());
+}
+
+StatusOr<std::map<int32_t, Progress>> Store::ReadProgress(ViewId view) const {
+  const OpenedView& opened = impl_->view(view);
+  const std::string prefix = keys::ProgressPrefix(opened.family);
+  std::map<int32_t, Progress> found;
+  Status failed;
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, prefix,
+                                      [&](std::string_view key, std::string_view value) {
+                                        ByteReader reader(key.substr(prefix.size()));
+                                        const auto partition = static_cast<int32_t>(reader.Ordered32());
+                                        StatusOr<Progress> progress = DecodeProgress(value);
+                                        if (!reader.AtEnd()) progress = DataLoss("its key is damaged");
+                                        if (!progress.ok()) {
+                                          failed = MakeStatus(progress.status().code(),
+                                                              "{}: progress of view {}, partition {}: {}",
+                                                              impl_->folder().string(), opened.name, partition,
+                                                              MessageOf(progress.status()));
+                                          return false;
+                                        }
+                                        found.emplace(partition, *progress);
+                                        return true;
+                                      }),
+                            "read progress", impl_->folder()));
+  RETURN_IF_ERROR(failed);
+  return found;
+}
+
+Status Store::Scan(ViewId view,
+                   const std::function<bool(std::string_view key, std::string_view row)>& visit) const {
+  const OpenedView& opened = impl_->view(view);
+  return FromRocks(ForPrefix(*impl_->db, opened.handle, "", visit), fmt::format("scan view {}", opened.name),
+                   impl_->folder());
+}
+
+}  // namespace freshet
