@@ -1,0 +1,78 @@
+#include "featurestore/ingest/kafka_client.h"
+
+#include <array>
+
+namespace freshet {
+namespace {
+
+Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
+  std::array<char, 512> error{};
+  if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error.data(), error.size()) ==
+      RD_KAFKA_CONF_OK) {
+    return OkStatus();
+  }
+  return InvalidArgument("kafka option {}: {}", name, error.data());
+}
+
+}  // namespace
+
+StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsList defaults,
+                                  const std::map<std::string, std::string>& options,
+                                  KafkaSettingsList fixed) {
+  KafkaConf conf(rd_kafka_conf_new());
+  for (const auto& [name, value] : defaults) RETURN_IF_ERROR(Set(conf.get(), name, value));
+  for (const auto& [name, value] : options) RETURN_IF_ERROR(Set(conf.get(), name, value));
+  for (const auto& [name, value] : fixed) {
+    const auto wanted = options.find(name);
+    if (wanted != options.end() && wanted->second != value) {
+      return InvalidArgument("kafka option {}: Freshet needs {}; take it out of kafka.options", name,
+                             value);
+    }
+    RETURN_IF_ERROR(Set(conf.get(), name, value));
+  }
+  RETURN_IF_ERROR(Set(conf.get(), "bootstrap.servers", bootstrap));
+  RETURN_IF_ERROR(Set(conf.get(), "client.id", "freshet"));
+  // Its lines repeat with every retry; what matters is reported once, by who uses the handle.
+  rd_kafka_conf_set_log_cb(conf.get(), nullptr);
+  return conf;
+}
+
+StatusOr<KafkaHandle> MakeKafkaHandle(rd_kafka_type_t type, KafkaConf conf) {
+  std::array<char, 512> error{};
+  KafkaHandle handle(rd_kafka_new(type, conf.get(), error.data(), error.size()));
+  if (handle == nullptr) return InvalidArgument("kafka: {}", error.data());
+  (void)conf.release();  // rd_kafka_new has taken it
+  return handle;
+}
+
+std::string KafkaErrorText(rd_kafka_resp_err_t error) { return rd_kafka_err2str(error); }
+
+StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, int timeout_ms) {
+  KafkaTopic asked(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  if (asked == nullptr) {
+    return InvalidArgument("topic {}: {}", topic, KafkaErrorText(rd_kafka_last_error()));
+  }
+  const rd_kafka_metadata_t* answer = nullptr;
+  const auto error = rd_kafka_metadata(handle, 0, asked.get(), &answer, timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Unavailable("no broker answers: {}", KafkaErrorText(error));
+  }
+  const KafkaMetadata metadata(answer);
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    const rd_kafka_metadata_topic_t& found = metadata->topics[i];
+    if (topic != found.topic) continue;
+    if (found.err == RD_KAFKA_RESP_ERR_NO_ERROR && found.partition_cnt > 0) {
+      return found.partition_cnt;
+    }
+    if (found.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+      return Unavailable("topic {}: {}", topic, KafkaErrorText(found.err));
+    }
+    if (found.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+      return Unavailable("topic {}: {}; grant this client READ and DESCRIBE", topic,
+                         KafkaErrorText(found.err));
+    }
+  }
+  return NotFound("the topic {} does not exist on the broker; create it", topic);
+}
+
+}  // namespace freshet

@@ -1,0 +1,51 @@
+// librdkafka's C handles as owners, and its configuration from a declaration's options. What is common to the consumer, the
+// dead-letter relay and replay.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "featurestore/base/status.h"
+
+namespace freshet {
+
+struct KafkaDeleter {
+  void operator()(rd_kafka_t* p) const { rd_kafka_destroy(p); }
+  void operator()(rd_kafka_conf_t* p) const { rd_kafka_conf_destroy(p); }
+  void operator()(rd_kafka_queue_t* p) const { rd_kafka_queue_destroy(p); }
+  void operator()(rd_kafka_topic_t* p) const { rd_kafka_topic_destroy(p); }
+  void operator()(rd_kafka_topic_partition_list_t* p) const {
+    rd_kafka_topic_partition_list_destroy(p);
+  }
+  void operator()(const rd_kafka_metadata_t* p) const { rd_kafka_metadata_destroy(p); }
+};
+using KafkaHandle = std::unique_ptr<rd_kafka_t, KafkaDeleter>;
+using KafkaConf = std::unique_ptr<rd_kafka_conf_t, KafkaDeleter>;
+using KafkaQueue = std::unique_ptr<rd_kafka_queue_t, KafkaDeleter>;
+using KafkaTopic = std::unique_ptr<rd_kafka_topic_t, KafkaDeleter>;
+using KafkaPartitions = std::unique_ptr<rd_kafka_topic_partition_list_t, KafkaDeleter>;
+using KafkaMetadata = std::unique_ptr<const rd_kafka_metadata_t, KafkaDeleter>;
+
+using KafkaSettingsList = std::initializer_list<std::pair<const char*, std::string>>;
+
+// `defaults`, over them the user's `options` (`kafka: { options: … }`), over them `fixed`, which Freshet's own promises stand on:
+// an option that says otherwise is an INVALID_ARGUMENT that names it.
+StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsList defaults,
+                                  const std::map<std::string, std::string>& options,
+                                  KafkaSettingsList fixed);
+
+StatusOr<KafkaHandle> MakeKafkaHandle(rd_kafka_type_t type, KafkaConf conf);
+
+// "Local: Broker transport failure"
+std::string KafkaErrorText(rd_kafka_resp_err_t error);
+
+// Number of a topic's partitions. NOT_FOUND where the broker does not have it, UNAVAILABLE where no broker answers.
+StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, int timeout_ms);
+
+}  // namespace freshet
