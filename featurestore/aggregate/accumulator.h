@@ -1,6 +1,6 @@
 // What is stored of a window's events: accumulators, each a commutative monoid.
 //
-//   identity   a value-initialised accumulator: no event
+//   identity   a value-initialised accumulator, all of whose bytes are 0: no event
 //   Add        one event's value, with its place in the order of events
 //   Combine    the accumulator of both sets of events; associative and commutative, so panes combine in any order
 //   Encode     the stored form; Decode of it gives the same accumulator
@@ -42,26 +42,24 @@ struct CodingContext {
 };
 
 template <typename A>
-concept Accumulator =
-    requires(A a, const A& b, const Value& value, const Position& at, ByteWriter& out, ByteReader& in,
-             const CodingContext& context) {
-      A{};
-      a.Add(value, at);  // never a null value
-      a.Combine(b);      // b stays as it was
-      // The same, but texts may be borrowed from b, which then outlives a.
-      a.CombineBorrowed(b);
-      b.Encode(out, context);
-      // Into an identity. Marks `in` bad where the bytes cannot be; texts may be borrowed from them.
-      a.Decode(in, context);
-      { b.heap_bytes() } -> std::convertible_to<size_t>;
-    };
+concept Accumulator = requires(A a, const A& b, const Value& value, const Position& at,
+                               ByteWriter& out, ByteReader& in, const CodingContext& context) {
+  A{};
+  a.Add(value, at);  // never a null value
+  a.Combine(b);      // b stays as it was
+  // The same, but texts may be borrowed from b, which then outlives a.
+  a.CombineBorrowed(b);
+  b.Encode(out, context);
+  // Into an identity. Marks `in` bad where the bytes cannot be; texts may be borrowed from them.
+  a.Decode(in, context);
+  { b.heap_bytes() } -> std::convertible_to<size_t>;
+};
 
 // The table of one accumulator type. `destroy` is null where nothing is to be done.
 struct AccumulatorOps {
   AccumulatorKind kind;
   uint32_t size;
   uint32_t align;
-  void (*construct)(void* place);
   void (*destroy)(void* a);
   void (*add)(void* a, const Value& value, const Position& at);
   void (*combine)(void* a, const void* b);
@@ -69,9 +67,9 @@ struct AccumulatorOps {
   void (*encode)(const void* a, ByteWriter& out, const CodingContext& context);
   void (*decode)(void* a, ByteReader& in, const CodingContext& context);
   size_t (*heap_bytes)(const void* a);
-  bool has_text;           // may borrow from the bytes it was decoded from
-  uint32_t encoded_max;    // bytes; texts counted as kAssumedTextBytes
-  uint32_t encoded_min;    // of the identity
+  bool has_text;  // may borrow from the bytes it was decoded from
+  uint32_t
+      encoded_max;  // bytes that honest data reaches; texts counted as kAssumedTextBytes. The least is 1
 };
 
 inline constexpr uint32_t kAssumedTextBytes = 16;

@@ -21,7 +21,7 @@ enum class OfRule : uint8_t { kNone, kOptional, kRequired };
 
 // What finishing may depend on beside the accumulators.
 struct FinishContext {
-  Type result = Type::kDouble;
+  std::optional<Type> of;  // the field's type
 };
 
 struct Aggregation {

@@ -1,0 +1,87 @@
+// A fixed mixture of accumulators in flat memory: what one pane, one run or one lifetime holds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "featurestore/aggregate/accumulator.h"
+#include "featurestore/base/status.h"
+#include "featurestore/model/event.h"
+#include "featurestore/model/source.h"
+
+namespace freshet {
+
+// One stored accumulator: features that need the same one share it.
+struct AccumulatorSpec {
+  AccumulatorKind kind = AccumulatorKind::kRowCount;
+  std::optional<uint32_t> field;  // of the source
+  friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
+};
+std::string ToString(const AccumulatorSpec& spec, const Source& source);  // "sum(amount)"
+
+// Immutable. `place` is memory of bytes() bytes, aligned to 8. All zero bytes are the identity. It may be
+// moved by memcpy.
+class AccumulatorSet {
+ public:
+  struct Slot {
+    AccumulatorSpec spec;
+    const AccumulatorOps* ops = nullptr;
+    uint32_t offset = 0;
+  };
+
+  AccumulatorSet() = default;
+  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the field's name, so that it
+  // does not depend on the order of declarations. Internal where a field's type does not work.
+  static StatusOr<AccumulatorSet> Make(std::vector<AccumulatorSpec> specs, const Source& source);
+
+  std::span<const Slot> slots() const { return slots_; }
+  uint32_t bytes() const { return bytes_; }
+  bool empty() const { return slots_.empty(); }
+  bool has_text() const { return has_text_; }
+  const Slot* Find(const AccumulatorSpec& spec) const;
+  // Stored bytes that honest data reaches, and of the identity.
+  uint64_t encoded_max() const { return encoded_max_; }
+  uint64_t encoded_min() const { return slots_.size(); }
+
+  // False: Add would change nothing (every field that is read is null).
+  bool Reads(const Event& event) const;
+  void Add(std::byte* place, const Event& event) const;
+  void Destroy(std::byte* place) const;
+  void Encode(const std::byte* place, ByteWriter& out, const CodingContext& context) const;
+  // Into identities.
+  void Decode(std::byte* place, ByteReader& in, const CodingContext& context) const;
+  size_t heap_bytes(const std::byte* place) const;
+
+ private:
+  std::vector<Slot> slots_;
+  uint32_t bytes_ = 0;
+  uint64_t encoded_max_ = 0;
+  bool has_text_ = false;
+  bool counts_rows_ = false;
+  bool destroys_ = false;
+};
+
+// How one set's accumulators are combined into another's that holds some of them.
+class CombinePlan {
+ public:
+  CombinePlan() = default;
+  // Slots of `into` that `from` lacks stay as they are.
+  CombinePlan(const AccumulatorSet& into, const AccumulatorSet& from);
+  void Run(std::byte* into, const std::byte* from) const {
+    for (const Step& step : steps_) step.combine(into + step.into, from + step.from);
+  }
+
+ private:
+  struct Step {
+    void (*combine)(void* a, const void* b);
+    uint32_t into;
+    uint32_t from;
+  };
+  std::vector<Step> steps_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,55 @@
+#include "featurestore/window/window_kind.h"
+
+#include <array>
+
+namespace freshet {
+namespace {
+
+constexpr std::array kRoundHops = {
+    Duration::Days(1),    Duration::Hours(12),   Duration::Hours(6),    Duration::Hours(3),
+    Duration::Hours(1),   Duration::Minutes(30), Duration::Minutes(10), Duration::Minutes(5),
+    Duration::Minutes(1), Duration::Seconds(30), Duration::Seconds(10), Duration::Seconds(5),
+    Duration::Seconds(1),
+};
+constexpr int64_t kPanesAimedAt = 24;
+
+}  // namespace
+
+PaneGrid GridOf(const Window& window) {
+  return {window.hop, Duration{window.offset.us % window.hop.us}};
+}
+
+PaneRange CoveredPanes(const Window& window, Timestamp q, bool ended_only) {
+  const PaneGrid grid = GridOf(window);
+  const Timestamp current = grid.Floor(q);
+  const Timestamp end = ended_only ? current : current + window.hop;
+  switch (window.kind) {
+    case WindowKind::kSliding:
+      return {grid.Floor(q - window.length), end};
+    case WindowKind::kTumbling: {
+      const Timestamp bucket = FloorTo(q, window.length, window.offset);
+      if (window.completed) return {bucket - window.length, bucket};
+      return {bucket, end};
+    }
+    case WindowKind::kLifetime:
+      break;
+  }
+  return {};
+}
+
+Duration DefaultHop(const Window& window, Duration history) {
+  const bool tumbling = window.kind == WindowKind::kTumbling;
+  if (tumbling && history == Duration{}) return window.length;
+  const auto divides = [&](Duration hop) { return window.length.us % hop.us == 0; };
+  for (const Duration hop : kRoundHops) {
+    if (hop.us > window.length.us / kPanesAimedAt && hop != kRoundHops.back()) continue;
+    if (!tumbling || divides(hop)) return hop;
+  }
+  // A bucket that no round hop divides: as few more panes than usual as divide it. Ends at once for whole
+  // milliseconds, and at one pane a microsecond at the latest.
+  int64_t panes = kPanesAimedAt;
+  while (panes < window.length.us && window.length.us % panes != 0) ++panes;
+  return {window.length.us / std::min(panes, window.length.us)};
+}
+
+}  // namespace freshet
