@@ -41,6 +41,7 @@ uint64_t SchemaId(const Plan& plan) {
     writer.LengthPrefixed(column.name);
     writer.Byte(static_cast<uint8_t>(column.type));
     writer.Varint(column.view);
+    writer.Byte(column.has_default ? 1 : 0);
   }
   return std::max<uint64_t>(Hash64(bytes), 1);
 }
@@ -58,7 +59,7 @@ std::shared_ptr<const Plan> CompilePlan(std::shared_ptr<const Catalog> catalog, 
     plan->views[view].features.push_back(served.feature);
     plan->views[view].columns.push_back(static_cast<uint32_t>(plan->columns.size()));
     const Feature& feature = plan->catalog->views[served.view].features[served.feature];
-    plan->columns.push_back({served.name, feature.type, view});
+    plan->columns.push_back({served.name, feature.type, view, feature.default_value.has_value()});
   }
   plan->schema_id = SchemaId(*plan);
   return plan;

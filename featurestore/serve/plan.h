@@ -29,6 +29,7 @@ struct PlanColumn {
   std::string name;
   Type type = Type::kDouble;
   uint32_t view = 0;  // index in Plan::views
+  bool has_default = false;
 };
 
 struct Plan {
