@@ -51,9 +51,9 @@ class Row {
   // The event must be for this view (its key is checked by the caller).
   Applied Apply(const Event& event);
 
-  bool empty() const;          // no event yet
-  Timestamp newest() const;    // greatest event time that touched it; meaningless when empty
-  size_t memory_bytes() const; // of this decoded form, for budgets
+  bool empty() const;           // no event yet
+  Timestamp newest() const;     // greatest event time that touched it; meaningless when empty
+  size_t memory_bytes() const;  // of this decoded form, for budgets
 
   // One cell for each of `features` (indices in the view), with statuses, defaults and no leakage as semantics.md
   // says. Returns the row's event time as of the read (none: NOT_FOUND at that time). Const: never folds.

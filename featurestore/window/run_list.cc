@@ -53,7 +53,8 @@ void RunList::Encode(ByteWriter& out, Timestamp newest) const {
 
 void RunList::Decode(ByteReader& in, Timestamp newest) {
   const uint64_t count = in.Varint();
-  if (count > in.remaining() / (1 + layout_->set.encoded_min())) return in.MarkBad();
+  // A row has seen an event, and the newest event is always in a run.
+  if (count == 0 || count > in.remaining() / (1 + layout_->set.encoded_min())) return in.MarkBad();
   runs_.Fill(count);
   const Timestamp edge = newest - layout_->lateness - layout_->gap;
   Timestamp run_end = newest;

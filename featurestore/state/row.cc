@@ -1,0 +1,279 @@
+#include "featurestore/state/row.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "featurestore/state/row_layout_impl.h"
+
+namespace freshet {
+namespace {
+
+constexpr size_t kNewestAt = 3;  // format (1), version tag (2)
+constexpr size_t kBodyAt = kNewestAt + 8;
+
+// Reads far outside every event time read like its ends: the arithmetic below stays within int64.
+constexpr Duration kBeyondEvents = Duration::Days(1000 * 366);
+Timestamp ClampRead(Timestamp q) {
+  return std::clamp(q, kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents);
+}
+
+bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
+  if (!read.as_of) return false;
+  const Duration history = feature.place == FeaturePlace::kPanes ? view.history : Duration{};
+  return *read.as_of < read.now - history;
+}
+
+// PRESENT, NOT_FOUND or OUTSIDE_MAX_AGE of a row whose event time as of q is `time`.
+CellStatus StatusByAge(const FeatureView& view, std::optional<Timestamp> time, Timestamp q) {
+  if (!time) return CellStatus::kNotFound;
+  if (!view.ttl) return CellStatus::kPresent;
+  const Duration age = q - *time;
+  if (age <= *view.ttl) return CellStatus::kPresent;
+  return age <= *view.ttl + view.grace() ? CellStatus::kOutsideMaxAge : CellStatus::kNotFound;
+}
+
+// Memory that accumulators are combined in: nearly always on the stack.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) {
+    if (bytes > inline_.size()) heap_ = std::make_unique<std::byte[]>(bytes);
+  }
+  std::byte* get() { return heap_ ? heap_.get() : inline_.data(); }
+
+ private:
+  alignas(8) std::array<std::byte, 256> inline_;
+  std::unique_ptr<std::byte[]> heap_;
+};
+
+}  // namespace
+
+struct Row::Impl {
+  explicit Impl(const RowLayout::Impl& layout_in) : layout(&layout_in) {
+    rings.reserve(layout->rings.size());
+    for (const RingLayout& ring : layout->rings) rings.emplace_back(ring);
+    if (layout->runs) runs.emplace(*layout->runs);
+    if (layout->lifetime) {
+      lifetime.emplace(*layout->lifetime);
+      lifetime->Fill(1);
+    }
+  }
+
+  std::span<PaneRing> chain(const ChainLayout& c) {
+    return std::span(rings).subspan(c.begin, c.end - c.begin);
+  }
+  std::span<const PaneRing> chain(const ChainLayout& c) const {
+    return std::span(rings).subspan(c.begin, c.end - c.begin);
+  }
+
+  std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
+  Cell FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
+                     std::byte* scratch) const;
+  Cell FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+                   std::byte* scratch) const;
+  Cell FinishHeld(const FeaturePlan& feature, const std::byte* held) const;
+
+  const RowLayout::Impl* layout;
+  bool empty = true;
+  Timestamp newest;
+  std::vector<PaneRing> rings;
+  std::optional<RunList> runs;
+  std::optional<AccumulatorTable> lifetime;  // one entry
+  std::string bytes;                         // that texts were decoded from and are borrowed from
+};
+
+Row::Row(const RowLayout& layout) : impl_(std::make_unique<Impl>(layout.impl())) {}
+Row::Row(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Row::Row(Row&&) noexcept = default;
+Row& Row::operator=(Row&&) noexcept = default;
+Row::~Row() = default;
+
+bool Row::empty() const { return impl_->empty; }
+Timestamp Row::newest() const { return impl_->newest; }
+
+size_t Row::memory_bytes() const {
+  size_t total = sizeof(Row) + sizeof(Impl) + impl_->bytes.capacity() +
+                 impl_->rings.capacity() * sizeof(PaneRing);
+  for (const PaneRing& ring : impl_->rings) total += ring.memory_bytes();
+  if (impl_->runs) total += impl_->runs->memory_bytes();
+  if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
+  return total;
+}
+
+Applied Row::Apply(const Event& event) {
+  Impl& row = *impl_;
+  bool changed = row.empty || event.time > row.newest;
+  // Before routing: what is kept depends on the newest event, this one counted.
+  if (changed) row.newest = event.time;
+  row.empty = false;
+  for (const ChainLayout& chain : row.layout->chains) {
+    changed |= AddToChain(row.chain(chain), event, row.newest);
+  }
+  if (row.runs) changed |= row.runs->Add(event, row.newest);
+  if (row.lifetime) {
+    row.layout->lifetime->Add(row.lifetime->accumulators(0), event);
+    changed = true;
+  }
+  return changed ? Applied::kChanged : Applied::kLate;
+}
+
+void Row::Encode(std::string& out) {
+  Impl& row = *impl_;
+  ByteWriter writer(out);
+  writer.Byte(kRowFormat);
+  writer.Fixed16(row.layout->version_tag);
+  writer.Fixed64(static_cast<uint64_t>(row.newest.us));
+  for (const ChainLayout& chain : row.layout->chains) {
+    FoldChain(chain, row.chain(chain), row.newest);
+  }
+  for (const PaneRing& ring : row.rings) ring.Encode(writer, row.newest);
+  if (row.runs) {
+    row.runs->Evict(row.newest);
+    row.runs->Encode(writer, row.newest);
+  }
+  if (row.lifetime) {
+    row.layout->lifetime->Encode(row.lifetime->accumulators(0), writer, {row.newest});
+  }
+}
+
+StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
+  const std::string& view = layout.view().name;
+  if (bytes.size() < kBodyAt) {
+    return DataLoss("view {}: a row of {} bytes is cut short", view, bytes.size());
+  }
+  ByteReader header(bytes);
+  const uint8_t format = header.Byte();
+  if (format != kRowFormat) {
+    return DataLoss("view {}: a row of format {}, this version reads {}", view, format, kRowFormat);
+  }
+  if (const uint16_t tag = header.Fixed16(); tag != layout.version_tag()) {
+    return DataLoss("view {}: a row of another version of the view ({:04x}, not {:04x})", view, tag,
+                    layout.version_tag());
+  }
+  const Timestamp newest{static_cast<int64_t>(header.Fixed64())};
+  if (newest < kMinEventTime || newest > kMaxEventTime) {
+    return DataLoss("view {}: a row whose newest event time cannot be", view);
+  }
+  auto impl = std::make_unique<Impl>(layout.impl());
+  impl->empty = false;
+  impl->newest = newest;
+  if (impl->layout->has_text) {
+    impl->bytes = bytes;
+    bytes = impl->bytes;
+  }
+  ByteReader body(bytes.substr(kBodyAt));
+  for (PaneRing& ring : impl->rings) ring.Decode(body, newest);
+  if (impl->runs) impl->runs->Decode(body, newest);
+  if (impl->lifetime) {
+    impl->layout->lifetime->Decode(impl->lifetime->accumulators(0), body, {newest});
+  }
+  if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
+  return Row(std::move(impl));
+}
+
+// With an as_of before the newest event nothing may tell what came after it: the newest pane that had ended by then.
+std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
+  if (empty) return std::nullopt;
+  if (!read.as_of || *read.as_of >= newest) return newest;
+  std::optional<Timestamp> greatest;
+  for (const ChainLayout& c : layout->chains) {
+    greatest = std::max(greatest, NewestEndedBy(chain(c), ClampRead(*read.as_of), newest));
+  }
+  return greatest;
+}
+
+Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const std::byte* held) const {
+  std::array<const void*, 8> parts;
+  for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = held + feature.parts[p].offsets[0];
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+}
+
+Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+                            std::byte* scratch) const {
+  PaneRange range = CoveredPanes(feature.window, q, ended_only);
+  // What the feature itself evicts, whatever else the ring keeps.
+  range.begin = std::max(range.begin, EvictionEdge(feature.grid, newest, feature.keep));
+  std::memset(scratch, 0, feature.scratch_bytes);
+  for (uint32_t r = feature.ring_begin; r < feature.ring_end; ++r) {
+    const PaneRing& ring = rings[r];
+    for (size_t i = ring.LowerBound(range.begin); i < ring.size() && ring.start(i) < range.end;
+         ++i) {
+      const std::byte* pane = ring.accumulators(i);
+      for (const FeaturePlan::Part& part : feature.parts) {
+        part.ops->combine_borrowed(scratch + part.scratch,
+                                   pane + part.offsets[r - feature.ring_begin]);
+      }
+    }
+  }
+  std::array<const void*, 8> parts;
+  for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = scratch + feature.parts[p].scratch;
+  const Cell cell =
+      feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  for (const FeaturePlan::Part& part : feature.parts) {
+    if (part.ops->destroy != nullptr) part.ops->destroy(scratch + part.scratch);
+  }
+  return cell;
+}
+
+Cell Row::Impl::FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
+                              std::byte* scratch) const {
+  switch (feature.place) {
+    case FeaturePlace::kPanes:
+      return FinishPanes(feature, q, ended_only, scratch);
+    case FeaturePlace::kRuns:
+      return FinishHeld(feature, runs->accumulators(runs->size() - 1));
+    case FeaturePlace::kLifetime:
+      break;
+  }
+  return FinishHeld(feature, lifetime->accumulators(0));
+}
+
+std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
+                                     std::span<Cell> out) const {
+  const FeatureView& view = impl_->layout->view;
+  const std::optional<Timestamp> time = impl_->TimeAsOf(read);
+  const CellStatus row_status = StatusByAge(view, time, read.at());
+  const Timestamp q = ClampRead(read.at());
+  const bool ended_only = read.as_of && *read.as_of < impl_->newest;
+  Scratch scratch(impl_->layout->scratch_bytes_max);
+  for (size_t i = 0; i < features.size(); ++i) {
+    const FeaturePlan& feature = impl_->layout->features[features[i]];
+    if (OutsideHistory(view, feature, read)) {
+      out[i] = {.status = CellStatus::kOutsideHistory};
+      continue;
+    }
+    if (row_status != CellStatus::kPresent) {
+      out[i] = {.status = row_status, .value = feature.when_empty};
+      continue;
+    }
+    out[i] = impl_->FinishFeature(feature, q, ended_only, scratch.get());
+    if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
+      out[i] = {.status = CellStatus::kPresent, .value = feature.when_empty};
+    }
+  }
+  if (row_status == CellStatus::kNotFound) return std::nullopt;
+  if (read.as_of && *read.as_of < read.now - view.history) return std::nullopt;
+  return time;
+}
+
+void FinishMissing(const RowLayout& layout, const ReadTime& read,
+                   std::span<const uint32_t> features, std::span<Cell> out) {
+  for (size_t i = 0; i < features.size(); ++i) {
+    const FeaturePlan& feature = layout.impl().features[features[i]];
+    if (OutsideHistory(layout.view(), feature, read)) {
+      out[i] = {.status = CellStatus::kOutsideHistory};
+    } else {
+      out[i] = {.status = CellStatus::kNotFound, .value = feature.when_empty};
+    }
+  }
+}
+
+std::optional<Timestamp> PeekNewest(std::string_view bytes) {
+  if (bytes.size() < kBodyAt || static_cast<uint8_t>(bytes[0]) != kRowFormat) return std::nullopt;
+  ByteReader reader(bytes.substr(kNewestAt));
+  const Timestamp newest{static_cast<int64_t>(reader.Fixed64())};
+  if (newest < kMinEventTime || newest > kMaxEventTime) return std::nullopt;
+  return newest;
+}
+
+}  // namespace freshet

@@ -1,0 +1,55 @@
+// What a RowLayout works out; for row.cc and row_layout.cc only.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "featurestore/aggregate/catalog.h"
+#include "featurestore/state/row_layout.h"
+#include "featurestore/window/pane_ring.h"
+#include "featurestore/window/run_list.h"
+
+namespace freshet {
+
+// Where a feature's accumulators are kept.
+enum class FeaturePlace : uint8_t { kPanes, kRuns, kLifetime };
+
+struct FeaturePlan {
+  // One of the accumulators that the feature is finished from.
+  struct Part {
+    const AccumulatorOps* ops = nullptr;
+    uint32_t scratch = 0;  // where it is combined at a read
+    std::vector<uint32_t>
+        offsets;  // in the sets of rings ring_begin … ring_end − 1; or of the run or lifetime
+  };
+
+  const Aggregation* aggregation = nullptr;
+  FinishContext context;
+  FeaturePlace place = FeaturePlace::kPanes;
+  Window window;
+  PaneGrid grid;
+  Duration keep;            // its own reach, history and skew
+  uint32_t ring_begin = 0;  // kPanes: its ring and all finer ones of the chain
+  uint32_t ring_end = 0;
+  std::vector<Part> parts;
+  uint32_t scratch_bytes = 0;
+  // The declared default, else the built-in 0, else null. Text is borrowed from the view.
+  Value when_empty;
+};
+
+struct RowLayout::Impl {
+  FeatureView view;
+  Source source;
+  uint16_t version_tag = 0;
+
+  std::vector<RingLayout> rings;  // chain by chain, in each the finest first
+  std::vector<ChainLayout> chains;
+  std::optional<RunLayout> runs;           // lifetime in a view with a ttl
+  std::optional<AccumulatorSet> lifetime;  // lifetime in a view without
+  std::vector<FeaturePlan> features;
+  uint32_t scratch_bytes_max = 0;
+  bool has_text = false;
+};
+
+}  // namespace freshet
