@@ -1,29 +1,30 @@
 // "an independent, slow, obviously right implementation answers the same
 // questions; every fast path must agree with it on seeded random streams, in
 // order and out of order." (docs/semantics.md)
-#include <catch2/catch.hpp>
+#include "featurestore/state/row.h"
+
 #include <fmt/format.h>
 
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <map>
 #include <numeric>
 
 #include "featurestore/oracle/oracle.h"
-#include "featurestore/state/row.h"
 #include "tests/property/random_case.h"
 
 namespace freshet::property {
 namespace {
 
-std::string WindowName(const FeatureView &view, const Window &window) {
+std::string WindowName(const FeatureView& view, const Window& window) {
   switch (window.kind) {
-  case WindowKind::kSliding:
-    return "sliding";
-  case WindowKind::kTumbling:
-    return window.completed ? "completed" : "tumbling";
-  case WindowKind::kLifetime:
-    return view.ttl ? "lifetime ttl" : "lifetime";
+    case WindowKind::kSliding:
+      return "sliding";
+    case WindowKind::kTumbling:
+      return window.completed ? "completed" : "tumbling";
+    case WindowKind::kLifetime:
+      return view.ttl ? "lifetime ttl" : "lifetime";
   }
   return "?";
 }
@@ -45,30 +46,26 @@ struct Tally {
   uint64_t late = 0;
   uint64_t events = 0;
 
-  void Count(const FeatureView &view, const Feature &feature,
-             const oracle::Expected &expected) {
+  void Count(const FeatureView& view, const Feature& feature, const oracle::Expected& expected) {
     ++cells;
     ++by_aggregation[feature.aggregate][WindowName(view, feature.window)];
     ++by_status[std::string(CellStatusName(expected.status))];
   }
 };
 
-std::string Show(const std::optional<Timestamp> &time) {
-  return time ? fmt::format("{} ({})", FormatTimestamp(*time), time->us)
-              : "none";
+std::string Show(const std::optional<Timestamp>& time) {
+  return time ? fmt::format("{} ({})", FormatTimestamp(*time), time->us) : "none";
 }
 
 // "an event is late for a windowed feature if its pane starts before that
 // feature's eviction bound"; "for them [lifetime with a ttl] an event older
 // than newest − lateness changes nothing and is late".
-bool ChangesNothing(const FeatureView &view, Timestamp t, Timestamp newest) {
-  for (const Feature &feature : view.features) {
-    const Window &window = feature.window;
+bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest) {
+  for (const Feature& feature : view.features) {
+    const Window& window = feature.window;
     if (window.has_panes()) {
-      const Timestamp kept_from =
-          newest - window.reach() - view.history - view.max_future_skew;
-      if (FloorTo(t, window.hop, window.offset) >=
-          FloorTo(kept_from, window.hop, window.offset)) {
+      const Timestamp kept_from = newest - window.reach() - view.history - view.max_future_skew;
+      if (FloorTo(t, window.hop, window.offset) >= FloorTo(kept_from, window.hop, window.offset)) {
         return false;
       }
     } else if (!view.ttl || t >= newest - view.lateness) {
@@ -78,43 +75,38 @@ bool ChangesNothing(const FeatureView &view, Timestamp t, Timestamp newest) {
   return true;
 }
 
-std::optional<Difference> Run(const Case &c, Tally &tally) {
+std::optional<Difference> Run(const Case& c, Tally& tally) {
   auto layout = RowLayout::Compile(c.view, c.source);
-  if (!layout.ok())
-    return Difference{0, -1, std::string(MessageOf(layout.status()))};
+  if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
   oracle::Oracle oracle(c.source, {c.entity}, {c.view});
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
-  std::string bytes; // decoded texts may be borrowed from them
+  std::string bytes;  // decoded texts may be borrowed from them
   std::vector<uint32_t> features(c.view.features.size());
   std::iota(features.begin(), features.end(), 0);
 
   for (size_t s = 0; s < c.steps.size(); ++s) {
-    const Step &step = c.steps[s];
+    const Step& step = c.steps[s];
     if (step.kind == Step::Kind::kApply) {
       const Event event{step.time, step.at, step.fields};
       const bool expect_late =
-          !row.empty() && ChangesNothing(c.view, event.time,
-                                         std::max(event.time, row.newest()));
+          !row.empty() && ChangesNothing(c.view, event.time, std::max(event.time, row.newest()));
       const bool late = row.Apply(event) == Applied::kLate;
       oracle.OfferDecoded(event);
       ++tally.events;
       tally.late += late ? 1 : 0;
       if (late != expect_late) {
-        return Difference{s, -1,
-                          fmt::format("Apply says {}late", late ? "" : "not ")};
+        return Difference{s, -1, fmt::format("Apply says {}late", late ? "" : "not ")};
       }
     } else if (step.kind == Step::Kind::kReopen) {
       std::string encoded;
       row.Encode(encoded);
       auto decoded = Row::Decode(**layout, encoded);
-      if (!decoded.ok())
-        return Difference{s, -1, std::string(MessageOf(decoded.status()))};
+      if (!decoded.ok()) return Difference{s, -1, std::string(MessageOf(decoded.status()))};
       row = *std::move(decoded);
       std::string again;
       row.Encode(again);
-      if (again != encoded)
-        return Difference{s, -1, "encoding a decoded row gives other bytes"};
+      if (again != encoded) return Difference{s, -1, "encoding a decoded row gives other bytes"};
       bytes = std::move(encoded);
     } else {
       std::vector<Cell> cells(features.size());
@@ -125,27 +117,22 @@ std::optional<Difference> Run(const Case &c, Tally &tally) {
       } else {
         event_time = row.Finish(read, features, cells);
       }
-      const oracle::ExpectedRow expected =
-          oracle.Answer(0, key, {step.now, step.as_of});
+      const oracle::ExpectedRow expected = oracle.Answer(0, key, {step.now, step.as_of});
       for (size_t f = 0; f < features.size(); ++f) {
         tally.Count(c.view, c.view.features[f], expected.cells[f]);
-        const Cell &cell = cells[f];
-        if (!oracle::Agrees(expected.cells[f], cell.status, cell.value) ||
-            cell.degraded) {
-          return Difference{
-              s, static_cast<int>(f),
-              fmt::format(
-                  "{}: expected {} {}, got {} {}", c.view.features[f].name,
-                  CellStatusName(expected.cells[f].status),
-                  ToDebugString(expected.cells[f].value),
-                  CellStatusName(cell.status), ToDebugString(cell.value))};
+        const Cell& cell = cells[f];
+        if (!oracle::Agrees(expected.cells[f], cell.status, cell.value) || cell.degraded) {
+          return Difference{s, static_cast<int>(f),
+                            fmt::format("{}: expected {} {}, got {} {}", c.view.features[f].name,
+                                        CellStatusName(expected.cells[f].status),
+                                        ToDebugString(expected.cells[f].value),
+                                        CellStatusName(cell.status), ToDebugString(cell.value))};
         }
       }
       if (event_time != expected.event_time) {
-        return Difference{
-            s, -1,
-            fmt::format("event time of the row: expected {}, got {}",
-                        Show(expected.event_time), Show(event_time))};
+        return Difference{s, -1,
+                          fmt::format("event time of the row: expected {}, got {}",
+                                      Show(expected.event_time), Show(event_time))};
       }
     }
   }
@@ -154,12 +141,11 @@ std::optional<Difference> Run(const Case &c, Tally &tally) {
 
 // Cuts a failing case down for as long as it still fails: other reads, then
 // steps, then features.
-void CutDown(Case &c, Difference &difference) {
-  const auto still_fails = [&difference](const Case &smaller) {
+void CutDown(Case& c, Difference& difference) {
+  const auto still_fails = [&difference](const Case& smaller) {
     Tally ignored;
     const auto found = Run(smaller, ignored);
-    if (found)
-      difference = *found;
+    if (found) difference = *found;
     return found.has_value();
   };
   c.steps.resize(difference.step + 1);
@@ -167,64 +153,58 @@ void CutDown(Case &c, Difference &difference) {
     progress = false;
     for (size_t i = c.steps.size() - 1; i-- > 0;) {
       Case smaller = c;
-      smaller.steps.erase(smaller.steps.begin() +
-                          static_cast<std::ptrdiff_t>(i));
-      if (!still_fails(smaller))
-        continue;
+      smaller.steps.erase(smaller.steps.begin() + static_cast<std::ptrdiff_t>(i));
+      if (!still_fails(smaller)) continue;
       c = std::move(smaller);
       c.steps.resize(difference.step + 1);
       i = std::min(i, c.steps.size() - 1);
       progress = true;
     }
-    for (size_t i = c.view.features.size();
-         i-- > 0 && c.view.features.size() > 1;) {
+    for (size_t i = c.view.features.size(); i-- > 0 && c.view.features.size() > 1;) {
       Case smaller = c;
-      smaller.view.features.erase(smaller.view.features.begin() +
-                                  static_cast<std::ptrdiff_t>(i));
-      if (!still_fails(smaller))
-        continue;
+      smaller.view.features.erase(smaller.view.features.begin() + static_cast<std::ptrdiff_t>(i));
+      if (!still_fails(smaller)) continue;
       c = std::move(smaller);
       progress = true;
     }
   }
 }
 
-double FromEnvironment(const char *name, double otherwise) {
-  const char *text = std::getenv(name);
+double FromEnvironment(const char* name, double otherwise) {
+  const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::atof(text);
 }
 
-void Print(const Tally &tally, uint64_t cases, double seconds) {
-  const std::vector<std::string> kinds = {"sliding", "tumbling", "completed",
-                                          "lifetime", "lifetime ttl"};
+void Print(const Tally& tally, uint64_t cases, double seconds) {
+  const std::vector<std::string> kinds = {"sliding", "tumbling", "completed", "lifetime",
+                                          "lifetime ttl"};
   fmt::print("{:<12}", "");
-  for (const std::string &kind : kinds)
-    fmt::print("{:>14}", kind);
+  for (const std::string& kind : kinds) fmt::print("{:>14}", kind);
   fmt::print("\n");
-  for (const auto &[aggregation, by_kind] : tally.by_aggregation) {
+  for (const auto& [aggregation, by_kind] : tally.by_aggregation) {
     fmt::print("{:<12}", aggregation);
-    for (const std::string &kind : kinds) {
+    for (const std::string& kind : kinds) {
       const auto found = by_kind.find(kind);
       fmt::print("{:>14}", found == by_kind.end() ? 0 : found->second);
     }
     fmt::print("\n");
   }
-  for (const auto &[status, count] : tally.by_status)
-    fmt::print("{} {}  ", status, count);
-  fmt::print("\n{} comparisons of cells over {} declarations, {} events ({} "
-             "late) in {:.1f} s\n",
-             tally.cells, cases, tally.events, tally.late, seconds);
+  for (const auto& [status, count] : tally.by_status) fmt::print("{} {}  ", status, count);
+  fmt::print(
+      "\n{} comparisons of cells over {} declarations, {} events ({} "
+      "late) in {:.1f} s\n",
+      tally.cells, cases, tally.events, tally.late, seconds);
 }
 
-} // namespace
+}  // namespace
 
-TEST_CASE("every cell of every random row equals the oracle's, in order and "
-          "out of order, past and present") {
-  const auto wanted = static_cast<uint64_t>(
-      1'000'000 * FromEnvironment("FRESHET_PROPERTY_SCALE", 1));
-  const char *fixed = std::getenv("FRESHET_PROPERTY_SEED");
-  uint64_t seed = fixed != nullptr ? std::strtoull(fixed, nullptr, 10)
-                                   : std::random_device{}();
+TEST_CASE(
+    "every cell of every random row equals the oracle's, in order and "
+    "out of order, past and present") {
+  const auto wanted =
+      static_cast<uint64_t>(1'000'000 * FromEnvironment("FRESHET_PROPERTY_SCALE", 1));
+  const char* fixed = std::getenv("FRESHET_PROPERTY_SEED");
+  uint64_t seed = fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device{}();
   fmt::print("FRESHET_PROPERTY_SEED={}\n", seed);
   const auto start = std::chrono::steady_clock::now();
   Tally tally;
@@ -232,15 +212,12 @@ TEST_CASE("every cell of every random row equals the oracle's, in order and "
   for (; tally.cells < wanted; ++cases) {
     Case c = RandomCase(seed + cases);
     auto difference = Run(c, tally);
-    if (!difference)
-      continue;
+    if (!difference) continue;
     CutDown(c, *difference);
-    FAIL("with FRESHET_PROPERTY_SEED=" << seed + cases << "\n"
-                                       << Describe(c) << difference->text);
+    FAIL("with FRESHET_PROPERTY_SEED=" << seed + cases << "\n" << Describe(c) << difference->text);
   }
   Print(tally, cases,
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-            .count());
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
-} // namespace freshet::property
+}  // namespace freshet::property
