@@ -23,13 +23,15 @@ struct Commit::Impl {
   Store::Impl& store;
   const CommitFaults& faults;
   rocksdb::WriteBatch batch;
-  rocksdb::WriteBatch second_batch;  // faults only: where progress goes that is not written with its rows
+  rocksdb::WriteBatch
+      second_batch;  // faults only: where progress goes that is not written with its rows
   uint64_t dead_letter_bytes = 0;
   std::vector<ViewId> views;  // written to
   rocksdb::Status unfit;      // first thing that could not be put into the batch
 
   bool splits() const {
-    return faults.kind == FaultKind::kOffsetsInSecondBatch || faults.kind == FaultKind::kOffsetsBeforeRows;
+    return faults.kind == FaultKind::kOffsetsInSecondBatch ||
+           faults.kind == FaultKind::kOffsetsBeforeRows;
   }
   rocksdb::WriteBatch& progress_batch() { return splits() ? second_batch : batch; }
 
@@ -46,8 +48,9 @@ struct Commit::Impl {
     for (const ViewId id : views) {
       const OpenedView& view = store.view(id);
       if (!view.dropped) continue;
-      return FailedPrecondition("view {}: version {} was replaced by another; it takes no more commits", view.name,
-                                view.version);
+      return FailedPrecondition(
+          "view {}: version {} was replaced by another; it takes no more commits", view.name,
+          view.version);
     }
     return OkStatus();
   }
@@ -86,11 +89,13 @@ void Commit::Advance(ViewId view, int32_t partition, const Progress& progress) {
   impl_->Touch(view);
   const std::string key = keys::ProgressKey(impl_->store.view(view).family, partition);
   Progress stored = progress;
-  if (impl_->faults.kind == FaultKind::kOffsetOffByOne && partition == 0 && stored.next > 0) --stored.next;
+  if (impl_->faults.kind == FaultKind::kOffsetOffByOne && partition == 0 && stored.next > 0)
+    --stored.next;
   impl_->Note(impl_->progress_batch().Put(impl_->store.progress, key, EncodeProgress(stored)));
 }
 
-void Commit::AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter) {
+void Commit::AddDeadLetter(const std::string& source, const Coordinates& at,
+                           const DeadLetter& letter) {
   const std::string key = keys::RecordKey(source, at);
   const std::string value = EncodeDeadLetter(letter);
   impl_->dead_letter_bytes += key.size() + value.size();
@@ -101,7 +106,9 @@ void Commit::AddRefusal(const std::string& source, const Coordinates& at) {
   impl_->Note(impl_->batch.Put(impl_->store.refusals, keys::RecordKey(source, at), ""));
 }
 
-size_t Commit::bytes() const { return impl_->batch.GetDataSize() + impl_->second_batch.GetDataSize(); }
+size_t Commit::bytes() const {
+  return impl_->batch.GetDataSize() + impl_->second_batch.GetDataSize();
+}
 
 Status Commit::Apply() {
   const std::lock_guard lock(impl_->store.write_mutex);

@@ -12,12 +12,13 @@ namespace {
 // Used by one compaction thread.
 class ExpiryFilter final : public rocksdb::CompactionFilter {
  public:
-  explicit ExpiryFilter(std::shared_ptr<Expiry> expiry) : expiry_(std::move(expiry)), limit_(expiry_->Limit()) {}
+  explicit ExpiryFilter(std::shared_ptr<Expiry> expiry)
+      : expiry_(std::move(expiry)), limit_(expiry_->Limit()) {}
   ~ExpiryFilter() override { expiry_->CountDropped(dropped_); }
 
   const char* Name() const override { return "freshet.Expiry"; }
-  bool Filter(int /*level*/, const rocksdb::Slice& /*key*/, const rocksdb::Slice& row, std::string* /*new_value*/,
-              bool* /*value_changed*/) const override {
+  bool Filter(int /*level*/, const rocksdb::Slice& /*key*/, const rocksdb::Slice& row,
+              std::string* /*new_value*/, bool* /*value_changed*/) const override {
     if (!limit_) return false;
     // A damaged row stays: a read reports it.
     const auto newest = PeekNewest(std::string_view(row.data(), row.size()));
@@ -28,7 +29,8 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
 
  private:
   const std::shared_ptr<Expiry> expiry_;
-  const std::optional<Timestamp> limit_;  // as it was when the compaction began: the bound only rises
+  const std::optional<Timestamp>
+      limit_;  // as it was when the compaction began: the bound only rises
   mutable uint64_t dropped_ = 0;
 };
 
@@ -48,7 +50,8 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
 
 }  // namespace
 
-std::shared_ptr<rocksdb::CompactionFilterFactory> NewExpiryFilterFactory(std::shared_ptr<Expiry> expiry) {
+std::shared_ptr<rocksdb::CompactionFilterFactory> NewExpiryFilterFactory(
+    std::shared_ptr<Expiry> expiry) {
   return std::make_shared<ExpiryFilterFactory>(std::move(expiry));
 }
 

@@ -1,5 +1,5 @@
-// Rows that no read can see any more leave at compaction. This only saves space: reads check for themselves
-// (docs/architecture.md, invariants 2 and 3).
+// Rows that no read can see any more leave at compaction. This only saves space: reads check for
+// themselves (docs/architecture.md, invariants 2 and 3).
 #pragma once
 
 #include <rocksdb/compaction_filter.h>
@@ -16,14 +16,16 @@ namespace freshet {
 // One a view version, shared by its Store and the compactions of its family. Lock-free.
 class Expiry {
  public:
-  // None: nothing expires. Until it is called, nothing does either: a family that no declaration names is kept whole.
+  // None: nothing expires. Until it is called, nothing does either: a family that no declaration
+  // names is kept whole.
   void SetKeep(std::optional<Duration> keep) {
     keep_us_.store(keep ? keep->us : kNever, std::memory_order_relaxed);
   }
   // Never goes back.
   void RaiseBound(Timestamp bound) {
     int64_t now = bound_us_.load(std::memory_order_relaxed);
-    while (now < bound.us && !bound_us_.compare_exchange_weak(now, bound.us, std::memory_order_relaxed)) {
+    while (now < bound.us &&
+           !bound_us_.compare_exchange_weak(now, bound.us, std::memory_order_relaxed)) {
     }
   }
   // A row goes where newest < limit. None: all stay.
@@ -43,8 +45,9 @@ class Expiry {
   std::atomic<uint64_t> dropped_{0};
 };
 
-// Makes one filter a compaction. What the filter removes becomes a tombstone until the last level, so that no older
-// version of a row comes back.
-std::shared_ptr<rocksdb::CompactionFilterFactory> NewExpiryFilterFactory(std::shared_ptr<Expiry> expiry);
+// Makes one filter a compaction. What the filter removes becomes a tombstone until the last level,
+// so that no older version of a row comes back.
+std::shared_ptr<rocksdb::CompactionFilterFactory> NewExpiryFilterFactory(
+    std::shared_ptr<Expiry> expiry);
 
 }  // namespace freshet

@@ -1,5 +1,5 @@
-// What ingestion knows at this moment, for serving, admin and metrics: written by ingest, read by everyone, kept beside the
-// store because that is where both meet. Nothing here is stored.
+// What ingestion knows at this moment, for serving, admin and metrics: written by ingest, read by
+// everyone, kept beside the store because that is where both meet. Nothing here is stored.
 #pragma once
 
 #include <atomic>
@@ -22,12 +22,13 @@ struct ViewStatus {
   std::atomic<bool> complete{false};
   std::atomic<int64_t> complete_since_us{kNoTime};  // kNoTime: always complete
   std::atomic<int64_t> watermark_us{kNoTime};       // of its source as this view has read it
-  std::atomic<int64_t> newest_event_us{kNoTime};    // greatest event time accepted: `now` with clock: event_time
+  std::atomic<int64_t> newest_event_us{
+      kNoTime};  // greatest event time accepted: `now` with clock: event_time
 };
 
 struct PartitionStatus {
   uint32_t incarnation = 0;
-  int64_t next = 0;            // next offset that live ingestion will apply; everything before is servable
+  int64_t next = 0;  // next offset that live ingestion will apply; everything before is servable
   std::optional<int64_t> log_end;
 };
 
@@ -42,8 +43,8 @@ class SourceStatus {
     std::lock_guard lock(mutex_);
     return partitions_;
   }
-  // Why ingestion stands still: reason ("records_lost", "topic_recreated", "dead_letters_full", "broker_down",
-  // "disk_full") and a sentence with the remedy. Empty reason: it runs.
+  // Why ingestion stands still: reason ("records_lost", "topic_recreated", "dead_letters_full",
+  // "broker_down", "disk_full") and a sentence with the remedy. Empty reason: it runs.
   void SetPaused(std::string reason, std::string detail) {
     std::lock_guard lock(mutex_);
     paused_reason_ = std::move(reason);

@@ -1,4 +1,5 @@
-// Dead letters until a relay delivered them, and refusals by the wall clock until the log forgets the records.
+// Dead letters until a relay delivered them, and refusals by the wall clock until the log forgets
+// the records.
 #include "featurestore/store/outbox.h"
 
 #include <algorithm>
@@ -64,24 +65,26 @@ StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(const std:
   if (at_most == 0) return letters;
   const std::string prefix = keys::SourcePrefix(source);
   Status failed;
-  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->dead_letters, prefix,
-                                      [&](std::string_view key, std::string_view value) {
-                                        ByteReader reader(key.substr(prefix.size()));
-                                        StoredDeadLetter& stored = letters.emplace_back();
-                                        stored.at.incarnation = reader.Ordered32();
-                                        stored.at.partition = static_cast<int32_t>(reader.Ordered32());
-                                        stored.at.offset = reader.Ordered64();
-                                        StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
-                                        if (!reader.AtEnd()) letter = DataLoss("a stored dead letter's key is damaged");
-                                        if (!letter.ok()) {
-                                          failed = DataLoss("{}: source {}: {}", impl_->folder().string(), source,
-                                                            MessageOf(letter.status()));
-                                          return false;
-                                        }
-                                        stored.letter = *std::move(letter);
-                                        return letters.size() < at_most;
-                                      }),
-                            "read dead letters", impl_->folder()));
+  RETURN_IF_ERROR(
+      FromRocks(ForPrefix(*impl_->db, impl_->dead_letters, prefix,
+                          [&](std::string_view key, std::string_view value) {
+                            ByteReader reader(key.substr(prefix.size()));
+                            StoredDeadLetter& stored = letters.emplace_back();
+                            stored.at.incarnation = reader.Ordered32();
+                            stored.at.partition = static_cast<int32_t>(reader.Ordered32());
+                            stored.at.offset = reader.Ordered64();
+                            StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
+                            if (!reader.AtEnd())
+                              letter = DataLoss("a stored dead letter's key is damaged");
+                            if (!letter.ok()) {
+                              failed = DataLoss("{}: source {}: {}", impl_->folder().string(),
+                                                source, MessageOf(letter.status()));
+                              return false;
+                            }
+                            stored.letter = *std::move(letter);
+                            return letters.size() < at_most;
+                          }),
+                "read dead letters", impl_->folder()));
   RETURN_IF_ERROR(failed);
   return letters;
 }
@@ -104,7 +107,8 @@ Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coord
   const std::lock_guard write_lock(impl_->write_mutex);
   RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/false, "remove delivered dead letters"));
   // Under write_mutex nothing else counts.
-  impl_->dead_letter_bytes = impl_->dead_letter_bytes - std::min<uint64_t>(removed, impl_->dead_letter_bytes);
+  impl_->dead_letter_bytes =
+      impl_->dead_letter_bytes - std::min<uint64_t>(removed, impl_->dead_letter_bytes);
   return OkStatus();
 }
 
@@ -112,7 +116,8 @@ uint64_t Store::dead_letter_bytes() const { return impl_->dead_letter_bytes; }
 
 StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at) const {
   rocksdb::PinnableSlice value;
-  const rocksdb::Status got = impl_->db->Get({}, impl_->refusals, keys::RecordKey(source, at), &value);
+  const rocksdb::Status got =
+      impl_->db->Get({}, impl_->refusals, keys::RecordKey(source, at), &value);
   if (got.IsNotFound()) return false;
   RETURN_IF_ERROR(FromRocks(got, "read a refusal", impl_->folder()));
   return true;

@@ -48,8 +48,9 @@ StatusOr<Progress> DecodeProgress(std::string_view bytes) {
   const uint8_t format = reader.Byte();
   if (reader.ok() && format > kProgressFormat) {
     return FailedPrecondition(
-        "stored progress has format {}; this freshet reads up to {}: use the newer freshet that wrote it", format,
-        kProgressFormat);
+        "stored progress has format {}; this freshet reads up to {}: use the newer freshet that "
+        "wrote it",
+        format, kProgressFormat);
   }
   const uint8_t flags = reader.Byte();
   if (format == 0 || (flags & ~kAllFlags) != 0) reader.MarkBad();

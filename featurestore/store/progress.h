@@ -1,5 +1,6 @@
-// How far a view has read a partition of its source's log. Stored by (view version, partition) in the same
-// WriteBatch as the rows that the records before `next` changed (docs/architecture.md, invariant 1).
+// How far a view has read a partition of its source's log. Stored by (view version, partition) in
+// the same WriteBatch as the rows that the records before `next` changed (docs/architecture.md,
+// invariant 1).
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,17 @@ struct RecordFingerprint {
 };
 
 struct Progress {
-  uint32_t incarnation = 0;  // of the log
-  int64_t next = 0;          // offset of the first record not passed
+  uint32_t incarnation = 0;               // of the log
+  int64_t next = 0;                       // offset of the first record not passed
   std::optional<Timestamp> newest_event;  // greatest event time accepted
-  // E's share (semantics.md, Age): newest_event, or a reading of the wall clock made when position = log end.
+  // E's share (semantics.md, Age): newest_event, or a reading of the wall clock made when position
+  // = log end.
   std::optional<Timestamp> expiry_time;
   std::optional<RecordFingerprint> last;  // none: nothing passed yet in this incarnation
   // The log began above offset 0 or lost records: the first accepted event's time after that.
   std::optional<Timestamp> complete_since;
-  bool awaits_complete_since = false;  // records are missing before `next`; the next accepted event says since when
+  bool awaits_complete_since =
+      false;  // records are missing before `next`; the next accepted event says since when
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -36,7 +36,7 @@ SharedRocks::SharedRocks(uint64_t memory_bytes) : memory(SplitMemory(memory_byte
   rocksdb::LRUCacheOptions cache_options;
   cache_options.capacity = memory.block_cache + memory.write_buffers;
   cache_options.strict_capacity_limit = false;  // a read never fails for want of cache
-  cache_options.high_pri_pool_ratio = 0.3;      // indexes and filters, which a scan must not push out
+  cache_options.high_pri_pool_ratio = 0.3;  // indexes and filters, which a scan must not push out
   cache = rocksdb::NewLRUCache(cache_options);
   write_buffers = std::make_shared<rocksdb::WriteBufferManager>(memory.write_buffers, cache);
   statistics = rocksdb::CreateDBStatistics();
@@ -48,14 +48,17 @@ rocksdb::DBOptions SharedRocks::DatabaseOptions() const {
   options.statistics = statistics;
   options.write_buffer_manager = write_buffers;
   options.paranoid_checks = true;
-  // Commits are unsynced: after a power cut the log's tail is missing, and everything before it is one state.
+  // Commits are unsynced: after a power cut the log's tail is missing, and everything before it is
+  // one state.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // A family that is seldom written would otherwise pin every log.
   options.max_total_wal_size = std::max(2 * memory.write_buffers, 32 * kMiB);
-  // One thread commits; others write now and then. The plain memtable insert is the faster one for that.
+  // One thread commits; others write now and then. The plain memtable insert is the faster one for
+  // that.
   options.allow_concurrent_memtable_write = false;
   options.enable_pipelined_write = false;
-  options.max_background_jobs = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 4u));
+  options.max_background_jobs =
+      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 4u));
   options.max_file_opening_threads = 2;
   options.max_open_files = 512;
   options.bytes_per_sync = kMiB;  // no burst of writeback at the end of a file
@@ -74,8 +77,8 @@ rocksdb::ColumnFamilyOptions SharedRocks::FixedFamilyOptions() const {
   table.format_version = 5;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.whole_key_filtering = true;
-  // Filters and indexes are in pieces that come and go in the cache; only their top levels are pinned, so that
-  // memory keeps to the budget however many rows there are.
+  // Filters and indexes are in pieces that come and go in the cache; only their top levels are
+  // pinned, so that memory keeps to the budget however many rows there are.
   table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   table.partition_filters = true;
   table.cache_index_and_filter_blocks = true;
@@ -95,11 +98,12 @@ rocksdb::ColumnFamilyOptions SharedRocks::FixedFamilyOptions() const {
 
 rocksdb::ColumnFamilyOptions SharedRocks::ViewFamilyOptions(std::shared_ptr<Expiry> expiry) const {
   rocksdb::ColumnFamilyOptions options = FixedFamilyOptions();
-  // Measured: 16 MiB against 64 takes commits from 400k to 487k events a CPU-second (the skip list is shallower and
-  // stays in the CPU's cache).
+  // Measured: 16 MiB against 64 takes commits from 400k to 487k events a CPU-second (the skip list
+  // is shallower and stays in the CPU's cache).
   options.write_buffer_size = memory.memtable;
   options.max_bytes_for_level_base = 8 * memory.memtable;
-  // Keys that are asked for and not there are ordinary (a card never seen): filters of the last level stay.
+  // Keys that are asked for and not there are ordinary (a card never seen): filters of the last
+  // level stay.
   options.optimize_filters_for_hits = false;
   options.compaction_filter_factory = NewExpiryFilterFactory(std::move(expiry));
   // Rows that nothing overwrites meet the filter too, within a day of their expiry.

@@ -13,12 +13,14 @@
 
 namespace freshet {
 
-// memory_bytes in shares. The cache's capacity is all of it; memtables are charged to the cache as they grow, so
-// blocks get what memtables do not hold, and never less than memory_bytes - write_buffers.
+// memory_bytes in shares. The cache's capacity is all of it; memtables are charged to the cache as
+// they grow, so blocks get what memtables do not hold, and never less than memory_bytes -
+// write_buffers.
 struct MemorySplit {
   uint64_t block_cache = 0;
-  uint64_t write_buffers = 0;  // a quarter, at most 512 MiB: more memtable than that buys nothing but slow restarts
-  uint64_t memtable = 0;       // one memtable: 16 MiB where the budget allows it
+  uint64_t write_buffers =
+      0;  // a quarter, at most 512 MiB: more memtable than that buys nothing but slow restarts
+  uint64_t memtable = 0;  // one memtable: 16 MiB where the budget allows it
 };
 MemorySplit SplitMemory(uint64_t memory_bytes);
 

@@ -11,7 +11,8 @@
 namespace freshet {
 
 // `doing` continues "could not …". OK stays OK.
-Status FromRocks(const rocksdb::Status& status, std::string_view doing, const std::filesystem::path& folder);
+Status FromRocks(const rocksdb::Status& status, std::string_view doing,
+                 const std::filesystem::path& folder);
 
 // Another process, or this one, has the database open.
 bool IsLocked(const rocksdb::Status& status);

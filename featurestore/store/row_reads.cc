@@ -5,6 +5,14 @@
 
 namespace freshet {
 
+// Measured, µs a key (Debian's 7.8.3, 2 cores, 3 views of 200,000 rows of 100 bytes, in cache):
+//   rows a view                       1    10   100  1000
+//   one MultiGet over all families   3.0  2.2   2.1   2.5
+//   one MultiGet a family            3.1  2.2   2.0   2.5
+//   a Get each                       2.7  2.8   2.8   3.5
+// So one MultiGet, in whatever order the rows come, and Gets for a few.
+constexpr size_t kFewRows = 4;
+
 // Grows to the largest request and stays there: a read allocates nothing after that.
 struct RowReads::Impl {
   std::vector<ViewId> views;
@@ -21,7 +29,8 @@ RowReads::RowReads(RowReads&&) noexcept = default;
 RowReads& RowReads::operator=(RowReads&&) noexcept = default;
 
 void RowReads::Clear() {
-  for (size_t i = 0; i < impl_->read; ++i) impl_->values[i].Reset();  // gives the blocks back to the cache
+  for (size_t i = 0; i < impl_->read; ++i)
+    impl_->values[i].Reset();  // gives the blocks back to the cache
   impl_->read = 0;
   impl_->views.clear();
   impl_->keys.clear();
@@ -55,24 +64,20 @@ Status Store::Read(RowReads& reads) const {
   for (size_t i = 0; i < count; ++i) r.handles[i] = impl_->view(r.views[i]).handle;
 
   const rocksdb::ReadOptions options;
-  if (count == 1) {
-    r.statuses[0] = impl_->db->Get(options, r.handles[0], r.keys[0], &r.values[0]);
-  } else {
-    // A call for each run of rows of one view: requests come grouped by view.
-    for (size_t begin = 0; begin < count;) {
-      size_t end = begin + 1;
-      while (end < count && r.handles[end] == r.handles[begin]) ++end;
-      impl_->db->MultiGet(options, r.handles[begin], end - begin, &r.keys[begin], &r.values[begin],
-                          &r.statuses[begin]);
-      begin = end;
+  if (count <= kFewRows) {
+    for (size_t i = 0; i < count; ++i) {
+      r.statuses[i] = impl_->db->Get(options, r.handles[i], r.keys[i], &r.values[i]);
     }
+  } else {
+    impl_->db->MultiGet(options, count, r.handles.data(), r.keys.data(), r.values.data(),
+                        r.statuses.data());
   }
   r.read = count;
   for (size_t i = 0; i < count; ++i) {
     const rocksdb::Status& got = r.statuses[i];
     if (got.ok() || got.IsNotFound()) continue;
-    const Status failed =
-        FromRocks(got, fmt::format("read a row of view {}", impl_->view(r.views[i]).name), impl_->folder());
+    const Status failed = FromRocks(
+        got, fmt::format("read a row of view {}", impl_->view(r.views[i]).name), impl_->folder());
     for (size_t j = 0; j < count; ++j) r.values[j].Reset();
     r.read = 0;
     return failed;

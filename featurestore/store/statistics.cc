@@ -35,7 +35,8 @@ StoreStatistics Store::Statistics() const {
   for (auto* family : {impl_->meta, impl_->progress, impl_->dead_letters, impl_->refusals}) {
     result.size_bytes += Property(db, family, P::kTotalSstFilesSize);
   }
-  const std::lock_guard lock(impl_->views_mutex);  // for families; the opened ones stay where they are
+  const std::lock_guard lock(
+      impl_->views_mutex);  // for families; the opened ones stay where they are
   for (const auto& [name, family] : impl_->families) {
     result.size_bytes += Property(db, family.handle, P::kTotalSstFilesSize);
   }
@@ -55,7 +56,8 @@ StoreStatistics Store::Statistics() const {
     rocksdb::ColumnFamilyMetaData levels;
     db.GetColumnFamilyMetaData(opened.handle, &levels);
     for (const rocksdb::LevelMetaData& level : levels.levels) {
-      if (!level.files.empty()) view.levels.push_back({level.level, level.files.size(), level.size});
+      if (!level.files.empty())
+        view.levels.push_back({level.level, level.files.size(), level.size});
     }
   }
 

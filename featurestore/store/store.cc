@@ -3,7 +3,9 @@
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "featurestore/base/coding.h"
@@ -24,7 +26,8 @@ Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
   std::error_code error;
   fs::create_directories(options.path, error);
   if (error) {
-    return Unavailable("{}: could not make the data folder: {}", options.path.string(), error.message());
+    return Unavailable("{}: could not make the data folder: {}", options.path.string(),
+                       error.message());
   }
   const fs::path unfinished = UnfinishedDatabaseFolder(options.path);
   rocksdb::DBOptions db_options = shared.DatabaseOptions();
@@ -54,7 +57,8 @@ Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
   RETURN_IF_ERROR(FromRocks(written, "make the database", options.path));
   fs::rename(unfinished, DatabaseFolder(options.path), error);
   if (error) {
-    return Unavailable("{}: could not rename rocksdb.new to rocksdb: {}", options.path.string(), error.message());
+    return Unavailable("{}: could not rename rocksdb.new to rocksdb: {}", options.path.string(),
+                       error.message());
   }
   return OkStatus();
 }
@@ -90,9 +94,16 @@ Status Store::Impl::OpenDatabase(bool create) {
   rocksdb::DB* raw = nullptr;
   const std::string path = DatabaseFolder(folder()).string();
   const rocksdb::DBOptions db_options = shared->DatabaseOptions();
-  const rocksdb::Status opened =
-      options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw)
-                        : rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
+  rocksdb::Status opened;
+  if (options.read_only) {
+    // A running server may remove a file between our reading its name and our opening it.
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      opened = rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw);
+      if (opened.ok()) break;
+    }
+  } else {
+    opened = rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
+  }
   if (IsLocked(opened)) return LockedError(folder());
   RETURN_IF_ERROR(FromRocks(opened, "open the database", folder()));
   db.reset(raw);
@@ -118,11 +129,13 @@ Status Store::Impl::OpenDatabase(bool create) {
 Status Store::Impl::ReadMeta() {
   std::string format;
   std::string project;
-  for (const auto& [key, value] : {std::pair{keys::kFormat, &format}, std::pair{keys::kProject, &project}}) {
+  for (const auto& [key, value] :
+       {std::pair{keys::kFormat, &format}, std::pair{keys::kProject, &project}}) {
     const rocksdb::Status got = db->Get({}, meta, key, value);
     if (got.IsNotFound()) {
       return FailedPrecondition(
-          "{}: rocksdb/ does not say that it is Freshet's (no key {}); set storage.path to an empty or new folder",
+          "{}: rocksdb/ does not say that it is Freshet's (no key {}); set storage.path to an "
+          "empty or new folder",
           folder().string(), key);
     }
     RETURN_IF_ERROR(FromRocks(got, "read what the folder is", folder()));
@@ -137,8 +150,8 @@ Status Store::Impl::ReadMeta() {
                    "read the views' versions", folder());
 }
 
-// A family that is not complete and has no progress holds nothing: what a crash left between the switch and the drop,
-// or a build that had not begun.
+// A family that is not complete and has no progress holds nothing: what a crash left between the
+// switch and the drop, or a build that had not begun.
 Status Store::Impl::DropLeftovers() {
   std::vector<std::string> leftovers;
   for (const auto& [name, family] : families) {
@@ -157,11 +170,25 @@ Status Store::Impl::DropLeftovers() {
   return OkStatus();
 }
 
+// RocksDB begins a flush when memtables reach their share, and lets writes go on meanwhile. Where
+// the disk cannot keep up, the committing thread waits here, so that ingestion slows down and
+// memory does not grow. Bounded: memtables that something else pins must not stop it for good.
+void Store::Impl::WaitForMemtables() const {
+  using std::chrono::steady_clock;
+  const uint64_t most = 2 * shared->memory.write_buffers;
+  if (shared->write_buffers->memory_usage() <= most) return;
+  const auto give_up = steady_clock::now() + std::chrono::seconds(5);
+  while (shared->write_buffers->memory_usage() > most && steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 Status Store::Impl::Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing) {
   if (needs_resume) {
     RETURN_IF_ERROR(FromRocks(db->Resume(), doing, folder()));
     needs_resume = false;
   }
+  WaitForMemtables();
   rocksdb::WriteOptions write_options;
   write_options.sync = sync;
   const rocksdb::Status written = db->Write(write_options, &batch);
@@ -198,7 +225,8 @@ StatusOr<std::optional<Store::LogIdentity>> Store::ReadLog(const std::string& so
   log.incarnation = reader.Fixed32();
   log.log_id = reader.LengthPrefixed();
   if (!reader.AtEnd()) {
-    return DataLoss("{}: the stored identity of source {}'s log is damaged", impl_->folder().string(), source);
+    return DataLoss("{}: the stored identity of source {}'s log is damaged",
+                    impl_->folder().string(), source);
   }
   return std::optional<LogIdentity>(std::move(log));
 }
@@ -215,7 +243,9 @@ Status Store::WriteLog(const std::string& source, const LogIdentity& log) {
   return impl_->Write(batch, /*sync=*/true, "store the log's identity");
 }
 
-void Store::SetExpiryBound(ViewId view, Timestamp bound) { impl_->view(view).expiry->RaiseBound(bound); }
+void Store::SetExpiryBound(ViewId view, Timestamp bound) {
+  impl_->view(view).expiry->RaiseBound(bound);
+}
 
 Status Store::CompactView(ViewId view) {
   rocksdb::CompactRangeOptions options;
@@ -229,13 +259,14 @@ Status Store::CompactView(ViewId view) {
 
 Status Store::Flush() {
   if (impl_->options.read_only) return OkStatus();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles = {impl_->meta, impl_->progress, impl_->dead_letters,
-                                                       impl_->refusals};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles = {impl_->meta, impl_->progress,
+                                                       impl_->dead_letters, impl_->refusals};
   {
     const std::lock_guard lock(impl_->views_mutex);
     for (const auto& [name, family] : impl_->families) handles.push_back(family.handle);
   }
-  RETURN_IF_ERROR(FromRocks(impl_->db->Flush({}, handles), "write memory to disk", impl_->folder()));
+  RETURN_IF_ERROR(
+      FromRocks(impl_->db->Flush({}, handles), "write memory to disk", impl_->folder()));
   return FromRocks(impl_->db->FlushWAL(/*sync=*/true), "sync the write-ahead log", impl_->folder());
 }
 

@@ -1,5 +1,5 @@
-// The data folder: one RocksDB with a column family a view version, and beside them progress, dead letters,
-// refusals and meta. docs/storage_format.md has the bytes.
+// The data folder: one RocksDB with a column family a view version, and beside them progress, dead
+// letters, refusals and meta. docs/storage_format.md has the bytes.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,16 @@
 
 namespace freshet {
 
-// Index of an opened view in this Store; the catalog's view index where views are opened in its order.
+// Index of an opened view in this Store; the catalog's view index where views are opened in its
+// order.
 struct ViewId {
   uint32_t index = 0;
   friend bool operator==(ViewId, ViewId) = default;
 };
 
-// For tests/faults only: ways of committing that break invariant 1 (docs/architecture.md), so that the kill test
-// can show that it would notice. The server sets it from FRESHET_TEST_COMMIT_FAULT and from nothing else.
+// For tests/faults only: ways of committing that break invariant 1 (docs/architecture.md), so that
+// the kill test can show that it would notice. The server sets it from FRESHET_TEST_COMMIT_FAULT
+// and from nothing else.
 struct CommitFaults {
   enum class Kind : uint8_t {
     kNone,
@@ -44,12 +46,13 @@ struct CommitFaults {
 };
 
 struct StoreOptions {
-  // The data folder. The database is its sub-folder `rocksdb`; broker.json and the like may stand beside it.
+  // The data folder. The database is its sub-folder `rocksdb`; broker.json and the like may stand
+  // beside it.
   std::filesystem::path path;
   std::string project;
   uint64_t memory_bytes = 512ull << 20;  // for block cache and write buffers together
   bool create_if_missing = true;
-  bool read_only = false;                // `validate --data`: opens beside a running server
+  bool read_only = false;  // `validate --data`: opens beside a running server
   CommitFaults faults;
 };
 
@@ -68,7 +71,8 @@ struct DeadLetter {
   int64_t record_time_us = 0;
 };
 
-// Rows asked for and found; reusable, so that the memory of one request serves the next. Not thread-safe.
+// Rows asked for and found; reusable, so that the memory of one request serves the next. Not
+// thread-safe.
 class RowReads {
  public:
   RowReads();
@@ -89,8 +93,8 @@ class RowReads {
   std::unique_ptr<Impl> impl_;
 };
 
-// One share of memory_bytes. `block_cache` holds blocks, filters and indexes; `write_buffers` are charged to the
-// same cache, so that together they keep to the budget.
+// One share of memory_bytes. `block_cache` holds blocks, filters and indexes; `write_buffers` are
+// charged to the same cache, so that together they keep to the budget.
 struct MemoryPart {
   std::string part;  // "block_cache", "write_buffers"
   uint64_t budget_bytes = 0;
@@ -119,7 +123,8 @@ struct StoreStatistics {
   uint64_t block_cache_hits = 0, block_cache_misses = 0;
   std::vector<BlockLookups> block_cache_lookups;
   uint64_t bloom_useful = 0, bloom_positive = 0, bloom_true_positive = 0;
-  uint64_t wal_bytes_written = 0, flush_bytes_written = 0, compaction_bytes_read = 0, compaction_bytes_written = 0;
+  uint64_t wal_bytes_written = 0, flush_bytes_written = 0, compaction_bytes_read = 0,
+           compaction_bytes_written = 0;
   double stall_seconds = 0;
   uint64_t actual_delayed_write_rate = 0;  // bytes a second; 0: not delayed
   uint64_t wal_bytes = 0;                  // held now
@@ -129,27 +134,31 @@ struct StoreStatistics {
 class Commit;
 
 // Thread-safe: all that writes may run beside reads and beside each other.
-// Errors everywhere: DATA_LOSS for damage (says what to do), RESOURCE_EXHAUSTED for a full disk, UNAVAILABLE for
-// other errors of the disk; the last two may go away, and the same call may be made again.
+// Errors everywhere: DATA_LOSS for damage (says what to do), RESOURCE_EXHAUSTED for a full disk,
+// UNAVAILABLE for other errors of the disk; the last two may go away, and the same call may be made
+// again.
 class Store {
  public:
-  // FAILED_PRECONDITION where the folder is another project's, of a newer format, in use by another server, or
-  // holds something that is not Freshet's: the message says which and what to do. NOT_FOUND where there is no data
-  // and none may be made. DATA_LOSS where it is damaged. An error leaves a folder that was there as it was.
+  // FAILED_PRECONDITION where the folder is another project's, of a newer format, in use by another
+  // server, or holds something that is not Freshet's: the message says which and what to do.
+  // NOT_FOUND where there is no data and none may be made. DATA_LOSS where it is damaged. An error
+  // leaves a folder that was there as it was.
   static StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
   ~Store();
 
-  // Opens the column family `name@version`, or makes it. Where the folder holds another version of the view, that
-  // stays until MarkComplete. A view that is open already keeps its id. Sets view_status(view).complete. Read-only,
-  // NOT_FOUND where the folder has no such family.
+  // Opens the column family `name@version`, or makes it. Where the folder holds another version of
+  // the view, that stays until MarkComplete. A view that is open already keeps its id. Sets
+  // view_status(view).complete. Read-only, NOT_FOUND where the folder has no such family.
   StatusOr<ViewId> OpenView(const StoreView& view);
-  // This version was complete before (it answers at once). Otherwise it is new or was still being built.
+  // This version was complete before (it answers at once). Otherwise it is new or was still being
+  // built.
   bool IsComplete(ViewId view) const;
   // The version of `name` that is complete in the folder, whatever is declared. None: never seen.
   std::optional<std::string> CompleteVersion(const std::string& name) const;
-  // The switch: one synced commit makes this version the view's and drops all other versions with their progress;
-  // then their families go, or, after a crash in between, at the next Open. Reads of another version that was opened
-  // here keep answering; commits to it fail. Again for a complete version: tidies what was left, else nothing.
+  // The switch: one synced commit makes this version the view's and drops all other versions with
+  // their progress; then their families go, or, after a crash in between, at the next Open. Reads
+  // of another version that was opened here keep answering; commits to it fail. Again for a
+  // complete version: tidies what was left, else nothing.
   Status MarkComplete(ViewId view);
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
@@ -157,8 +166,8 @@ class Store {
   // By partition.
   StatusOr<std::map<int32_t, Progress>> ReadProgress(ViewId view) const;
 
-  // The log's incarnation as this folder counts it, and the id of the log it was counted for ("" for a real
-  // broker). A source never seen: 0 and "".
+  // The log's incarnation as this folder counts it, and the id of the log it was counted for (""
+  // for a real broker). A source never seen: 0 and "".
   struct LogIdentity {
     uint32_t incarnation = 0;
     std::string log_id;
@@ -167,26 +176,32 @@ class Store {
   // Synced.
   Status WriteLog(const std::string& source, const LogIdentity& log);
 
-  // One MultiGet over all views. Rows of one call may stand at different commits. After an error no row may be used.
+  // One MultiGet over all views; Gets for a few rows (row_reads.cc has the numbers). Rows of one
+  // call may stand at different commits. After an error no row may be used.
   Status Read(RowReads& reads) const;
-  // Every row of a view in key order, until `visit` returns false: for tools and tests, not for serving.
-  Status Scan(ViewId view, const std::function<bool(std::string_view key, std::string_view row)>& visit) const;
+  // Every row of a view in key order, until `visit` returns false: for tools and tests, not for
+  // serving.
+  Status Scan(ViewId view,
+              const std::function<bool(std::string_view key, std::string_view row)>& visit) const;
 
   // Dead letters wait here until a relay delivered them: oldest first.
   struct StoredDeadLetter {
     Coordinates at;
     DeadLetter letter;
   };
-  StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(const std::string& source, size_t at_most) const;
+  StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(const std::string& source,
+                                                          size_t at_most) const;
   Status RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered);
   // Held now, over all sources: bounded by the ingest loop.
   uint64_t dead_letter_bytes() const;
 
   // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
   StatusOr<bool> IsRefused(const std::string& source, const Coordinates& at) const;
-  Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition, int64_t before_offset);
+  Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
+                       int64_t before_offset);
 
-  // E of semantics.md: compaction may remove rows with newest + keep < bound. Monotone; kNoTime at open.
+  // E of semantics.md: compaction may remove rows with newest + keep < bound. Monotone; kNoTime at
+  // open.
   void SetExpiryBound(ViewId view, Timestamp bound);
   // Compacts all of a view now: tests and tools.
   Status CompactView(ViewId view);
@@ -207,9 +222,9 @@ class Store {
   std::unique_ptr<Impl> impl_;
 };
 
-// One micro-batch as one atomic write: the rows it changes, the progress that caused them, its dead letters and refusals,
-// so that a restart resumes exactly after the last record passed.
-// Not thread-safe; made and applied by the committing thread. Borrows `store`, which must outlive it.
+// One micro-batch as one atomic write: the rows it changes, the progress that caused them, its dead
+// letters and refusals, so that a restart resumes exactly after the last record passed. Not
+// thread-safe; made and applied by the committing thread. Borrows `store`, which must outlive it.
 class Commit {
  public:
   explicit Commit(Store& store);
@@ -220,8 +235,9 @@ class Commit {
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
   size_t bytes() const;
-  // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing was applied; applying
-  // again writes the same bytes, once the disk lets it. After success the commit is empty and may be filled again.
+  // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing
+  // was applied; applying again writes the same bytes, once the disk lets it. After success the
+  // commit is empty and may be filled again.
   Status Apply();
 
  private:

@@ -58,9 +58,9 @@ struct Store::Impl {
   std::array<std::atomic<OpenedView*>, kMaxViews> views{};
   std::atomic<uint32_t> view_count{0};
 
-  mutable std::mutex views_mutex;                 // families, complete, views
-  std::map<std::string, Family> families;         // by family name
-  std::map<std::string, std::string> complete;    // view → version
+  mutable std::mutex views_mutex;               // families, complete, views
+  std::map<std::string, Family> families;       // by family name
+  std::map<std::string, std::string> complete;  // view → version
 
   // Held by whoever writes, so that no commit goes to a family that MarkComplete drops.
   // Taken after views_mutex where both are.
@@ -82,15 +82,18 @@ struct Store::Impl {
   Status DropLeftovers();
   // One batch, under write_mutex. On error nothing of it was applied.
   Status Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing);
+  void WaitForMemtables() const;
   // views.cc
   Status DropFamily(const std::string& family);
   // outbox.cc
   Status CountDeadLetters();
 };
 
-// `visit` gets (key, value) of every key that begins with `prefix`, in order, until it returns false.
+// `visit` gets (key, value) of every key that begins with `prefix`, in order, until it returns
+// false.
 template <typename Visit>
-rocksdb::Status ForPrefix(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, std::string_view prefix, Visit visit) {
+rocksdb::Status ForPrefix(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
+                          std::string_view prefix, Visit visit) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(options, family));

@@ -20,17 +20,20 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   }
   if (count == Impl::kMaxViews) {
     return MakeStatus(absl::StatusCode::kResourceExhausted,
-                      "view {}: a store opens at most {} views; split the project", view.name, Impl::kMaxViews);
+                      "view {}: a store opens at most {} views; split the project", view.name,
+                      Impl::kMaxViews);
   }
   auto it = impl_->families.find(name);
   if (it == impl_->families.end()) {
     if (impl_->options.read_only) {
-      return NotFound("{}: has no version {} of view {}", impl_->folder().string(), view.version, view.name);
+      return NotFound("{}: has no version {} of view {}", impl_->folder().string(), view.version,
+                      view.name);
     }
     Impl::Family family{view.name, view.version, nullptr, std::make_shared<Expiry>()};
-    RETURN_IF_ERROR(FromRocks(impl_->db->CreateColumnFamily(impl_->shared->ViewFamilyOptions(family.expiry), name,
-                                                            &family.handle),
-                              fmt::format("make column family {}", name), impl_->folder()));
+    RETURN_IF_ERROR(
+        FromRocks(impl_->db->CreateColumnFamily(impl_->shared->ViewFamilyOptions(family.expiry),
+                                                name, &family.handle),
+                  fmt::format("make column family {}", name), impl_->folder()));
     it = impl_->families.emplace(name, std::move(family)).first;
   }
 
@@ -71,7 +74,8 @@ Status Store::MarkComplete(ViewId view) {
   OpenedView& chosen = impl_->view(view);
   const std::lock_guard views_lock(impl_->views_mutex);
   if (chosen.dropped) {
-    return FailedPrecondition("view {}: version {} was replaced by another", chosen.name, chosen.version);
+    return FailedPrecondition("view {}: version {} was replaced by another", chosen.name,
+                              chosen.version);
   }
   std::vector<std::string> others;
   for (const auto& [family, found] : impl_->families) {
@@ -111,14 +115,16 @@ Status Store::MarkComplete(ViewId view) {
 Status Store::Impl::DropFamily(const std::string& family) {
   const auto it = families.find(family);
   rocksdb::ColumnFamilyHandle* handle = it->second.handle;
-  RETURN_IF_ERROR(FromRocks(db->DropColumnFamily(handle), fmt::format("drop column family {}", family), folder()));
+  RETURN_IF_ERROR(FromRocks(db->DropColumnFamily(handle),
+                            fmt::format("drop column family {}", family), folder()));
   families.erase(it);
   for (uint32_t i = 0; i < view_count; ++i) {
     if (view({i}).handle != handle) continue;
     retired.push_back(handle);  // its files stay until the last reader is sure to be gone
     return OkStatus();
   }
-  return FromRocks(db->DestroyColumnFamilyHandle(handle), fmt::format("close column family {}", family), folder());
+  return FromRocks(db->DestroyColumnFamilyHandle(handle),
+                   fmt::format("close column family {}", family), folder());
 }
 
 StatusOr<std::map<int32_t, Progress>> Store::ReadProgress(ViewId view) const {
@@ -126,32 +132,34 @@ StatusOr<std::map<int32_t, Progress>> Store::ReadProgress(ViewId view) const {
   const std::string prefix = keys::ProgressPrefix(opened.family);
   std::map<int32_t, Progress> found;
   Status failed;
-  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, prefix,
-                                      [&](std::string_view key, std::string_view value) {
-                                        ByteReader reader(key.substr(prefix.size()));
-                                        const auto partition = static_cast<int32_t>(reader.Ordered32());
-                                        StatusOr<Progress> progress = DecodeProgress(value);
-                                        if (!reader.AtEnd()) progress = DataLoss("its key is damaged");
-                                        if (!progress.ok()) {
-                                          failed = MakeStatus(progress.status().code(),
-                                                              "{}: progress of view {}, partition {}: {}",
-                                                              impl_->folder().string(), opened.name, partition,
-                                                              MessageOf(progress.status()));
-                                          return false;
-                                        }
-                                        found.emplace(partition, *progress);
-                                        return true;
-                                      }),
-                            "read progress", impl_->folder()));
+  RETURN_IF_ERROR(
+      FromRocks(ForPrefix(*impl_->db, impl_->progress, prefix,
+                          [&](std::string_view key, std::string_view value) {
+                            ByteReader reader(key.substr(prefix.size()));
+                            const auto partition = static_cast<int32_t>(reader.Ordered32());
+                            StatusOr<Progress> progress = DecodeProgress(value);
+                            if (!reader.AtEnd()) progress = DataLoss("its key is damaged");
+                            if (!progress.ok()) {
+                              failed = MakeStatus(progress.status().code(),
+                                                  "{}: progress of view {}, partition {}: {}",
+                                                  impl_->folder().string(), opened.name, partition,
+                                                  MessageOf(progress.status()));
+                              return false;
+                            }
+                            found.emplace(partition, *progress);
+                            return true;
+                          }),
+                "read progress", impl_->folder()));
   RETURN_IF_ERROR(failed);
   return found;
 }
 
-Status Store::Scan(ViewId view,
-                   const std::function<bool(std::string_view key, std::string_view row)>& visit) const {
+Status Store::Scan(
+    ViewId view,
+    const std::function<bool(std::string_view key, std::string_view row)>& visit) const {
   const OpenedView& opened = impl_->view(view);
-  return FromRocks(ForPrefix(*impl_->db, opened.handle, "", visit), fmt::format("scan view {}", opened.name),
-                   impl_->folder());
+  return FromRocks(ForPrefix(*impl_->db, opened.handle, "", visit),
+                   fmt::format("scan view {}", opened.name), impl_->folder());
 }
 
 }  // namespace freshet

@@ -1,0 +1,101 @@
+#include "featurestore/store/outbox.h"
+
+#include "folder_fixture.h"
+
+namespace freshet {
+namespace {
+
+void Add(Store& store, const std::string& source, const Coordinates& at, const DeadLetter& letter) {
+  Commit commit(store);
+  commit.AddDeadLetter(source, at, letter);
+  REQUIRE(commit.Apply().ok());
+}
+
+TEST_CASE("dead letters come back whole, in the order of the log, of their source alone") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const std::vector<Coordinates> order = {{0, 0, 5},   {0, 0, 300}, {0, 1, 2},
+                                          {0, 256, 0}, {1, 0, 0},   {1, 0, 1}};
+  for (const size_t i : {3, 0, 5, 1, 4, 2}) {
+    Add(*store, "s", order[i],
+        {.reason = "malformed", .detail = std::to_string(i), .record_time_us = -1});
+  }
+  Add(*store, "s2", {0, 0, 0},
+      {.reason = "mistyped", .detail = "", .key = "k", .value = std::string("\0\xff", 2)});
+
+  const auto letters = *store->ReadDeadLetters("s", 100);
+  REQUIRE(letters.size() == 6);
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(letters[i].at == order[i]);
+    CHECK(letters[i].letter.detail == std::to_string(i));
+    CHECK(letters[i].letter.record_time_us == -1);
+    CHECK_FALSE(letters[i].letter.key);
+    CHECK_FALSE(letters[i].letter.value);
+  }
+  CHECK(store->ReadDeadLetters("s", 2)->size() == 2);
+  CHECK(store->ReadDeadLetters("s", 0)->empty());
+  CHECK(store->ReadDeadLetters("unknown", 10)->empty());
+  const auto other = *store->ReadDeadLetters("s2", 10);
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].letter.reason == "mistyped");
+  CHECK(other[0].letter.key == "k");
+  CHECK(other[0].letter.value == std::string("\0\xff", 2));
+}
+
+TEST_CASE("delivered dead letters are removed and their bytes given back") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  CHECK(store->dead_letter_bytes() == 0);
+  Add(*store, "s", {0, 0, 1}, {.reason = "malformed", .value = std::string(1000, 'x')});
+  const uint64_t one = store->dead_letter_bytes();
+  CHECK(one > 1000);
+  Add(*store, "s", {0, 0, 2}, {.reason = "malformed", .value = std::string(1000, 'x')});
+  CHECK(store->dead_letter_bytes() == 2 * one);
+
+  const std::vector<Coordinates> delivered = {{0, 0, 1},
+                                              {0, 0, 99}};  // the second was removed before
+  REQUIRE(store->RemoveDeadLetters("s", delivered).ok());
+  CHECK(store->dead_letter_bytes() == one);
+  REQUIRE(store->ReadDeadLetters("s", 10)->size() == 1);
+  CHECK(store->ReadDeadLetters("s", 10)->at(0).at == Coordinates{0, 0, 2});
+  REQUIRE(store->RemoveDeadLetters("s", delivered).ok());
+  CHECK(store->dead_letter_bytes() == one);
+
+  store.reset();
+  store = folder.Open();
+  CHECK(store->dead_letter_bytes() == one);
+}
+
+TEST_CASE("refusals are kept until the log's start passes them") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    Commit commit(*store);
+    for (const int64_t offset : {1, 5, 9}) commit.AddRefusal("s", {0, 2, offset});
+    commit.AddRefusal("s", {0, 3, 1});
+    commit.AddRefusal("s", {1, 2, 1});
+    commit.AddRefusal("t", {0, 2, 1});
+    REQUIRE(commit.Apply().ok());
+  }
+  auto store = folder.Open();
+  REQUIRE(store->PruneRefusals("s", 0, 2, 9).ok());
+  CHECK_FALSE(*store->IsRefused("s", {0, 2, 1}));
+  CHECK_FALSE(*store->IsRefused("s", {0, 2, 5}));
+  CHECK(*store->IsRefused("s", {0, 2, 9}));
+  CHECK(*store->IsRefused("s", {0, 3, 1}));
+  CHECK(*store->IsRefused("s", {1, 2, 1}));
+  CHECK(*store->IsRefused("t", {0, 2, 1}));
+}
+
+TEST_CASE("a dead letter cut short is damaged, not misread") {
+  const std::string bytes =
+      EncodeDeadLetter({.reason = "r", .detail = "d", .key = "k", .value = "v"});
+  REQUIRE(DecodeDeadLetter(bytes).ok());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    CHECK(DecodeDeadLetter(bytes.substr(0, size)).status().code() == absl::StatusCode::kDataLoss);
+  }
+  CHECK_FALSE(DecodeDeadLetter(bytes + "x").ok());
+}
+
+}  // namespace
+}  // namespace freshet

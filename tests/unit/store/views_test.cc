@@ -1,0 +1,276 @@
+#include <rocksdb/db.h>
+
+#include <algorithm>
+
+#include "folder_fixture.h"
+
+namespace freshet {
+namespace {
+
+std::vector<std::string> FamiliesOf(const TestFolder& folder) {
+  std::vector<std::string> families;
+  REQUIRE(
+      rocksdb::DB::ListColumnFamilies({}, (folder.data() / "rocksdb").string(), &families).ok());
+  std::erase_if(families,
+                [](const std::string& name) { return name.find('@') == std::string::npos; });
+  std::sort(families.begin(), families.end());
+  return families;
+}
+
+void PutWithProgress(Store& store, ViewId view, const std::string& row, int64_t next) {
+  Commit commit(store);
+  commit.PutRow(view, "k", row);
+  commit.Advance(view, 0, At(next));
+  REQUIRE(commit.Apply().ok());
+}
+
+TEST_CASE("a new view is not complete until it is marked, and then it is across restarts") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "1");
+    CHECK_FALSE(store->IsComplete(view));
+    CHECK_FALSE(store->view_status(view).complete);
+    CHECK_FALSE(store->CompleteVersion("v"));
+    REQUIRE(store->MarkComplete(view).ok());
+    CHECK(store->IsComplete(view));
+    CHECK(store->view_status(view).complete);
+    CHECK(store->CompleteVersion("v") == "1");
+  }
+  auto store = folder.Open();
+  CHECK(store->CompleteVersion("v") == "1");
+  CHECK(store->IsComplete(OpenView(*store, "v", "1")));
+}
+
+TEST_CASE("a rebuild fills a family of its own; one commit switches and drops the old one") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId old_version = OpenView(*store, "v", "1");
+    PutWithProgress(*store, old_version, "old", 100);
+    REQUIRE(store->MarkComplete(old_version).ok());
+  }
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "2");
+    CHECK_FALSE(store->IsComplete(view));
+    CHECK(store->CompleteVersion("v") == "1");
+    CHECK_FALSE(ReadRow(*store, view, "k"));
+    CHECK(store->ReadProgress(view)->empty());
+    PutWithProgress(*store, view, "half", 40);
+  }
+  {
+    // The rebuild goes on where it was; the old version is still there.
+    auto store = folder.Open();
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@1", "v@2"});
+    const ViewId view = OpenView(*store, "v", "2");
+    CHECK_FALSE(store->IsComplete(view));
+    CHECK(store->ReadProgress(view)->at(0) == At(40));
+    PutWithProgress(*store, view, "new", 100);
+    REQUIRE(store->MarkComplete(view).ok());
+    CHECK(ReadRow(*store, view, "k") == "new");
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@2"});
+  }
+  auto store = folder.Open();
+  const ViewId back = OpenView(*store, "v", "1");
+  CHECK_FALSE(store->IsComplete(back));
+  CHECK(store->ReadProgress(back)->empty());
+  CHECK_FALSE(ReadRow(*store, back, "k"));
+}
+
+TEST_CASE("readers of the old version keep their answers through the switch") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId old_version = OpenView(*store, "v", "1");
+  const ViewId new_version = OpenView(*store, "v", "2");
+  PutRow(*store, old_version, "k", "old");
+  PutRow(*store, new_version, "k", "new");
+  RowReads reads;
+  reads.Add(old_version, "k");
+  REQUIRE(store->Read(reads).ok());
+  REQUIRE(store->MarkComplete(new_version).ok());
+  CHECK(reads.row(0) == "old");
+  CHECK(ReadRow(*store, old_version, "k") == "old");
+  CHECK(ReadRow(*store, new_version, "k") == "new");
+  CHECK_FALSE(store->IsComplete(old_version));
+  CHECK_FALSE(store->MarkComplete(old_version).ok());
+  CHECK(store->Statistics().views.size() == 1);
+}
+
+// The state that a crash between the switch and the drop leaves: version 2 complete, the family of
+// 1 there without progress.
+TEST_CASE("a crash between the switch and the drop is repaired at the next open") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "2");
+    PutWithProgress(*store, view, "new", 9);
+    REQUIRE(store->MarkComplete(view).ok());
+    PutRow(*store, OpenView(*store, "v", "1"), "k", "old");
+  }
+  REQUIRE(FamiliesOf(folder) == std::vector<std::string>{"v@1", "v@2"});
+  auto store = folder.Open();
+  CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@2"});
+  CHECK(ReadRow(*store, OpenView(*store, "v", "2"), "k") == "new");
+}
+
+TEST_CASE("marking a complete version again tidies what another left") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1");
+  REQUIRE(store->MarkComplete(view).ok());
+  PutWithProgress(*store, OpenView(*store, "v", "2"), "tried", 3);
+  REQUIRE(store->MarkComplete(view).ok());
+  CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@1"});
+  // And a version that comes back begins anew.
+  const ViewId again = OpenView(*store, "v", "2");
+  CHECK(store->ReadProgress(again)->empty());
+  CHECK_FALSE(ReadRow(*store, again, "k"));
+}
+
+TEST_CASE("a view that is removed from the declaration is kept and named") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId kept = OpenView(*store, "kept");
+    PutWithProgress(*store, kept, "row", 5);
+    REQUIRE(store->MarkComplete(kept).ok());
+    OpenView(*store, "other");
+  }
+  {
+    auto store = folder.Open();
+    OpenView(*store, "other");
+    CHECK(store->UnopenedViews() == std::vector<std::string>{"kept"});
+  }
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "kept");
+  CHECK(store->IsComplete(view));
+  CHECK(ReadRow(*store, view, "k") == "row");
+  CHECK(store->ReadProgress(view)->at(0) == At(5));
+}
+
+TEST_CASE("opening a view twice gives the same id") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  const ViewId other = OpenView(*store, "w");
+  CHECK(view.index == 0);
+  CHECK(other.index == 1);
+  CHECK(OpenView(*store, "v") == view);
+}
+
+TEST_CASE("views whose names begin alike keep their progress apart") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId shorter = OpenView(*store, "v", "1");
+  const ViewId longer = OpenView(*store, "v1", "1");
+  PutWithProgress(*store, shorter, "a", 1);
+  PutWithProgress(*store, longer, "b", 2);
+  CHECK(store->ReadProgress(shorter)->at(0) == At(1));
+  CHECK(store->ReadProgress(longer)->at(0) == At(2));
+  CHECK(store->ReadProgress(shorter)->size() == 1);
+}
+
+// Expiry. keep = 100 s.
+Timestamp Seconds(int64_t n) { return Timestamp{} + Duration::Seconds(n); }
+
+size_t RowsHeld(const Store& store, ViewId view) {
+  size_t rows = 0;
+  REQUIRE(store.Scan(view, [&](std::string_view, std::string_view) { return ++rows != 0; }).ok());
+  return rows;
+}
+
+TEST_CASE("compaction removes a row once newest + keep < E, never earlier") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  for (int i = 0; i < 10; ++i)
+    PutRow(*store, view, "k" + std::to_string(i), RowBytes(Seconds(i), "body"));
+
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 10);  // no bound yet
+  store->SetExpiryBound(view, Seconds(100));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 10);  // 0 + 100 is not below 100
+  store->SetExpiryBound(view, Seconds(104));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 6);
+  CHECK_FALSE(ReadRow(*store, view, "k3"));
+  CHECK(ReadRow(*store, view, "k4"));
+  CHECK(store->Statistics().views.at(0).expired_rows_dropped == 4);
+}
+
+TEST_CASE("the expiry bound never goes back") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  PutRow(*store, view, "k", RowBytes(Seconds(0), "body"));
+  store->SetExpiryBound(view, Seconds(1000));
+  store->SetExpiryBound(view, Seconds(1));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 0);
+}
+
+TEST_CASE("a view without ttl keeps its rows whatever the bound") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  PutRow(*store, view, "k", RowBytes(Seconds(0), "body"));
+  store->SetExpiryBound(view, kMaxEventTime);
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 1);
+}
+
+TEST_CASE("after a restart nothing expires until the bound is known again") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+    PutWithProgress(*store, view, RowBytes(Seconds(0), "body"), 1);
+    store->SetExpiryBound(view, Seconds(1000));
+  }
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 1);
+}
+
+TEST_CASE(
+    "an expired row that compaction removed does not come back as an older version of itself") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  PutRow(*store, view, "k", RowBytes(Seconds(0), "older"));
+  REQUIRE(store->CompactView(view).ok());
+  PutRow(*store, view, "k", RowBytes(Seconds(1), "newer"));
+  store->SetExpiryBound(view, Seconds(500));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK_FALSE(ReadRow(*store, view, "k"));
+}
+
+TEST_CASE("a damaged row stays through compaction, for a read to report") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  PutRow(*store, view, "k", "?");
+  store->SetExpiryBound(view, kMaxEventTime);
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(ReadRow(*store, view, "k") == "?");
+}
+
+TEST_CASE("a read row stays valid while compaction removes it") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+  const std::string row = RowBytes(Seconds(0), std::string(1000, 'x'));
+  PutRow(*store, view, "k", row);
+  RowReads reads;
+  reads.Add(view, "k");
+  REQUIRE(store->Read(reads).ok());
+  store->SetExpiryBound(view, Seconds(1000));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(reads.row(0) == row);
+}
+
+}  // namespace
+}  // namespace freshet
