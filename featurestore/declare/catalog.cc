@@ -1,0 +1,25 @@
+#include "featurestore/declare/catalog.h"
+
+namespace freshet {
+namespace {
+
+template <typename Things>
+std::optional<uint32_t> IndexOf(const Things& things, std::string_view name) {
+  for (uint32_t i = 0; i < things.size(); ++i) {
+    if (things[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const FeatureService* Catalog::FindService(std::string_view name) const {
+  const auto index = IndexOf(services, name);
+  return index ? &services[*index] : nullptr;
+}
+
+std::optional<uint32_t> Catalog::ViewIndex(std::string_view name) const { return IndexOf(views, name); }
+
+std::optional<uint32_t> Catalog::SourceIndex(std::string_view name) const { return IndexOf(sources, name); }
+
+}  // namespace freshet

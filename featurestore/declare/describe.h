@@ -1,0 +1,16 @@
+// A project in words, for `freshet validate`.
+#pragma once
+
+#include <string>
+
+#include "featurestore/declare/catalog.h"
+
+namespace freshet {
+
+// Each view: version, served features with types and windows, ttl, history, panes and bytes a row; then the services.
+std::string DescribeProject(const Catalog& catalog);
+
+// "sliding 1h, panes of 1m", "tumbling 1d, last completed", "lifetime".
+std::string DescribeWindow(const Window& window);
+
+}  // namespace freshet

@@ -1,0 +1,248 @@
+#include "featurestore/declare/language.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace freshet {
+namespace {
+
+constexpr int64_t kKiB = 1024;
+constexpr int64_t kMiB = 1024 * kKiB;
+constexpr int64_t kGiB = 1024 * kMiB;
+
+// --- Scalars -------------------------------------------------------------------------------------------------------
+
+constexpr Shape kText{.form = Form::kText};
+constexpr Shape kName{.form = Form::kName};
+constexpr Shape kReference{.form = Form::kReference};
+constexpr Shape kBool{.form = Form::kBool};
+constexpr Shape kTopic{.form = Form::kTopic};
+constexpr Shape kPath{.form = Form::kPath};
+constexpr Shape kDuration{.form = Form::kDuration, .like = "10m"};
+constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"};
+constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
+constexpr Shape kDefault{.form = Form::kDefault};
+constexpr Shape kTags{.map = &kText, .names_are_free = true};
+
+constexpr Key kDescription{"description", "Free words; they decide nothing.", &kText};
+constexpr Key kOwner{"owner", "Who answers for it.", &kText};
+constexpr Key kTagsKey{"tags", "Names and values of your own.", &kTags};
+
+// --- The operator's words ------------------------------------------------------------------------------------------
+
+constexpr Word kClockWords[] = {{"wall"}, {"event_time"}};
+constexpr Shape kClock{.form = Form::kWord, .words = kClockWords};
+constexpr Shape kInclude{.form = Form::kText, .list = &kText};
+
+constexpr Word kBrokerWords[] = {{"embedded"}, {"none", false}};
+constexpr Shape kBrokers{.form = Form::kBrokers, .words = kBrokerWords, .like = "localhost:9092"};
+constexpr Shape kPartitions{.form = Form::kInteger, .least = 1, .most = 1000};
+constexpr Key kEmbeddedKeys[] = {
+    {"partitions", "Partitions of each topic of the embedded broker.", &kPartitions},
+};
+constexpr Object kEmbeddedObject{"kafka.embedded", kEmbeddedKeys};
+constexpr Shape kEmbedded{.object = &kEmbeddedObject};
+constexpr Shape kOptions{.map = &kText, .names_are_free = true};
+constexpr Key kKafkaKeys[] = {
+    {"brokers", "embedded, or host:port,host:port. There is no default.", &kBrokers, true},
+    {"embedded", "Of the embedded broker.", &kEmbedded},
+    {"group", "Consumer group for advisory commits. Default: freshet-<project>.", &kText},
+    {"dead_letters", "Topic of refused records. Default: <project>.dead_letters.", &kTopic},
+    {"options", "librdkafka's own settings, by its own names.", &kOptions},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kKafkaObject{"kafka", kKafkaKeys};
+constexpr Shape kKafka{.object = &kKafkaObject};
+
+constexpr Shape kMemory{.form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
+constexpr Key kStorageKeys[] = {
+    {"path", "The data folder, relative to the project folder. Default: data.", &kText},
+    {"memory", "One budget for caches, buffers and queues: a size, or a share of the machine's such as 70%.", &kMemory},
+    {"checkpoints", ""}, {"warm", ""}, {"advanced", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kStorageObject{"storage", kStorageKeys};
+constexpr Shape kStorage{.object = &kStorageObject};
+
+constexpr Key kReadinessKeys[] = {
+    {"give_up_after", "How long a broker that is away may hold readiness back.", &kDuration},
+};
+constexpr Object kReadinessObject{"server.readiness", kReadinessKeys};
+constexpr Shape kReadiness{.object = &kReadinessObject};
+constexpr Shape kMaxRows{.form = Form::kInteger, .least = 1, .most = 1'000'000};
+constexpr Shape kMaxResponse{.form = Form::kSize, .least = kKiB, .most = 2 * kGiB - 1, .like = "4MiB"};
+constexpr Key kServerKeys[] = {
+    {"name", "This instance. Default: the host's name.", &kText},
+    {"grpc", "host:port of the gRPC server.", &kAddress},
+    {"admin", "host:port of /metrics, /livez and /readyz.", &kAddress},
+    {"max_rows", "Rows that one request may ask for.", &kMaxRows},
+    {"max_response", "The largest answer.", &kMaxResponse},
+    {"default_deadline", "Of calls that bring none.", &kPositiveDuration},
+    {"readiness", "When the server says that it is ready.", &kReadiness},
+    {"reflection", "gRPC server reflection, on by default.", &kBool},
+    {"tls", ""}, {"token", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kServerObject{"server", kServerKeys};
+constexpr Shape kServer{.object = &kServerObject};
+
+// --- Sources -------------------------------------------------------------------------------------------------------
+
+constexpr Word kFormatWords[] = {{"json"}, {"avro", false}, {"protobuf", false}};
+constexpr Shape kFormat{.form = Form::kWord, .words = kFormatWords};
+constexpr Word kUnitWords[] = {{"s"}, {"ms"}, {"us"}, {"ns"}};
+constexpr Shape kUnit{.form = Form::kWord, .words = kUnitWords};
+
+constexpr Word kTypeWords[] = {{"bool"},  {"int64"},     {"double"},         {"float"},     {"string"},
+                               {"bytes"}, {"timestamp"}, {"decimal", false}, {"map", false}};
+constexpr Shape kType{.form = Form::kType, .words = kTypeWords};
+constexpr Key kFieldKeys[] = {
+    {"type", "Type of the field.", &kType, true},
+    {"path", "Where it stands in the record: merchant.id, $key, $key.id, $headers.tenant. Default: its name.", &kPath},
+    {"unit", "Of a timestamp that is a number: s, ms, us or ns.", &kUnit},
+    {"required", ""}, {"on_bad", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kFieldObject{"a field", kFieldKeys};
+constexpr Shape kField{.form = Form::kType, .words = kTypeWords, .object = &kFieldObject};
+constexpr Shape kFields{.map = &kField};
+
+constexpr Word kTimestampWords[] = {{"kafka"}};
+constexpr Key kTimestampKeys[] = {
+    {"field", "The field that holds the event's time.", &kReference, true},
+    {"unit", "Of a number: s, ms, us or ns.", &kUnit},
+};
+constexpr Object kTimestampObject{"timestamp", kTimestampKeys};
+constexpr Shape kTimestamp{.form = Form::kReference, .words = kTimestampWords, .object = &kTimestampObject};
+
+constexpr Key kSourceKeys[] = {
+    {"topic", "The Kafka topic.", &kTopic, true},
+    {"format", "Of the record's value: json.", &kFormat},
+    {"key", "The field that the record's key holds.", &kReference},
+    {"timestamp", "The field that holds the event's time, or kafka for the record's own.", &kTimestamp, true},
+    {"lateness", "How far behind events may arrive. Default: 10m.", &kDuration},
+    {"idle_after", "After how long without events a partition no longer holds the watermark back. Default: 1m.", &kDuration},
+    {"max_future_skew", "How far ahead of the broker's time an event may be. Default: 5m.", &kDuration},
+    {"fields", "What is in an event: names and types.", &kFields, true},
+    {"allow_compacted", ""}, {"start", ""}, {"dedup", ""}, {"derive", ""}, {"where", ""}, {"cdc", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kSourceObject{"a source", kSourceKeys};
+constexpr Shape kSource{.object = &kSourceObject};
+constexpr Shape kSources{.map = &kSource};
+
+// --- Entities ------------------------------------------------------------------------------------------------------
+
+constexpr Shape kEntityKeyMap{.map = &kType};
+constexpr Key kEntityKeys[] = {
+    {"keys", "Names and types of the values that tell one entity from another.", &kEntityKeyMap, true},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kEntityObject{"an entity", kEntityKeys};
+constexpr Shape kEntity{.object = &kEntityObject};
+constexpr Shape kEntities{.map = &kEntity};
+
+// --- Views ---------------------------------------------------------------------------------------------------------
+
+constexpr Word kTumblingWords[] = {{"day", false}, {"week", false}, {"month", false}};
+constexpr Shape kTumblingLength{.form = Form::kPositiveDuration, .words = kTumblingWords, .like = "1d"};
+constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended", false}};
+constexpr Shape kReport{.form = Form::kWord, .words = kReportWords};
+constexpr Key kWindowKeys[] = {
+    {"sliding", "Length of a window that ends at the read's time.", &kPositiveDuration},
+    {"tumbling", "Length of buckets that stand side by side.", &kTumblingLength},
+    {"hop", "Length of its panes.", &kPositiveDuration},
+    {"offset", "Shifts where panes and buckets begin; needs as.", &kDuration},
+    {"as", "The name under which it is served.", &kName},
+    {"report", "Of tumbling: the running bucket, or the last completed one.", &kReport},
+    {"exact", ""}, {"max_events", ""}, {"timezone", ""}, {"hopping", ""}, {"session", ""}, {"rows", ""},
+};
+constexpr Object kWindowObject{"a window", kWindowKeys};
+constexpr Word kWindowWords[] = {{"lifetime"}};
+constexpr Shape kWindow{.form = Form::kPositiveDuration, .words = kWindowWords, .object = &kWindowObject, .like = "1h"};
+constexpr Shape kWindows{.list = &kWindow};
+
+constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
+constexpr Key kFeatureKeys[] = {
+    {"aggregate", "What is computed: count, sum, mean, …", &kReference, true},
+    {"of", "The field that it is computed of.", &kOf},
+    {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
+    {"default", "Stands in for a missing value.", &kDefault},
+    {"where", ""}, {"by", ""}, {"max_keys", ""}, {"order_by", ""}, {"n", ""}, {"exact_to", ""}, {"error", ""},
+    {"q", ""}, {"k", ""}, {"counts", ""}, {"bounds", ""}, {"per", ""}, {"half_life", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kFeatureObject{"a feature", kFeatureKeys};
+constexpr Shape kFeature{.object = &kFeatureObject};
+constexpr Shape kFeatures{.map = &kFeature};
+
+constexpr Shape kViewSource{.form = Form::kReference, .list_later = "a list of sources"};
+constexpr Word kEntityWords[] = {{"none", false}};
+constexpr Shape kViewEntity{.form = Form::kReference, .words = kEntityWords};
+constexpr Shape kKeyMap{.map = &kReference};
+constexpr Word kTtlWords[] = {{"never"}};
+constexpr Shape kTtl{.form = Form::kPositiveDuration, .words = kTtlWords, .like = "30d"};
+constexpr Key kViewKeys[] = {
+    {"source", "The source whose events it counts.", &kViewSource, true},
+    {"entity", "What its rows are about.", &kViewEntity, true},
+    {"keys", "Entity key: field of the source. Left out where the names agree.", &kKeyMap},
+    {"ttl", "How long after its newest event a row is served; never: for ever.", &kTtl},
+    {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
+    {"features", "What is computed.", &kFeatures},
+    {"fields", ""}, {"where", ""}, {"explode", ""}, {"advanced", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kViewObject{"a feature view", kViewKeys};
+constexpr Shape kView{.object = &kViewObject};
+constexpr Shape kViews{.map = &kView};
+
+// --- Services ------------------------------------------------------------------------------------------------------
+
+constexpr Key kRoleKeys[] = {{"view", ""}, {"as", ""}, {"keys", ""}};
+constexpr Object kRoleObject{"a view in a role ({ view, as, keys })", kRoleKeys, true};
+constexpr Shape kServed{.form = Form::kReference, .object = &kRoleObject};
+constexpr Shape kServedList{.list = &kServed};
+constexpr Key kServiceKeys[] = {
+    {"features", "Views, and single features as \"view:feature\".", &kServedList, true},
+    {"open", "Whole views are meant: a new feature may widen the answer.", &kBool},
+    {"request", ""}, {"derive", ""}, {"count_request", ""},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kServiceObject{"a feature service", kServiceKeys};
+constexpr Shape kService{.list = &kServed, .object = &kServiceObject};
+constexpr Shape kServices{.map = &kService};
+
+constexpr Key kRootKeys[] = {
+    {"project", "The project's name.", &kName, true},
+    {"clock", "wall, or event_time: now is the greatest event time (replays, demonstrations, tests).", &kClock},
+    {"include", "Files with sources, entities, views and services. Default: features.yaml and features/*.yaml.", &kInclude},
+    {"kafka", "Where the events are.", &kKafka, true},
+    {"storage", "Where rows are kept, and the memory for it.", &kStorage},
+    {"server", "Addresses and limits of the server.", &kServer},
+    {"sources", "Where events come from, and what is in them.", &kSources},
+    {"entities", "What features are about.", &kEntities},
+    {"feature_views", "Features of one entity from one source.", &kViews},
+    {"feature_services", "What a model asks for.", &kServices},
+    kDescription, kOwner, kTagsKey,
+};
+constexpr Object kRoot{"the project", kRootKeys};
+
+constexpr std::array<std::string_view, 4> kDataKeys = {"sources", "entities", "feature_views", "feature_services"};
+
+}  // namespace
+
+const Key* Object::Find(std::string_view name) const {
+  for (const Key& key : keys) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+const Object& LanguageRoot() { return kRoot; }
+
+bool IsDataKey(std::string_view top_level_key) {
+  return std::find(kDataKeys.begin(), kDataKeys.end(), top_level_key) != kDataKeys.end();
+}
+
+}  // namespace freshet

@@ -1,0 +1,89 @@
+// From checked trees to the catalog: names become indices, defaults are filled in, types are made to fit.
+// Goes on after every mistake: what depends on something bad is left out silently, the rest is still checked.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "featurestore/declare/catalog.h"
+#include "featurestore/declare/diagnostics.h"
+#include "featurestore/declare/yaml_document.h"
+
+namespace freshet {
+
+// The value behind a key, where it is there and nothing was wrong with it.
+const YamlNode* Sound(const YamlNode& object, std::string_view key);
+inline bool Declares(const YamlNode& object, std::string_view key) {
+  return object.FindEntry(key) != nullptr;
+}
+Duration DurationOr(const YamlNode& object, std::string_view key, Duration otherwise);
+Annotations ReadAnnotations(const YamlNode& object);
+
+// What is known of a declared thing beside what the catalog holds; same index.
+struct SourceNotes {
+  Place place;                       // of its name
+  bool fields_known = false;         // false: any field may have been meant
+  std::set<std::string> bad_fields;  // declared, but with a mistake
+};
+struct EntityNotes {
+  Place place;
+  bool sound = false;
+};
+struct ViewNotes {
+  Place place;
+  std::set<std::string> bad_features;  // as declared
+  bool features_known = false;
+};
+
+class Resolver {
+ public:
+  // Fills the declared things of `catalog`, whose clock is set already; all are borrowed.
+  Resolver(const YamlNode& root, Catalog& catalog, Diagnostics& diagnostics)
+      : root_(root), catalog_(catalog), diagnostics_(diagnostics) {}
+  void Run();
+
+ private:
+  // resolve_sources.cc
+  void ResolveSources();
+  void ResolveSource(const YamlEntry& entry);
+  void ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes);
+  void ResolveTimestamp(const YamlNode& object, Source& source, const SourceNotes& notes);
+  void ResolveEntities();
+  void WarnSharedTopics();
+
+  // resolve_views.cc
+  void ResolveViews();
+  void ResolveView(const YamlEntry& entry);
+  void ResolveKeys(const YamlEntry& entry, bool source_known, FeatureView& view);
+  void ResolveTtl(const YamlEntry& entry, FeatureView& view);
+  void FinishView(const YamlEntry& entry, FeatureView& view);
+
+  // resolve_features.cc
+  void ResolveFeature(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
+                      FeatureView& view, ViewNotes& view_notes,
+                      std::map<std::string, Place>& served);
+
+  // resolve_services.cc
+  void ResolveServices();
+  void ResolveServed(const YamlNode& node, bool warn_whole, FeatureService& service,
+                     std::map<std::pair<uint32_t, uint32_t>, Place>& seen);
+
+  // The index of a field; none where it is unknown (reported) or was declared with a mistake (silent).
+  std::optional<uint32_t> FindField(const YamlNode& node, const Source& source,
+                                    const SourceNotes& notes);
+  void Error(const Place& place, std::string text) { diagnostics_.Error(place, std::move(text)); }
+  void Warning(const Place& place, std::string text) { diagnostics_.Warning(place, std::move(text)); }
+
+  const YamlNode& root_;
+  Catalog& catalog_;
+  Diagnostics& diagnostics_;
+  std::vector<SourceNotes> source_notes_;
+  std::vector<EntityNotes> entity_notes_;
+  std::vector<ViewNotes> view_notes_;
+};
+
+}  // namespace freshet

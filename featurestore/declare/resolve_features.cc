@@ -1,0 +1,210 @@
+// Features of a view: aggregation, field, windows, default.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+#include "featurestore/aggregate/catalog.h"
+#include "featurestore/declare/resolve.h"
+#include "featurestore/declare/scalar_forms.h"
+#include "featurestore/declare/window_entry.h"
+
+namespace freshet {
+namespace {
+
+// What other tools call an aggregation of ours; only for "did you mean".
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherNames = {{
+    {"avg", "mean"},         {"average", "mean"},   {"stdev", "stddev"},      {"std", "stddev"},
+    {"stddev_samp", "stddev"}, {"var", "variance"}, {"var_samp", "variance"}, {"total", "sum"},
+    {"minimum", "min"},      {"maximum", "max"},    {"latest", "last"},       {"cnt", "count"},
+}};
+
+const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {
+  if (const Aggregation* found = FindAggregation(node.text)) return found;
+  const auto planned = PlannedAggregations();
+  if (std::find(planned.begin(), planned.end(), node.text) != planned.end()) {
+    diagnostics.Error(node.place, fmt::format("aggregate `{}` is not supported yet; there are: {}", node.text,
+                                              fmt::join(AggregationNames(), ", ")));
+    return nullptr;
+  }
+  std::string suggestion;
+  for (const auto& [theirs, ours] : kOtherNames) {
+    if (node.text == theirs) suggestion = fmt::format("; did you mean {}?", ours);
+  }
+  if (suggestion.empty()) suggestion = diagnostics.Suggest(node.text, AggregationNames());
+  diagnostics.Error(node.place, fmt::format("unknown aggregation {}{}", node.text, suggestion));
+  return nullptr;
+}
+
+std::optional<double> ReadFinite(const std::string& text) {
+  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string::npos) return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+// None where the text is not a value of that type.
+std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
+  switch (type) {
+    case Type::kBool:
+      if (node.quoted || (node.text != "true" && node.text != "false")) return std::nullopt;
+      return DefaultValue(node.text == "true");
+    case Type::kInt64: {
+      const auto value = ReadInteger(node.text);
+      if (node.quoted || !value.ok()) return std::nullopt;
+      return DefaultValue(*value);
+    }
+    case Type::kDouble:
+    case Type::kFloat: {
+      const auto value = node.quoted ? std::nullopt : ReadFinite(node.text);
+      if (!value) return std::nullopt;
+      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value)) : *value);
+    }
+    case Type::kString:
+      return DefaultValue(node.text);
+    case Type::kBytes:
+      if (auto bytes = ReadBase64(node.text)) return DefaultValue(*std::move(bytes));
+      return std::nullopt;
+    case Type::kTimestamp:
+      if (const auto time = ParseTimestamp(node.text)) return DefaultValue(*time);
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::string_view ExampleOf(Type type) {
+  switch (type) {
+    case Type::kBool:
+      return "true or false";
+    case Type::kInt64:
+      return "a whole number";
+    case Type::kDouble:
+    case Type::kFloat:
+      return "a number";
+    case Type::kString:
+      return "a text";
+    case Type::kBytes:
+      return "bytes in base64";
+    case Type::kTimestamp:
+      return "a time such as 2013-01-01T00:00:00Z";
+  }
+  return "";
+}
+
+std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type type) {
+  if (!aggregation.zero_when_empty) return std::nullopt;
+  if (type == Type::kInt64) return DefaultValue(int64_t{0});
+  return DefaultValue(0.0);
+}
+
+}  // namespace
+
+void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
+                              FeatureView& view, ViewNotes& view_notes,
+                              std::map<std::string, Place>& served) {
+  view_notes.bad_features.insert(entry.key);  // until it is through
+  const YamlNode& object = entry.value;
+  if (object.bad || object.kind != YamlNode::Kind::kMap) return;
+  const YamlNode* name = Sound(object, "aggregate");
+  const Aggregation* aggregation = name == nullptr ? nullptr : ReadAggregation(*name, diagnostics_);
+  bool sound = aggregation != nullptr;
+  for (const YamlEntry& e : object.entries) sound &= !e.value.bad;
+
+  // The field and the type of the answer.
+  std::optional<uint32_t> of;
+  std::optional<Type> of_type;
+  bool of_known = true;
+  if (const YamlEntry* declared = object.FindEntry("of")) {
+    if (declared->value.bad || source == nullptr) {
+      of_known = false;
+    } else {
+      of = FindField(declared->value, *source, *notes);
+      of_known = of.has_value();
+      if (of) of_type = source->fields[*of].type;
+    }
+    if (aggregation != nullptr && aggregation->of == OfRule::kNone) {
+      Error(declared->key_place, fmt::format("{} takes no `of`; remove it", aggregation->name));
+      sound = false;
+      of_known = false;
+    }
+  } else if (aggregation != nullptr && aggregation->of == OfRule::kRequired) {
+    Error(entry.key_place, fmt::format("feature {} needs `of`, the field that {} is computed of: {}", entry.key,
+                                       aggregation->name, aggregation->accepts));
+    sound = false;
+    of_known = false;
+  }
+  std::optional<Type> type;
+  if (aggregation != nullptr && of_known) {
+    type = aggregation->ResultType(of_type);
+    if (!type) {
+      Error(object.FindEntry("of")->value.place,
+            fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}", aggregation->name,
+                        source->fields[*of].name, TypeName(*of_type), aggregation->accepts));
+    }
+  }
+  sound &= type.has_value();
+
+  std::optional<DefaultValue> default_value;
+  if (const YamlNode* declared = Sound(object, "default")) {
+    if (type) {
+      default_value = ReadDefault(*declared, *type);
+      if (!default_value) {
+        Error(declared->place, fmt::format("default {} does not fit feature {}, which is a {}; write {}", declared->Shown(),
+                                           entry.key, TypeName(*type), ExampleOf(*type)));
+        sound = false;
+      }
+    }
+  } else if (type) {
+    default_value = BuiltInDefault(*aggregation, *type);
+  }
+
+  // The windows, one served feature each.
+  std::vector<WindowEntry> windows;
+  if (const YamlNode* list = Sound(object, "windows")) {
+    if (list->items.empty()) {
+      Error(list->place, fmt::format("feature {} has no windows; write one such as [1h]", entry.key));
+      sound = false;
+    }
+    for (const YamlNode& item : list->items) {
+      auto window = ReadWindow(entry.key, item, view.history, diagnostics_);
+      if (window) {
+        windows.push_back(*std::move(window));
+      } else {
+        sound = false;
+      }
+    }
+  } else if (!Declares(object, "windows")) {
+    if (aggregation != nullptr && !aggregation->windows_optional) {
+      Error(entry.key_place, fmt::format("feature {} needs windows: add windows: [1h], or [lifetime]", entry.key));
+      sound = false;
+    }
+    windows.push_back({Window{}, entry.key, entry.key_place});
+  }
+  for (const WindowEntry& window : windows) {
+    const auto [first, is_new] = served.emplace(window.served, window.place);
+    if (!is_new) {
+      Error(window.place, fmt::format("{} is served twice in view {}; the first is at {}; rename one with as: NAME",
+                                      window.served, view.name, ToString(first->second)));
+      sound = false;
+    }
+  }
+  if (!sound) return;
+  view_notes.bad_features.erase(entry.key);
+  const Annotations about = ReadAnnotations(object);
+  for (const WindowEntry& window : windows) {
+    view.features.push_back({.name = window.served,
+                             .declared = entry.key,
+                             .aggregate = std::string(aggregation->name),
+                             .of = of,
+                             .window = window.window,
+                             .type = *type,
+                             .default_value = default_value,
+                             .about = about});
+  }
+}
+
+}  // namespace freshet

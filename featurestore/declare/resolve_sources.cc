@@ -1,0 +1,210 @@
+// Sources and entities.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "featurestore/declare/resolve.h"
+#include "featurestore/declare/scalar_forms.h"
+#include "featurestore/model/entity_key.h"
+
+namespace freshet {
+
+const YamlNode* Sound(const YamlNode& object, std::string_view key) {
+  const YamlEntry* entry = object.FindEntry(key);
+  return entry == nullptr || entry->value.bad ? nullptr : &entry->value;
+}
+
+Duration DurationOr(const YamlNode& object, std::string_view key, Duration otherwise) {
+  const YamlNode* node = Sound(object, key);
+  return node == nullptr ? otherwise : ParseDuration(node->text).value_or(otherwise);
+}
+
+Annotations ReadAnnotations(const YamlNode& object) {
+  Annotations about;
+  if (const YamlNode* node = Sound(object, "description")) about.description = node->text;
+  if (const YamlNode* node = Sound(object, "owner")) about.owner = node->text;
+  if (const YamlNode* node = Sound(object, "tags")) {
+    for (const YamlEntry& tag : node->entries) about.tags[tag.key] = tag.value.text;
+  }
+  return about;
+}
+
+void Resolver::Run() {
+  ResolveSources();
+  ResolveEntities();
+  ResolveViews();
+  ResolveServices();
+}
+
+std::optional<uint32_t> Resolver::FindField(const YamlNode& node, const Source& source,
+                                            const SourceNotes& notes) {
+  if (const auto index = source.FieldIndex(node.text)) return index;
+  if (!notes.fields_known || notes.bad_fields.count(node.text) != 0) return std::nullopt;
+  std::vector<std::string> names;
+  for (const Field& field : source.fields) names.push_back(field.name);
+  names.insert(names.end(), notes.bad_fields.begin(), notes.bad_fields.end());
+  Error(node.place, fmt::format("unknown field {} of source {}{}", node.text, source.name,
+                                diagnostics_.Suggest(node.text, names)));
+  return std::nullopt;
+}
+
+void Resolver::ResolveSources() {
+  const YamlNode* sources = Sound(root_, "sources");
+  if (sources == nullptr) return;
+  for (const YamlEntry& entry : sources->entries) ResolveSource(entry);
+  WarnSharedTopics();
+}
+
+void Resolver::ResolveSource(const YamlEntry& entry) {
+  Source source;
+  SourceNotes notes{.place = entry.key_place};
+  source.name = entry.key;
+  if (catalog_.clock == ClockKind::kEventTime) source.max_future_skew = Duration{};
+  if (const YamlNode& object = entry.value; !object.bad && object.kind == YamlNode::Kind::kMap) {
+    if (const YamlNode* topic = Sound(object, "topic")) source.topic = topic->text;
+    source.lateness = DurationOr(object, "lateness", source.lateness);
+    source.idle_after = DurationOr(object, "idle_after", source.idle_after);
+    if (catalog_.clock == ClockKind::kWall) {
+      source.max_future_skew = DurationOr(object, "max_future_skew", source.max_future_skew);
+    }
+    source.about = ReadAnnotations(object);
+    ResolveFields(object, source, notes);
+    ResolveTimestamp(object, source, notes);
+    if (const YamlNode* key = Sound(object, "key")) {
+      source.key = FindField(*key, source, notes);
+      if (source.key && !CanBeKey(source.fields[*source.key].type)) {
+        Error(key->place, fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
+                                      key->text, TypeName(source.fields[*source.key].type)));
+      }
+    }
+  }
+  catalog_.sources.push_back(std::move(source));
+  source_notes_.push_back(std::move(notes));
+}
+
+void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes) {
+  const YamlNode* fields = Sound(object, "fields");
+  if (fields == nullptr || fields->kind != YamlNode::Kind::kMap) return;
+  notes.fields_known = true;
+  if (fields->entries.empty()) {
+    Error(fields->place, fmt::format("source {} has no fields", source.name));
+    notes.fields_known = false;
+  }
+  for (const YamlEntry& entry : fields->entries) {
+    const YamlNode& value = entry.value;
+    const YamlNode* type = value.kind == YamlNode::Kind::kMap ? Sound(value, "type")
+                           : value.bad                        ? nullptr
+                                                              : &value;
+    const std::optional<Type> known = type == nullptr ? std::nullopt : TypeFromName(type->text);
+    if (!known || !IsName(entry.key)) {
+      notes.bad_fields.insert(entry.key);
+      continue;
+    }
+    Field field{.name = entry.key, .type = *known, .path = {entry.key}};
+    if (value.kind == YamlNode::Kind::kMap) {
+      if (const YamlNode* path = Sound(value, "path")) {
+        if (auto read = ReadPath(path->text); read.ok()) field.path = *std::move(read);
+      }
+      if (const YamlNode* unit = Sound(value, "unit")) {
+        field.unit = TimeUnitFromName(unit->text);
+        if (field.type != Type::kTimestamp) {
+          Error(unit->place, fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
+                                         field.name, TypeName(field.type)));
+        }
+      }
+    }
+    source.fields.push_back(std::move(field));
+  }
+}
+
+void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const SourceNotes& notes) {
+  const YamlNode* timestamp = Sound(object, "timestamp");
+  if (timestamp == nullptr) return;
+  const bool is_map = timestamp->kind == YamlNode::Kind::kMap;
+  const YamlNode* name = is_map ? Sound(*timestamp, "field") : timestamp;
+  const YamlNode* unit = is_map ? Sound(*timestamp, "unit") : nullptr;
+  if (name == nullptr || (!is_map && name->text == "kafka")) return;
+  const auto index = FindField(*name, source, notes);
+  if (!index) return;
+  Field& field = source.fields[*index];
+  source.time_field = index;
+  const std::optional<TimeUnit> time_unit = unit == nullptr ? std::nullopt : TimeUnitFromName(unit->text);
+  switch (field.type) {
+    case Type::kTimestamp:
+      if (time_unit && field.unit && *time_unit != *field.unit) {
+        Error(unit->place, fmt::format("unit {} is not that of field {}, {}; leave it out here", unit->text,
+                                       field.name, TimeUnitName(*field.unit)));
+      } else if (time_unit) {
+        field.unit = time_unit;
+      }
+      break;
+    case Type::kInt64:
+    case Type::kDouble:
+      source.time_unit = time_unit;
+      if (!time_unit && !(is_map && Declares(*timestamp, "unit"))) {
+        Error(name->place, fmt::format("field {} is a {}; say its unit: {{ field: {}, unit: ms }}", field.name,
+                                       TypeName(field.type), field.name));
+      }
+      break;
+    default:
+      Error(name->place,
+            fmt::format("field {} is a {} and cannot be the event's time; declare it as timestamp, or as int64 or "
+                        "double with a unit",
+                        field.name, TypeName(field.type)));
+  }
+}
+
+void Resolver::WarnSharedTopics() {
+  for (size_t i = 0; i < catalog_.sources.size(); ++i) {
+    const Source& source = catalog_.sources[i];
+    if (source.topic.empty()) continue;
+    for (size_t j = 0; j < i; ++j) {
+      if (catalog_.sources[j].topic != source.topic) continue;
+      Warning(source_notes_[i].place, fmt::format("source {} reads topic {}, as source {} does ({}); each reads all of it",
+                                                  source.name, source.topic, catalog_.sources[j].name,
+                                                  ToString(source_notes_[j].place)));
+      break;
+    }
+    if (!catalog_.kafka.dead_letters.empty() && source.topic == catalog_.kafka.dead_letters) {
+      Error(source_notes_[i].place, fmt::format("source {} reads topic {}, where refused records go; set kafka.dead_letters",
+                                                source.name, source.topic));
+    }
+  }
+}
+
+void Resolver::ResolveEntities() {
+  const YamlNode* entities = Sound(root_, "entities");
+  if (entities == nullptr) return;
+  for (const YamlEntry& entry : entities->entries) {
+    Entity entity;
+    EntityNotes notes{.place = entry.key_place, .sound = true};
+    entity.name = entry.key;
+    const YamlNode* keys = entry.value.bad ? nullptr : Sound(entry.value, "keys");
+    if (keys == nullptr || keys->kind != YamlNode::Kind::kMap) {
+      notes.sound = false;
+    } else {
+      if (keys->entries.empty()) {
+        Error(keys->place, fmt::format("entity {} has no keys; write keys: {{ {}: string }}", entity.name, entity.name));
+        notes.sound = false;
+      }
+      for (const YamlEntry& key : keys->entries) {
+        const auto type = key.value.bad ? std::nullopt : TypeFromName(key.value.text);
+        if (!type) {
+          notes.sound = false;
+          continue;
+        }
+        if (!CanBeKey(*type)) {
+          Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, string, bool, bytes or timestamp",
+                                             key.key, TypeName(*type)));
+          notes.sound = false;
+        }
+        entity.keys.push_back({key.key, *type});
+      }
+    }
+    entity.about = ReadAnnotations(entry.value);
+    catalog_.entities.push_back(std::move(entity));
+    entity_notes_.push_back(std::move(notes));
+  }
+}
+
+}  // namespace freshet

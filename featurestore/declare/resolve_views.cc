@@ -1,0 +1,204 @@
+// Feature views: source, entity, keys, ttl, history.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "featurestore/declare/resolve.h"
+#include "featurestore/declare/version.h"
+#include "featurestore/state/row_layout.h"
+
+namespace freshet {
+namespace {
+
+constexpr uint64_t kManyPanes = 10'000;
+
+template <typename Things>
+std::vector<std::string> NamesOf(const Things& things) {
+  std::vector<std::string> names;
+  for (const auto& thing : things) names.push_back(thing.name);
+  return names;
+}
+
+template <typename Things>
+std::optional<uint32_t> IndexOf(const Things& things, std::string_view name) {
+  for (uint32_t i = 0; i < things.size(); ++i) {
+    if (things[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
+// The oldest an event can be and still count (semantics.md, Age).
+Duration OldestThatCounts(const Window& window) {
+  switch (window.kind) {
+    case WindowKind::kSliding:
+      return window.length + window.hop;
+    case WindowKind::kTumbling:
+      return window.reach();
+    case WindowKind::kLifetime:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+void Resolver::ResolveViews() {
+  const YamlNode* views = Sound(root_, "feature_views");
+  if (views == nullptr) return;
+  for (const YamlEntry& entry : views->entries) ResolveView(entry);
+}
+
+void Resolver::ResolveView(const YamlEntry& entry) {
+  FeatureView view;
+  ViewNotes notes{.place = entry.key_place};
+  view.name = entry.key;
+  const YamlNode& object = entry.value;
+  const bool readable = !object.bad && object.kind == YamlNode::Kind::kMap;
+  bool source_known = false;
+  if (readable) {
+    view.about = ReadAnnotations(object);
+    view.history = DurationOr(object, "history", {});
+    if (const YamlNode* name = Sound(object, "source")) {
+      if (const auto index = IndexOf(catalog_.sources, name->text)) {
+        view.source = *index;
+        source_known = true;
+      } else if (Sound(root_, "sources") != nullptr) {
+        Error(name->place, fmt::format("unknown source {}{}", name->text,
+                                       diagnostics_.Suggest(name->text, NamesOf(catalog_.sources))));
+      }
+    }
+    ResolveKeys(entry, source_known, view);
+    const YamlNode* features = Sound(object, "features");
+    if (features != nullptr && features->kind == YamlNode::Kind::kMap) {
+      notes.features_known = true;
+      if (features->entries.empty()) Error(features->place, fmt::format("view {} has no features", view.name));
+      std::map<std::string, Place> served;
+      for (const YamlEntry& feature : features->entries) {
+        ResolveFeature(feature, source_known ? &catalog_.sources[view.source] : nullptr,
+                       source_known ? &source_notes_[view.source] : nullptr, view, notes, served);
+      }
+    } else if (!Declares(object, "features") && !Declares(object, "fields")) {
+      Error(entry.key_place, fmt::format("view {} has no features: add features: {{ … }}", view.name));
+    }
+    ResolveTtl(entry, view);
+  }
+  if (source_known) {
+    view.lateness = catalog_.sources[view.source].lateness;
+    view.max_future_skew = catalog_.sources[view.source].max_future_skew;
+  }
+  FinishView(entry, view);
+  catalog_.views.push_back(std::move(view));
+  view_notes_.push_back(std::move(notes));
+}
+
+void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureView& view) {
+  const YamlNode& object = entry.value;
+  const YamlNode* name = Sound(object, "entity");
+  const YamlNode* keys = Sound(object, "keys");
+  if (name == nullptr) return;
+  const auto index = IndexOf(catalog_.entities, name->text);
+  if (!index) {
+    if (Sound(root_, "entities") != nullptr) {
+      Error(name->place, fmt::format("unknown entity {}{}", name->text,
+                                     diagnostics_.Suggest(name->text, NamesOf(catalog_.entities))));
+    }
+    return;
+  }
+  view.entity = *index;
+  const Entity& entity = catalog_.entities[*index];
+  if (keys != nullptr && entity_notes_[*index].sound) {
+    for (const YamlEntry& key : keys->entries) {
+      if (IndexOf(entity.keys, key.key)) continue;
+      Error(key.key_place, fmt::format("entity {} has no key {}{}", entity.name, key.key,
+                                       diagnostics_.Suggest(key.key, NamesOf(entity.keys))));
+    }
+  }
+  if (!source_known) return;
+  const Source& source = catalog_.sources[view.source];
+  const SourceNotes& notes = source_notes_[view.source];
+  for (const EntityKeyField& key : entity.keys) {
+    const YamlEntry* mapped = keys == nullptr ? nullptr : keys->FindEntry(key.name);
+    if (mapped != nullptr && mapped->value.bad) continue;
+    std::optional<uint32_t> field;
+    Place place = name->place;
+    if (mapped != nullptr) {
+      place = mapped->value.place;
+      field = FindField(mapped->value, source, notes);
+      if (!field) continue;
+    } else {
+      field = source.FieldIndex(key.name);
+      if (!field) {
+        if (notes.fields_known && notes.bad_fields.count(key.name) == 0) {
+          Error(place, fmt::format("source {} has no field {}, which entity {} needs; say which it is: keys: {{ {}: FIELD }}{}",
+                                   source.name, key.name, entity.name, key.name,
+                                   diagnostics_.Suggest(key.name, NamesOf(source.fields))));
+        }
+        continue;
+      }
+    }
+    if (source.fields[*field].type != key.type) {
+      Error(place, fmt::format("key {} of entity {} is a {}, and field {} of source {} a {}; make them the same", key.name,
+                               entity.name, TypeName(key.type), source.fields[*field].name, source.name,
+                               TypeName(source.fields[*field].type)));
+    }
+    view.key_fields.push_back(*field);
+  }
+}
+
+void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
+  const YamlNode& object = entry.value;
+  const Feature* longest = nullptr;
+  const Feature* lifetime = nullptr;
+  for (const Feature& feature : view.features) {
+    const Duration oldest = OldestThatCounts(feature.window);
+    if (!feature.window.has_panes()) {
+      if (lifetime == nullptr) lifetime = &feature;
+    } else if (longest == nullptr || oldest > OldestThatCounts(longest->window)) {
+      longest = &feature;
+    }
+    view.default_ttl = std::max(view.default_ttl, oldest);
+  }
+  const YamlNode* ttl = Sound(object, "ttl");
+  if (ttl != nullptr && ttl->text != "never") view.ttl = ParseDuration(ttl->text);
+  if (!Declares(object, "ttl")) {
+    view.ttl = view.default_ttl;
+    if (lifetime != nullptr) {
+      Error(entry.key_place,
+            fmt::format("view {} needs a ttl, since {} is over the lifetime of a row: add ttl: 30d, or ttl: never",
+                        view.name, lifetime->name));
+    }
+  }
+  if (ttl != nullptr && view.ttl && longest != nullptr && *view.ttl < longest->window.reach()) {
+    Warning(ttl->place, fmt::format("ttl {} is shorter than the window of {}, {}: rows expire before their events leave it",
+                                    FormatDuration(*view.ttl), longest->name, FormatDuration(longest->window.reach())));
+  }
+  if (const YamlNode* history = Sound(object, "history");
+      history != nullptr && view.history.us > 0 && longest == nullptr && lifetime != nullptr) {
+    Warning(history->place,
+            fmt::format("history {} reaches nothing: all features of view {} are over a row's lifetime, for which it counts "
+                        "as 0; give one a window or leave history out",
+                        FormatDuration(view.history), view.name));
+  }
+}
+
+// Only where nothing was wrong anywhere up to here can it be compiled.
+void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
+  catalog_.layouts.emplace_back();
+  if (!diagnostics_.ok() || view.features.empty()) return;
+  const Source& source = catalog_.sources[view.source];
+  view.version = ViewVersion(view, source, catalog_.entities[view.entity], catalog_.clock);
+  auto layout = RowLayout::Compile(view, source);
+  if (!layout.ok()) {
+    Error(entry.key_place, fmt::format("view {}: {}", view.name, MessageOf(layout.status())));
+    return;
+  }
+  const RowSize size = (*layout)->size();
+  if (size.panes_max > kManyPanes) {
+    Warning(entry.key_place,
+            fmt::format("a row of view {} may hold {} panes, {} bytes; longer hops or less history make it smaller", view.name,
+                        size.panes_max, size.bytes_max));
+  }
+  catalog_.layouts.back() = *std::move(layout);
+}
+
+}  // namespace freshet

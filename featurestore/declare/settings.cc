@@ -1,0 +1,188 @@
+#include "featurestore/declare/settings.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "featurestore/declare/resolve.h"
+#include "featurestore/declare/scalar_forms.h"
+
+namespace freshet {
+namespace {
+
+const YamlNode kNothing;
+
+// A section that is there and is a map; else an empty one.
+const YamlNode& Section(const YamlNode& root, std::string_view key) {
+  const YamlNode* node = Sound(root, key);
+  return node != nullptr && node->kind == YamlNode::Kind::kMap ? *node : kNothing;
+}
+
+std::string TextOr(const YamlNode& object, std::string_view key, std::string otherwise) {
+  const YamlNode* node = Sound(object, key);
+  return node == nullptr ? otherwise : node->text;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "freshet";
+  return name.data();
+}
+
+bool IsSecretOption(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array<std::string_view, 5> kSigns = {"password", "secret", "key", "token", "oauthbearer.config"};
+  return std::any_of(kSigns.begin(), kSigns.end(), [&](std::string_view sign) { return lower.find(sign) != std::string::npos; });
+}
+
+void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnostics) {
+  KafkaSettings& settings = catalog.kafka;
+  if (const YamlNode* brokers = Sound(kafka, "brokers")) {
+    if (brokers->text == "embedded") {
+      settings.kind = KafkaSettings::Kind::kEmbedded;
+    } else {
+      settings.kind = KafkaSettings::Kind::kBrokers;
+      settings.brokers = ReadBrokers(brokers->text).value_or("");
+      if (catalog.clock == ClockKind::kEventTime) {
+        diagnostics.Warning(brokers->place,
+                            "clock: event_time with a real broker: now follows the events, so nothing ages while none come; "
+                            "it is meant for replays, demonstrations and tests");
+      }
+    }
+  }
+  if (const YamlNode* partitions = Sound(Section(kafka, "embedded"), "partitions")) {
+    settings.embedded_partitions = static_cast<int32_t>(ReadInteger(partitions->text).value_or(1));
+    if (settings.kind != KafkaSettings::Kind::kEmbedded) {
+      diagnostics.Warning(partitions->place, "embedded.partitions counts only with brokers: embedded");
+    }
+  }
+  settings.group = TextOr(kafka, "group", "freshet-" + catalog.project);
+  settings.dead_letters = TextOr(kafka, "dead_letters", catalog.project + ".dead_letters");
+  for (const YamlEntry& option : Section(kafka, "options").entries) {
+    if (option.key == "bootstrap.servers" || option.key == "metadata.broker.list") {
+      diagnostics.Error(option.key_place, fmt::format("{} is what kafka.brokers says; remove it", option.key));
+    }
+    if (!option.value.bad) settings.options[option.key] = option.value.text;
+  }
+}
+
+void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder, Catalog& catalog,
+                    Diagnostics& diagnostics) {
+  const YamlNode* path = Sound(storage, "path");
+  if (path != nullptr && path->text.empty()) diagnostics.Error(path->place, "path is empty; write one such as ./data");
+  std::error_code error;
+  catalog.storage.path =
+      std::filesystem::absolute(folder / TextOr(storage, "path", "data"), error).lexically_normal().string();
+  const YamlNode* memory = Sound(storage, "memory");
+  if (memory == nullptr) return;
+  const uint64_t limit = MemoryLimitBytes();
+  if (const auto share = ReadPercent(memory->text)) {
+    // Whole MiB, so that what is printed is what is meant.
+    const auto bytes = static_cast<uint64_t>(static_cast<double>(limit) * *share) >> 20 << 20;
+    catalog.storage.memory_bytes = std::max<uint64_t>(bytes, 16ull << 20);
+    return;
+  }
+  catalog.storage.memory_bytes = ReadSize(memory->text).value_or(catalog.storage.memory_bytes);
+  if (catalog.storage.memory_bytes > limit) {
+    diagnostics.Warning(memory->place, fmt::format("memory is {}, and this machine or its cgroup has {}; write a share such as 70%",
+                                                   memory->Shown(), FormatSize(limit)));
+  }
+}
+
+void ResolveServer(const YamlNode& server, Catalog& catalog, Diagnostics& diagnostics) {
+  ServerSettings& settings = catalog.server;
+  settings.name = TextOr(server, "name", HostName());
+  settings.grpc = TextOr(server, "grpc", settings.grpc);
+  settings.admin = TextOr(server, "admin", settings.admin);
+  if (const YamlNode* rows = Sound(server, "max_rows")) {
+    settings.max_rows = static_cast<uint32_t>(ReadInteger(rows->text).value_or(settings.max_rows));
+  }
+  if (const YamlNode* bytes = Sound(server, "max_response")) {
+    settings.max_response_bytes = ReadSize(bytes->text).value_or(settings.max_response_bytes);
+  }
+  settings.default_deadline = DurationOr(server, "default_deadline", settings.default_deadline);
+  settings.readiness_give_up_after =
+      DurationOr(Section(server, "readiness"), "give_up_after", settings.readiness_give_up_after);
+  settings.reflection = TextOr(server, "reflection", "true") == "true";
+  const auto grpc = ReadHostPort(settings.grpc, 0);
+  const auto admin = ReadHostPort(settings.admin, 0);
+  if (grpc.ok() && admin.ok() && grpc->port != 0 && settings.grpc == settings.admin) {
+    const YamlNode* node = Sound(server, "admin") != nullptr ? Sound(server, "admin") : Sound(server, "grpc");
+    diagnostics.Error(node->place, fmt::format("grpc and admin are both at {}; give each a port of its own", settings.grpc));
+  }
+}
+
+// Where a value came from, as Setting says it.
+std::string OriginOf(const YamlNode* node) {
+  if (node == nullptr) return "default";
+  const std::string place = ToString(node->place);
+  return place.rfind("--set ", 0) == 0 ? "--set" : place;
+}
+
+class SettingList {
+ public:
+  explicit SettingList(const YamlNode& root) : root_(root) {}
+
+  // `value` is what it came to; text of the file is not repeated.
+  void Add(std::string_view section, std::string_view key, std::string value) {
+    const YamlNode& object = section.empty() ? root_ : Section(root_, section);
+    AddAt(object, section.empty() ? std::string(key) : fmt::format("{}.{}", section, key), key, std::move(value));
+  }
+  void AddAt(const YamlNode& object, std::string path, std::string_view key, std::string value) {
+    const YamlNode* node = Sound(object, key);
+    settings_.push_back({std::move(path), node != nullptr && node->secret ? "***" : std::move(value), OriginOf(node)});
+  }
+  std::vector<Setting> Take() { return std::move(settings_); }
+
+ private:
+  const YamlNode& root_;
+  std::vector<Setting> settings_;
+};
+
+}  // namespace
+
+void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder, Catalog& catalog,
+                     Diagnostics& diagnostics) {
+  catalog.project = TextOr(root, "project", "");
+  catalog.clock = TextOr(root, "clock", "wall") == "event_time" ? ClockKind::kEventTime : ClockKind::kWall;
+  ResolveKafka(Section(root, "kafka"), catalog, diagnostics);
+  ResolveStorage(Section(root, "storage"), folder, catalog, diagnostics);
+  ResolveServer(Section(root, "server"), catalog, diagnostics);
+}
+
+std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) {
+  SettingList list(root);
+  const KafkaSettings& kafka = catalog.kafka;
+  const ServerSettings& server = catalog.server;
+  list.Add("", "project", catalog.project);
+  list.Add("", "clock", catalog.clock == ClockKind::kWall ? "wall" : "event_time");
+  list.Add("kafka", "brokers", kafka.kind == KafkaSettings::Kind::kEmbedded ? "embedded" : kafka.brokers);
+  const YamlNode& kafka_node = Section(root, "kafka");
+  if (kafka.kind == KafkaSettings::Kind::kEmbedded) {
+    list.AddAt(Section(kafka_node, "embedded"), "kafka.embedded.partitions", "partitions",
+               fmt::to_string(kafka.embedded_partitions));
+  }
+  list.Add("kafka", "group", kafka.group);
+  list.Add("kafka", "dead_letters", kafka.dead_letters);
+  for (const auto& [name, value] : kafka.options) {
+    list.AddAt(Section(kafka_node, "options"), "kafka.options." + name, name, IsSecretOption(name) ? "***" : value);
+  }
+  list.Add("storage", "path", catalog.storage.path);
+  list.Add("storage", "memory", FormatSize(catalog.storage.memory_bytes));
+  list.Add("server", "name", server.name);
+  list.Add("server", "grpc", server.grpc);
+  list.Add("server", "admin", server.admin);
+  list.Add("server", "max_rows", fmt::to_string(server.max_rows));
+  list.Add("server", "max_response", FormatSize(server.max_response_bytes));
+  list.Add("server", "default_deadline", FormatDuration(server.default_deadline));
+  list.AddAt(Section(Section(root, "server"), "readiness"), "server.readiness.give_up_after", "give_up_after",
+             FormatDuration(server.readiness_give_up_after));
+  list.Add("server", "reflection", server.reflection ? "true" : "false");
+  return list.Take();
+}
+
+}  // namespace freshet

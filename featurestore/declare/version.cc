@@ -1,0 +1,79 @@
+#include "featurestore/declare/version.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "featurestore/base/hash.h"
+
+namespace freshet {
+namespace {
+
+// Text of the user's, so that no two texts run together: 5:hello.
+std::string Quoted(std::string_view text) { return fmt::format("{}:{}", text.size(), text); }
+
+std::string_view UnitName(const std::optional<TimeUnit>& unit) {
+  return unit ? TimeUnitName(*unit) : std::string_view("-");
+}
+
+std::string FieldText(const Field& field) {
+  std::string text = fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
+  for (const std::string& step : field.path) text += " " + Quoted(step);
+  return text;
+}
+
+std::string_view WindowName(const Window& window) {
+  switch (window.kind) {
+    case WindowKind::kSliding:
+      return "sliding";
+    case WindowKind::kTumbling:
+      return window.completed ? "tumbling_completed" : "tumbling";
+    case WindowKind::kLifetime:
+      return "lifetime";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock) {
+  std::string text = "freshet view 1\n";
+  const auto line = [&text](std::string_view what, std::string_view value) {
+    text += fmt::format("{} {}\n", what, value);
+  };
+  line("clock", clock == ClockKind::kWall ? "wall" : "event_time");
+  line("topic", Quoted(source.topic));
+  line("format", "json");
+  line("record_key", source.key ? source.fields[*source.key].name : "-");
+  line("timestamp", source.time_field ? fmt::format("{} {}", source.fields[*source.time_field].name, UnitName(source.time_unit))
+                                      : "kafka");
+  line("lateness_us", fmt::to_string(source.lateness.us));
+  line("max_future_skew_us", fmt::to_string(source.max_future_skew.us));
+  std::vector<std::string> fields;
+  for (const Field& field : source.fields) fields.push_back(FieldText(field));
+  std::sort(fields.begin(), fields.end());
+  for (const std::string& field : fields) line("field", field);
+  for (size_t i = 0; i < entity.keys.size(); ++i) {
+    const std::string& from = source.fields[view.key_fields[i]].name;
+    line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
+  }
+  line("history_us", fmt::to_string(view.history.us));
+  std::set<std::string> features;
+  bool lifetime = false;
+  for (const Feature& feature : view.features) {
+    const Window& window = feature.window;
+    features.insert(fmt::format("{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
+                                WindowName(window), window.length.us, window.hop.us, window.offset.us));
+    lifetime |= window.kind == WindowKind::kLifetime;
+  }
+  for (const std::string& feature : features) line("feature", feature);
+  if (lifetime) line("ttl_us", view.ttl ? fmt::to_string(view.ttl->us) : "never");
+  return text;
+}
+
+std::string ViewVersion(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock) {
+  return fmt::format("{:016x}", Hash64(CanonicalText(view, source, entity, clock)));
+}
+
+}  // namespace freshet
