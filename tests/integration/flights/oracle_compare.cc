@@ -135,7 +135,9 @@ class Comparison {
     RETURN_IF_ERROR(CompareRows(view_index, entity, keys, {}));
     // One time for all rows of a request.
     const std::vector<Timestamp> times = TimesToAsk(view, now_);
-    for (const Timestamp t : times) RETURN_IF_ERROR(CompareRows(view_index, entity, keys, {t}));
+    for (const Timestamp& t : times) {
+      RETURN_IF_ERROR(CompareRows(view_index, entity, keys, std::span(&t, 1)));
+    }
     // One time a row: each entity at a time of its own.
     std::vector<Timestamp> one_a_row;
     for (size_t i = 0; i < keys.size(); ++i) one_a_row.push_back(times[i % times.size()]);
