@@ -1,0 +1,88 @@
+#include "server/client_channel.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+
+#include "freshet/v1/admin.grpc.pb.h"
+#include "freshet/v1/catalog.grpc.pb.h"
+#include "freshet/v1/serving.grpc.pb.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace freshet {
+namespace {
+
+constexpr std::chrono::seconds kDeadline{10};
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "";
+  for (const auto& detail : details.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
+}  // namespace
+
+struct ClientChannel::Impl {
+  explicit Impl(const std::string& address) : address(address) {
+    grpc::ChannelArguments arguments;
+    // What a server may answer is its own limit (max_response); ours must not stand below.
+    arguments.SetMaxReceiveMessageSize(-1);
+    // A server that restarts is found again within half a second, not after gRPC's backoff of up to two minutes.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    serving = v1::ServingService::NewStub(channel);
+    catalog = v1::CatalogService::NewStub(channel);
+    admin = v1::AdminService::NewStub(channel);
+  }
+
+  template <typename Call>
+  CallResult Do(const Call& call) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    const grpc::Status status = call(&context);
+    if (status.ok()) return {};
+    CallResult result{Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()), ReasonOf(status)};
+    // gRPC's own words for "nobody listens" name neither what is missing nor what to do.
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE && result.reason.empty()) {
+      result.status = Unavailable("no freshet server answers at {} ({}); start one with `freshet serve DIR`, or say where "
+                                  "it is with --address HOST:PORT",
+                                  address, status.error_message());
+    }
+    return result;
+  }
+
+  const std::string address;
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<v1::ServingService::Stub> serving;
+  std::unique_ptr<v1::CatalogService::Stub> catalog;
+  std::unique_ptr<v1::AdminService::Stub> admin;
+};
+
+ClientChannel::ClientChannel(const std::string& address) : impl_(std::make_unique<Impl>(address)) {}
+ClientChannel::~ClientChannel() = default;
+
+CallResult ClientChannel::DescribeCatalog(const std::string& service, v1::DescribeCatalogResponse& answer) {
+  v1::DescribeCatalogRequest request;
+  request.set_feature_service(service);
+  return impl_->Do([&](grpc::ClientContext* context) { return impl_->catalog->DescribeCatalog(context, request, &answer); });
+}
+
+CallResult ClientChannel::GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) { return impl_->serving->GetFeatures(context, request, &answer); });
+}
+
+CallResult ClientChannel::GetProgress(const std::string& source, v1::GetProgressResponse& answer) {
+  v1::GetProgressRequest request;
+  request.set_source(source);
+  return impl_->Do([&](grpc::ClientContext* context) { return impl_->admin->GetProgress(context, request, &answer); });
+}
+
+}  // namespace freshet

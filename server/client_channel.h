@@ -1,0 +1,36 @@
+// The command line as a client of a running server: calls with deadlines, errors in words that say what to do.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "featurestore/base/status.h"
+#include "freshet/v1/admin.pb.h"
+#include "freshet/v1/catalog.pb.h"
+#include "freshet/v1/serving.pb.h"
+
+namespace freshet {
+
+// An error of the server's: its message as it came, and the reason of api.md ("TOO_MANY_ROWS"; empty where it gave none).
+struct CallResult {
+  Status status;
+  std::string reason;
+};
+
+// Not thread-safe where one answer is passed to two calls.
+class ClientChannel {
+ public:
+  explicit ClientChannel(const std::string& address);
+  ~ClientChannel();
+
+  CallResult DescribeCatalog(const std::string& service, v1::DescribeCatalogResponse& answer);
+  CallResult GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer);
+  CallResult GetProgress(const std::string& source, v1::GetProgressResponse& answer);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,37 @@
+// The subcommands of `freshet`. Each adds itself to the application; what was asked for runs after the whole line was read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/status.h"
+#include "featurestore/declare/project.h"
+
+namespace freshet {
+
+// Returns the exit status: 0, or 1 for an error that was printed. (2, usage, is main's.)
+using Run = std::function<int()>;
+
+void AddServeCommand(CLI::App& app, Run& run);
+void AddValidateCommand(CLI::App& app, Run& run);
+void AddConfigCommand(CLI::App& app, Run& run);
+void AddBrokerCommand(CLI::App& app, Run& run);
+void AddGetCommand(CLI::App& app, Run& run);
+void AddReplayCommand(CLI::App& app, Run& run);
+
+// DIR and --set, which all commands on a project take.
+struct ProjectArguments {
+  std::string folder;
+  std::vector<std::string> sets;
+};
+void AddSetOption(CLI::App& command, ProjectArguments& arguments);
+void AddProjectArguments(CLI::App& command, ProjectArguments& arguments);
+// Prints every error on standard error; the project's catalog is null then.
+Project LoadOrExplain(const ProjectArguments& arguments);
+
+// "freshet: MESSAGE" on standard error. Returns 1.
+int Fail(const Status& status);
+
+}  // namespace freshet

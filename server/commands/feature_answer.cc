@@ -1,0 +1,305 @@
+#include "server/commands/feature_answer.h"
+
+#include <absl/strings/escaping.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+namespace freshet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kNoRow = std::numeric_limits<int64_t>::min();
+
+template <typename Number>
+Number ReadAt(std::string_view bytes, size_t index) {
+  Number number;
+  std::memcpy(&number, bytes.data() + index * sizeof(Number), sizeof(Number));
+  return number;
+}
+
+Status Malformed(std::string_view what) {
+  return Internal("the server's answer is not whole: {}; is it of another version than this freshet?", what);
+}
+
+// JSON has no words for them.
+Json NumberAsJson(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
+  return number;
+}
+
+// A float's shortest text, read back as a double: 0.1, not 0.10000000149011612.
+Json FloatAsJson(float number) {
+  if (!std::isfinite(number)) return NumberAsJson(number);
+  return std::strtod(fmt::format("{}", number).c_str(), nullptr);
+}
+
+// One value of a column by its type's form; `size` says how many there are.
+class ColumnValues {
+ public:
+  static StatusOr<ColumnValues> Of(const v1::Column& column, const std::string& name, Type type, size_t size) {
+    ColumnValues values(column, type);
+    const auto wrong = [&] { return Malformed(fmt::format("column {} does not hold {} values", name, size)); };
+    switch (column.values_case()) {
+      case v1::Column::kInt64Le:
+        values.bytes_ = column.int64_le();
+        break;
+      case v1::Column::kTimestampUsLe:
+        values.bytes_ = column.timestamp_us_le();
+        break;
+      case v1::Column::kDoubleLe:
+        values.bytes_ = column.double_le();
+        break;
+      case v1::Column::kFloatLe:
+        values.bytes_ = column.float_le();
+        break;
+      case v1::Column::kBoolU8:
+        values.bytes_ = column.bool_u8();
+        break;
+      case v1::Column::kText:
+        values.bytes_ = column.text().data();
+        values.offsets_ = column.text().offsets();
+        break;
+      default:
+        return wrong();
+    }
+    return values.Fits(size) ? StatusOr<ColumnValues>(values) : StatusOr<ColumnValues>(wrong());
+  }
+
+  Json At(size_t index) const {
+    switch (form_) {
+      case v1::Column::kInt64Le:
+        return ReadAt<int64_t>(bytes_, index);
+      case v1::Column::kTimestampUsLe:
+        return FormatTimestamp({ReadAt<int64_t>(bytes_, index)});
+      case v1::Column::kDoubleLe:
+        return NumberAsJson(ReadAt<double>(bytes_, index));
+      case v1::Column::kFloatLe:
+        return FloatAsJson(ReadAt<float>(bytes_, index));
+      case v1::Column::kBoolU8:
+        return bytes_[index] != 0;
+      default:
+        return TextAt(index);
+    }
+  }
+
+ private:
+  ColumnValues(const v1::Column& column, Type type) : form_(column.values_case()), type_(type) {}
+
+  bool Fits(size_t size) const {
+    switch (form_) {
+      case v1::Column::kBoolU8:
+        return bytes_.size() == size;
+      case v1::Column::kFloatLe:
+        return bytes_.size() == size * sizeof(float);
+      case v1::Column::kText: {
+        if (offsets_.size() != (size + 1) * sizeof(uint32_t)) return false;
+        for (size_t i = 0; i < size; ++i) {
+          if (ReadAt<uint32_t>(offsets_, i) > ReadAt<uint32_t>(offsets_, i + 1)) return false;
+        }
+        return ReadAt<uint32_t>(offsets_, size) <= bytes_.size();
+      }
+      default:
+        return bytes_.size() == size * sizeof(int64_t);
+    }
+  }
+
+  Json TextAt(size_t index) const {
+    const uint32_t begin = ReadAt<uint32_t>(offsets_, index);
+    const std::string_view text = bytes_.substr(begin, ReadAt<uint32_t>(offsets_, index + 1) - begin);
+    if (type_ != Type::kBytes) return std::string(text);
+    std::string encoded;
+    absl::Base64Escape(absl::string_view(text.data(), text.size()), &encoded);
+    return encoded;
+  }
+
+  v1::Column::ValuesCase form_;
+  Type type_;
+  std::string_view bytes_;
+  std::string_view offsets_;
+};
+
+bool HasValue(v1::FeatureStatus status, bool has_default) {
+  if (status == v1::PRESENT) return true;
+  return has_default && (status == v1::NOT_FOUND || status == v1::OUTSIDE_MAX_AGE);
+}
+
+std::string StatusName(uint8_t status) {
+  const std::string& name = v1::FeatureStatus_Name(static_cast<v1::FeatureStatus>(status));
+  return name.empty() ? fmt::format("STATUS_{}", status) : name;
+}
+
+Status DecodeViews(const v1::GetFeaturesResponse& response, FeatureAnswer& answer) {
+  for (const v1::ViewInfo& info : response.views()) {
+    FeatureAnswer::View& view = answer.views.emplace_back();
+    view.name = info.view();
+    if (info.has_watermark_us()) view.watermark = Timestamp{info.watermark_us()};
+    if (info.has_complete_since_us()) view.complete_since = Timestamp{info.complete_since_us()};
+    const size_t sent = info.broadcast() ? 1 : answer.rows.size();
+    const std::string& times = info.event_times_us_le();
+    if (times.size() != sent * sizeof(int64_t)) return Malformed("event times of view " + info.view());
+    for (size_t row = 0; row < answer.rows.size(); ++row) {
+      const auto time = ReadAt<int64_t>(times, info.broadcast() ? 0 : row);
+      answer.rows[row].event_times.push_back(time == kNoRow ? std::nullopt : std::optional(Timestamp{time}));
+    }
+  }
+  return OkStatus();
+}
+
+Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& answer) {
+  size_t before = 0;  // values of the columns before, which is where this one's statuses begin
+  for (int c = 0; c < response.columns_size(); ++c) {
+    const v1::Column& column = response.columns(c);
+    const v1::FeatureField& field = response.schema().fields(c);
+    if (field.view() >= answer.views.size()) return Malformed("the view of column " + field.name());
+    answer.features.push_back({field.name(), field.view()});
+    const size_t sent = column.broadcast() ? 1 : answer.rows.size();
+    const Type type = TypeFromName(field.type()).value_or(Type::kString);
+    ASSIGN_OR_RETURN(const ColumnValues values, ColumnValues::Of(column, field.name(), type, sent));
+    const bool statuses = !response.statuses().empty();
+    const bool degraded = !response.degraded().empty();
+    if (statuses && response.statuses().size() < before + sent) return Malformed("statuses");
+    if (degraded && response.degraded().size() < before + sent) return Malformed("degraded");
+    for (size_t row = 0; row < answer.rows.size(); ++row) {
+      const size_t at = column.broadcast() ? 0 : row;
+      AnswerCell& cell = answer.rows[row].cells.emplace_back();
+      const auto status = statuses ? static_cast<uint8_t>(response.statuses()[before + at]) : uint8_t{v1::PRESENT};
+      cell.status = StatusName(status);
+      cell.degraded = degraded && response.degraded()[before + at] != 0;
+      if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default())) cell.value = values.At(at);
+    }
+    before += sent;
+  }
+  return OkStatus();
+}
+
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// --- tables -----------------------------------------------------------------------------------------------------
+
+std::string Plain(const Json& value) {
+  if (value.is_null()) return "–";
+  if (!value.is_string()) return Dump(value);
+  // Quoted as JSON would, without the quotes: stored text may hold what a terminal obeys.
+  const std::string quoted = Dump(value);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+size_t WidthOf(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string Align(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<size_t> widths(lines.front().size());
+  for (const auto& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], WidthOf(line[i]));
+  }
+  std::string text;
+  const auto append = [&](const std::vector<std::string>& line) {
+    std::string out;
+    for (size_t i = 0; i < line.size(); ++i) {
+      out += line[i];
+      if (i + 1 < line.size()) out.append(widths[i] - WidthOf(line[i]) + 2, ' ');
+    }
+    text += out + "\n";
+  };
+  append(lines.front());
+  std::vector<std::string> rule;
+  for (const size_t width : widths) {
+    std::string dashes;
+    for (size_t i = 0; i < width; ++i) dashes += "─";
+    rule.push_back(dashes);
+  }
+  append(rule);
+  for (size_t i = 1; i < lines.size(); ++i) append(lines[i]);
+  return text;
+}
+
+std::string TimeText(const std::optional<Timestamp>& time) { return time.has_value() ? FormatTimestamp(*time) : "–"; }
+
+std::string Heading(const FeatureAnswer& answer) {
+  std::string text = "evaluated at " + FormatTimestamp(answer.evaluated_at);
+  for (const FeatureAnswer::View& view : answer.views) {
+    text += fmt::format("; {}: watermark {}", view.name, TimeText(view.watermark));
+    if (view.complete_since.has_value()) text += ", complete since " + FormatTimestamp(*view.complete_since);
+  }
+  return text + "\n";
+}
+
+std::string OneRowTable(const FeatureAnswer& answer) {
+  const AnswerRow& row = answer.rows.front();
+  std::vector<std::vector<std::string>> lines = {{"feature", "value", "status", "event time"}};
+  for (size_t i = 0; i < answer.features.size(); ++i) {
+    const AnswerCell& cell = row.cells[i];
+    lines.push_back({answer.features[i].name, Plain(cell.value), cell.status + (cell.degraded ? " (degraded)" : ""),
+                     TimeText(row.event_times[answer.features[i].view])});
+  }
+  return Align(lines);
+}
+
+std::string ManyRowsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys,
+                          std::span<const RequestRow> asked) {
+  const bool timed = std::any_of(asked.begin(), asked.end(), [](const RequestRow& row) { return row.as_of_us.has_value(); });
+  std::vector<std::vector<std::string>> lines(1);
+  for (const RequestKey& key : keys) lines[0].push_back(key.name);
+  if (timed) lines[0].push_back("as of");
+  for (const FeatureAnswer::Feature& feature : answer.features) lines[0].push_back(feature.name);
+  for (size_t r = 0; r < answer.rows.size(); ++r) {
+    auto& line = lines.emplace_back();
+    for (const Json& key : asked[r].keys) line.push_back(Plain(key));
+    if (timed) line.push_back(asked[r].as_of_us.has_value() ? FormatTimestamp({*asked[r].as_of_us}) : "–");
+    for (const AnswerCell& cell : answer.rows[r].cells) {
+      std::string text = cell.value.is_null() ? cell.status : Plain(cell.value);
+      if (!cell.value.is_null() && cell.status != "PRESENT") text += " " + cell.status;
+      line.push_back(text + (cell.degraded ? " (degraded)" : ""));
+    }
+  }
+  return Align(lines);
+}
+
+}  // namespace
+
+StatusOr<FeatureAnswer> DecodeAnswer(const v1::GetFeaturesResponse& response) {
+  FeatureAnswer answer;
+  answer.evaluated_at = {response.evaluated_at_us()};
+  if (response.schema().fields_size() != response.columns_size()) return Malformed("the schema");
+  answer.rows.resize(response.num_rows());
+  RETURN_IF_ERROR(DecodeViews(response, answer));
+  RETURN_IF_ERROR(DecodeColumns(response, answer));
+  return answer;
+}
+
+std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys, const RequestRow& asked) {
+  const AnswerRow& answered = answer.rows[row];
+  Json line;
+  Json& key_values = line["keys"] = Json::object();
+  for (size_t i = 0; i < keys.size(); ++i) key_values[keys[i].name] = asked.keys[i];
+  Json& values = line["features"] = Json::object();
+  Json& statuses = line["statuses"] = Json::object();
+  Json degraded = Json::array();
+  for (size_t i = 0; i < answer.features.size(); ++i) {
+    const std::string& name = answer.features[i].name;
+    values[name] = answered.cells[i].value;
+    statuses[name] = answered.cells[i].status;
+    if (answered.cells[i].degraded) degraded.push_back(name);
+  }
+  if (!degraded.empty()) line["degraded"] = std::move(degraded);
+  Json& times = line["event_times"] = Json::object();
+  for (size_t i = 0; i < answer.views.size(); ++i) {
+    const auto& time = answered.event_times[i];
+    times[answer.views[i].name] = time.has_value() ? Json(FormatTimestamp(*time)) : Json(nullptr);
+  }
+  return Dump(line);
+}
+
+std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys, std::span<const RequestRow> asked) {
+  if (answer.rows.empty()) return "no rows\n";
+  return Heading(answer) + (answer.rows.size() == 1 ? OneRowTable(answer) : ManyRowsTable(answer, keys, asked));
+}
+
+}  // namespace freshet

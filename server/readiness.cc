@@ -1,0 +1,91 @@
+#include "server/readiness.h"
+
+#include <utility>
+
+namespace freshet {
+
+Readiness::Readiness(const Catalog& catalog, const Clock& clock)
+    : catalog_(catalog), clock_(clock), started_(clock.Now()) {}
+
+void Readiness::StoreOpened(Store& store) {
+  std::lock_guard lock(mutex_);
+  store_ = &store;
+  for (uint32_t view = 0; view < catalog_.views.size(); ++view) {
+    if (store.IsComplete(ViewId{view})) required_.push_back(view);
+  }
+  had_data_ = !required_.empty();
+  // A first start, or one where every view is new: a server that can answer nothing takes no traffic.
+  if (!had_data_) {
+    for (uint32_t view = 0; view < catalog_.views.size(); ++view) required_.push_back(view);
+  }
+  for (const uint32_t view : required_) required_sources_.insert(catalog_.views[view].source);
+}
+
+void Readiness::Stopping() {
+  std::lock_guard lock(mutex_);
+  stopping_ = true;
+}
+
+bool Readiness::ready() const {
+  for (const ReadinessCondition& condition : Conditions()) {
+    if (!condition.met) return false;
+  }
+  return true;
+}
+
+std::vector<ReadinessCondition> Readiness::Conditions() const {
+  std::lock_guard lock(mutex_);
+  return {
+      {"store", store_ != nullptr, store_ != nullptr ? "open" : "opening " + catalog_.storage.path},
+      CaughtUp(),
+      {"accepting", !stopping_, stopping_ ? "stopping: calls in hand end, new ones are refused" : "yes"},
+  };
+}
+
+ReadinessCondition Readiness::CaughtUp() const {
+  if (!latched_.empty()) return {"caught_up", true, latched_};
+  if (store_ == nullptr) return {"caught_up", false, "the store is not open yet"};
+
+  const bool give_up = had_data_ && clock_.Now() - started_ >= catalog_.server.readiness_give_up_after;
+  std::string waiting_for;
+  std::string given_up_on;
+  for (const uint32_t source : required_sources_) {
+    if (store_->source_status(catalog_.sources[source].name).caught_up_once.load()) continue;
+    const Waiting waiting = WaitingForSource(source, give_up);
+    std::string& list = waiting.over ? given_up_on : waiting_for;
+    if (!list.empty()) list += "; ";
+    list += waiting.detail;
+  }
+  for (const uint32_t view : required_) {
+    // Views that were complete stay so; at a first start each is complete once it has read its source's log to the end.
+    if (store_->view_status(ViewId{view}).complete.load()) continue;
+    if (!waiting_for.empty()) waiting_for += "; ";
+    waiting_for += fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name);
+  }
+  if (!waiting_for.empty()) return {"caught_up", false, waiting_for};
+  latched_ = given_up_on.empty()
+                 ? "reached the logs' ends as they were at start"
+                 : fmt::format("serving what is stored, given up after {}: {}",
+                               FormatDuration(catalog_.server.readiness_give_up_after), given_up_on);
+  return {"caught_up", true, latched_};
+}
+
+// Only what stands still is given up on: a source that moves will get there, and its values are older than its peers' until then.
+Readiness::Waiting Readiness::WaitingForSource(uint32_t source, bool give_up) const {
+  const std::string& name = catalog_.sources[source].name;
+  SourceStatus& status = store_->source_status(name);
+  if (const auto [reason, detail] = status.paused(); !reason.empty()) {
+    return {give_up, fmt::format("source {} stands still ({}): {}", name, reason, detail)};
+  }
+  const auto partitions = status.partitions();
+  int64_t behind = 0;
+  bool end_known = !partitions.empty();
+  for (const auto& [partition, at] : partitions) {
+    end_known = end_known && at.log_end.has_value();
+    if (at.log_end.has_value()) behind += std::max<int64_t>(0, *at.log_end - at.next);
+  }
+  if (!end_known) return {give_up, fmt::format("source {}: the broker has not told its log's end yet", name)};
+  return {false, fmt::format("source {} is {} records behind", name, behind)};
+}
+
+}  // namespace freshet

@@ -1,0 +1,56 @@
+// When this server wants traffic (docs/operations.md, Readiness): once the store is open and what it held at its last stop
+// has caught up with the logs' ends as seen at start. Latches: later lag is a matter of metrics.
+#pragma once
+
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/clock.h"
+#include "featurestore/declare/catalog.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+// One line of /readyz?verbose and one child of freshet_ready.
+struct ReadinessCondition {
+  std::string name;  // store, caught_up, accepting
+  bool met = false;
+  std::string detail;
+};
+
+// Thread-safe. Borrows `catalog` and `clock`, and the store once it is open.
+class Readiness {
+ public:
+  Readiness(const Catalog& catalog, const Clock& clock);
+
+  // The views are opened (ViewId = index in the catalog); notes which of them were complete before ingestion began.
+  void StoreOpened(Store& store);
+  void Stopping();
+  bool ready() const;
+  std::vector<ReadinessCondition> Conditions() const;
+
+ private:
+  struct Waiting {
+    bool over = true;
+    std::string detail;
+  };
+  ReadinessCondition CaughtUp() const;
+  Waiting WaitingForSource(uint32_t source, bool give_up) const;
+
+  const Catalog& catalog_;
+  const Clock& clock_;
+  const Timestamp started_;
+
+  mutable std::mutex mutex_;
+  Store* store_ = nullptr;
+  bool had_data_ = false;              // some view was complete when the store was opened
+  std::vector<uint32_t> required_;     // views
+  std::set<uint32_t> required_sources_;
+  bool stopping_ = false;
+  // What ended the waiting; empty while it lasts.
+  mutable std::string latched_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,232 @@
+#include "server/server.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "featurestore/ingest/ingest.h"
+#include "featurestore/ingest/mock_broker.h"
+#include "featurestore/store/store.h"
+#include "server/admin_http.h"
+#include "server/build_info.h"
+#include "server/grpc_server.h"
+#include "server/log_address.h"
+#include "server/readiness.h"
+#include "server/store_metrics.h"
+
+namespace freshet {
+namespace {
+
+constexpr Duration kDrainGrace = Duration::Seconds(5);
+// How often readiness and the health of services whose views rebuild are looked at.
+constexpr std::chrono::milliseconds kReadinessPeriod{100};
+
+std::string Bytes(uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+void ExportFacts(const Catalog& catalog, Metrics& metrics) {
+  const BuildInfo& build = GetBuildInfo();
+  metrics.GaugeFamily("freshet_build_info", "1; what this program was built from.")
+      .Add({{"version", build.version},
+            {"commit", build.commit},
+            {"rocksdb", build.rocksdb},
+            {"grpc", build.grpc},
+            {"librdkafka", build.librdkafka}})
+      .Set(1);
+  auto& views = metrics.GaugeFamily("freshet_catalog_info", "1 for each view that is served.");
+  for (const FeatureView& view : catalog.views) {
+    views.Add({{"project", catalog.project}, {"view", view.name}, {"view_version", view.version}}).Set(1);
+  }
+}
+
+void ExportReadiness(const Readiness& readiness, Metrics& metrics) {
+  auto& family = metrics.GaugeFamily("freshet_ready", "1 where the condition of /readyz is met; ready where all are.");
+  metrics.OnScrape([&readiness, &family] {
+    for (const ReadinessCondition& condition : readiness.Conditions()) {
+      family.Add({{"condition", condition.name}}).Set(condition.met ? 1 : 0);
+    }
+  });
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(std::shared_ptr<const Catalog> catalog, const Clock& clock, Log& log)
+      : catalog(std::move(catalog)), clock(clock), log(log), readiness(*this->catalog, clock) {}
+  ~Impl() { Stop().IgnoreError(); }
+
+  Status Start(const std::function<bool()>& stop_requested);
+  Status StartAdmin();
+  Status OpenStore();
+  Status FindOrStartBroker();
+  Status Stop();
+  void WatchReadiness();
+
+  // Declared in the order of the start; destroyed in the reverse.
+  const std::shared_ptr<const Catalog> catalog;
+  const Clock& clock;
+  Log& log;
+  Metrics metrics;
+  Readiness readiness;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<MockBroker> broker;
+  LogAddress address;
+  std::unique_ptr<GrpcServer> grpc;
+  std::unique_ptr<Ingest> ingest;
+  std::unique_ptr<HttpServer> admin;  // last to go: /readyz says "stopping" to the end, and a scrape reads the store
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool stopping = false;
+  std::thread readiness_watch;
+};
+
+Status Server::Impl::Start(const std::function<bool()>& stop_requested) {
+  ExportFacts(*catalog, metrics);
+  ExportReadiness(readiness, metrics);
+  // Before the store: recovery may take long, and /livez must answer meanwhile. But a second server on the same folder fails
+  // on its addresses as well as on the folder; the folder's error is the one that helps, so it is asked first.
+  const Status listening = StartAdmin();
+  RETURN_IF_ERROR(OpenStore());
+  RETURN_IF_ERROR(listening);
+  if (stop_requested()) return absl::CancelledError("stopped while starting");
+  RETURN_IF_ERROR(FindOrStartBroker());
+  ASSIGN_OR_RETURN(grpc, GrpcServer::Start(catalog, *store, clock, metrics, log));
+  if (catalog->kafka.kind != KafkaSettings::Kind::kNone) {
+    ASSIGN_OR_RETURN(ingest, Ingest::Start(*catalog, address, *store, clock, metrics, log));
+  }
+  readiness_watch = std::thread([this] { WatchReadiness(); });
+  return OkStatus();
+}
+
+Status Server::Impl::StartAdmin() {
+  ASSIGN_OR_RETURN(admin, StartAdminHttp(catalog->server.admin, metrics, readiness));
+  return OkStatus();
+}
+
+Status Server::Impl::OpenStore() {
+  StoreOptions options;
+  options.path = catalog->storage.path;
+  options.project = catalog->project;
+  options.memory_bytes = catalog->storage.memory_bytes;
+  ASSIGN_OR_RETURN(store, Store::Open(options));
+  for (const FeatureView& view : catalog->views) {
+    ASSIGN_OR_RETURN([[maybe_unused]] const ViewId id, store->OpenView({view.name, view.version, view.keep()}));
+  }
+  for (const std::string& name : store->UnopenedViews()) {
+    log.Warn("view_not_declared", "The data folder holds a view that the project does not declare; its rows are kept.",
+             {{"view", name}});
+  }
+  ExportStoreMetrics(*catalog, *store, metrics);
+  readiness.StoreOpened(*store);
+  return OkStatus();
+}
+
+Status Server::Impl::FindOrStartBroker() {
+  if (catalog->kafka.kind == KafkaSettings::Kind::kNone) return OkStatus();
+  if (catalog->kafka.kind == KafkaSettings::Kind::kEmbedded) {
+    auto started = MockBroker::Start(catalog->storage.path, EmbeddedTopics(*catalog));
+    if (started.ok()) {
+      broker = *std::move(started);
+      log.Warn("embedded_broker", "The embedded broker keeps about 5 MiB a partition, and nothing across restarts: for "
+                                  "first steps and tests.",
+               {{"bootstrap", broker->bootstrap()}});
+    } else if (started.status().code() != absl::StatusCode::kAlreadyExists) {
+      return started.status();
+    }
+  }
+  const std::optional<LogAddress> found = FindLog(*catalog);
+  if (!found.has_value()) {
+    return FailedPrecondition("{}/broker.json: a broker holds this folder but has not written its address; start again "
+                              "once `freshet broker` says that it is up",
+                              catalog->storage.path);
+  }
+  address = *found;
+  return OkStatus();
+}
+
+void Server::Impl::WatchReadiness() {
+  bool said = false;
+  std::unique_lock lock(mutex);
+  while (!stopping) {
+    lock.unlock();
+    const std::vector<ReadinessCondition> conditions = readiness.Conditions();
+    bool ready = true;
+    std::string why;
+    for (const ReadinessCondition& condition : conditions) {
+      ready = ready && condition.met;
+      if (condition.name == "caught_up") why = condition.detail;
+    }
+    if (ready && !said) {
+      said = true;
+      log.Info("ready", "Ready: " + why, {{"grpc", grpc->address()}});
+    }
+    lock.lock();
+    // Under the lock, so that it cannot come after Stop's SetReady(false). Repeated: a view that was rebuilt makes its
+    // services healthy.
+    if (!stopping) grpc->SetReady(ready);
+    wake.wait_for(lock, kReadinessPeriod, [this] { return stopping; });
+  }
+}
+
+Status Server::Impl::Stop() {
+  readiness.Stopping();
+  {
+    std::lock_guard lock(mutex);
+    if (stopping) return OkStatus();
+    stopping = true;
+    if (grpc != nullptr) grpc->SetReady(false);
+  }
+  wake.notify_all();
+  if (readiness_watch.joinable()) readiness_watch.join();
+  if (grpc != nullptr) grpc->Drain(kDrainGrace);
+  if (ingest != nullptr) ingest->Stop();
+  Status flushed = store != nullptr ? store->Flush() : OkStatus();
+  admin.reset();
+  return flushed;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+StatusOr<std::unique_ptr<Server>> Server::Start(std::shared_ptr<const Catalog> catalog, const Clock& clock, Log& log,
+                                                const std::function<bool()>& stop_requested) {
+  auto impl = std::make_unique<Impl>(std::move(catalog), clock, log);
+  RETURN_IF_ERROR(impl->Start(stop_requested));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Status Server::Stop() { return impl_->Stop(); }
+
+StartSummary Server::summary() const {
+  const Catalog& catalog = *impl_->catalog;
+  StartSummary summary;
+  summary.grpc = impl_->grpc->address();
+  summary.admin = impl_->admin->address();
+  summary.data = catalog.storage.path;
+  if (impl_->broker != nullptr) {
+    summary.broker = impl_->broker->bootstrap() + " (embedded)";
+  } else if (catalog.kafka.kind == KafkaSettings::Kind::kNone) {
+    summary.broker = "none";
+  } else {
+    summary.broker = impl_->address.bootstrap + (impl_->address.is_mock ? " (freshet broker)" : "");
+  }
+  for (uint32_t i = 0; i < catalog.views.size(); ++i) {
+    const FeatureView& view = catalog.views[i];
+    const bool complete = impl_->store->IsComplete(ViewId{i});
+    const bool known = impl_->store->CompleteVersion(view.name).has_value();
+    summary.views.push_back(fmt::format("{}: {} features, {}", view.name, view.features.size(),
+                                        complete ? "complete"
+                                        : known  ? "changed: rebuilt from the log"
+                                                 : "new: read from the log's start"));
+  }
+  for (const MemoryPart& part : impl_->store->Memory()) {
+    summary.memory.push_back(part.part + " " + Bytes(part.budget_bytes));
+  }
+  return summary;
+}
+
+}  // namespace freshet
