@@ -1,0 +1,69 @@
+#include "server/grpc_catalog_admin.h"
+
+#include <chrono>
+
+#include "featurestore/base/nearest.h"
+#include "server/error_details.h"
+#include "server/proto_catalog.h"
+
+namespace freshet {
+namespace {
+
+// Counts a call and turns its outcome into a status.
+class Counted {
+ public:
+  explicit Counted(MethodMetrics& method) : method_(method) { method_.Started(); }
+  grpc::Status Done(const Outcome& error) {
+    const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_);
+    method_.Handled(error ? static_cast<int>(error->code) : 0, took.count());
+    return error ? ToGrpcStatus(*error) : grpc::Status::OK;
+  }
+
+ private:
+  MethodMetrics& method_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*, const v1::DescribeCatalogRequest* request,
+                                            v1::DescribeCatalogResponse* response) {
+  Counted counted(method_);
+  return counted.Done(freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
+}
+
+grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,
+                                      v1::GetProgressResponse* response) {
+  Counted counted(method_);
+  if (!request->source().empty() && !catalog_.SourceIndex(request->source())) {
+    std::vector<std::string> names;
+    for (const Source& source : catalog_.sources) names.push_back(source.name);
+    return counted.Done(NotFoundError("UNKNOWN_SOURCE",
+                                      fmt::format("there is no source {} in project {}{}", QuotedName(request->source()),
+                                                  catalog_.project, Suggestion(request->source(), names)),
+                                      {{"source", request->source()}}));
+  }
+  for (const Source& source : catalog_.sources) {
+    if (!request->source().empty() && source.name != request->source()) continue;
+    const SourceStatus& status = store_.source_status(source.name);
+    v1::SourceProgress& progress = *response->add_sources();
+    progress.set_source(source.name);
+    progress.set_topic(source.topic);
+    for (const auto& [partition, at] : status.partitions()) {
+      v1::PartitionProgress& out = *progress.add_partitions();
+      out.set_partition(partition);
+      out.set_incarnation(at.incarnation);
+      out.set_next_offset(at.next);
+      if (at.log_end) out.set_log_end(*at.log_end);
+    }
+    const auto [reason, detail] = status.paused();
+    progress.set_paused_reason(reason);
+    progress.set_paused_detail(detail);
+    progress.set_caught_up(status.caught_up_once.load());
+    // As the store counts it: written before the first offset of that log is.
+    if (const auto log = store_.ReadLog(source.name); log.ok() && log->has_value()) progress.set_log_id((*log)->log_id);
+  }
+  return counted.Done(std::nullopt);
+}
+
+}  // namespace freshet

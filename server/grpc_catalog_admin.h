@@ -1,0 +1,41 @@
+// CatalogService and AdminService: few calls, so gRPC's synchronous API will do.
+#pragma once
+
+#include "featurestore/observe/serve_metrics.h"
+#include "featurestore/serve/plans.h"
+#include "featurestore/store/store.h"
+#include "freshet/v1/admin.grpc.pb.h"
+#include "freshet/v1/catalog.grpc.pb.h"
+
+namespace freshet {
+
+// Thread-safe. Arguments must outlive it.
+class CatalogServer final : public v1::CatalogService::Service {
+ public:
+  CatalogServer(const Plans& plans, const Store& store, ServeMetrics& metrics)
+      : plans_(plans), store_(store), method_(metrics.Method("freshet.v1.CatalogService", "DescribeCatalog")) {}
+  grpc::Status DescribeCatalog(grpc::ServerContext* context, const v1::DescribeCatalogRequest* request,
+                               v1::DescribeCatalogResponse* response) override;
+
+ private:
+  const Plans& plans_;
+  const Store& store_;
+  MethodMetrics& method_;
+};
+
+// Thread-safe. Arguments must outlive it.
+class AdminServer final : public v1::AdminService::Service {
+ public:
+  AdminServer(const Catalog& catalog, Store& store, ServeMetrics& metrics)
+      : catalog_(catalog), store_(store), method_(metrics.Method("freshet.v1.AdminService", "GetProgress")) {}
+  // NOT_FOUND / UNKNOWN_SOURCE.
+  grpc::Status GetProgress(grpc::ServerContext* context, const v1::GetProgressRequest* request,
+                           v1::GetProgressResponse* response) override;
+
+ private:
+  const Catalog& catalog_;
+  Store& store_;
+  MethodMetrics& method_;
+};
+
+}  // namespace freshet

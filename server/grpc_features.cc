@@ -1,0 +1,249 @@
+#include "server/grpc_features.h"
+
+#include <utility>
+
+#include "server/error_details.h"
+#include "server/proto_conversion.h"
+#include "server/proto_rows.h"
+
+namespace freshet {
+namespace {
+
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+double Seconds(steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+ServeError UnavailableNow(std::string reason, std::string message, Duration retry_after) {
+  ServeError error;
+  error.code = absl::StatusCode::kUnavailable;
+  error.reason = std::move(reason);
+  error.message = std::move(message);
+  error.retry_after = retry_after;
+  return error;
+}
+
+// What later issues bring is refused, never ignored.
+Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
+  if (request.inputs_size() > 0) {
+    return BadField("NOT_SUPPORTED", "inputs[0]", "request-time inputs are not supported yet; leave them out");
+  }
+  if (!request.event_id().empty()) {
+    return BadField("NOT_SUPPORTED", "event_id", "count_request is not supported yet; leave event_id out");
+  }
+  if (!v1::Layout_IsValid(request.layout())) {
+    return BadField("NOT_SUPPORTED", "layout", fmt::format("there is no layout {}", static_cast<int>(request.layout())));
+  }
+  return std::nullopt;
+}
+
+AnswerForm FormOf(v1::Layout layout) {
+  switch (layout) {
+    case v1::LAYOUT_MATRIX_FLOAT32:
+      return AnswerForm::kMatrixFloat32;
+    case v1::LAYOUT_MATRIX_FLOAT64:
+      return AnswerForm::kMatrixFloat64;
+    default:
+      return AnswerForm::kColumns;
+  }
+}
+
+// What a response takes beside its values: names, lengths and tags, counted generously.
+size_t FrameBytes(const Plan& plan) {
+  size_t bytes = 256;
+  for (const PlanColumn& column : plan.columns) bytes += 64 + 2 * column.name.size();
+  for (size_t v = 0; v < plan.views.size(); ++v) bytes += 64 + plan.view_name(v).size();
+  return bytes;
+}
+
+std::string MetadataOf(const grpc::ServerContextBase& context, const char* name) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(name);
+  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+}
+
+}  // namespace
+
+FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics, Log& log,
+                               size_t max_in_flight)
+    : plans_(plans),
+      store_(store),
+      clock_(clock),
+      metrics_(metrics),
+      method_(metrics.Method("freshet.v1.ServingService", "GetFeatures")),
+      log_(log),
+      max_in_flight_(max_in_flight) {}
+
+std::optional<grpc::Status> FeatureHandler::Admit(FeatureCall& call) {
+  method_.Started();
+  call.arrived = steady_clock::now();
+  // Counted before it is asked, so that Drain misses no call that passed.
+  const size_t before = in_flight_.fetch_add(1);
+  Outcome refusal;
+  if (draining_.load()) {
+    refusal = UnavailableNow("DRAINING", "this server is stopping; another one answers", Duration::Millis(100));
+  } else if (before >= max_in_flight_) {
+    refusal = UnavailableNow("OVERLOADED", fmt::format("{} requests are in hand, which is as many as this server takes; "
+                                                       "retry later, or add servers", max_in_flight_),
+                             Duration::Millis(100));
+    call.context->AddTrailingMetadata("grpc-retry-pushback-ms", "100");
+  }
+  if (!refusal) {
+    metrics_.AddInFlight(1);
+    return std::nullopt;
+  }
+  Release();
+  return Refuse(call, *refusal);
+}
+
+void FeatureHandler::Release() {
+  if (in_flight_.fetch_sub(1) == 1 && draining_.load()) {
+    std::lock_guard lock(mutex_);
+    idle_.notify_all();
+  }
+}
+
+void FeatureHandler::Abandon() {
+  metrics_.AddInFlight(-1);
+  Release();
+}
+
+void FeatureHandler::Drain(steady_clock::time_point until) {
+  draining_.store(true);
+  std::unique_lock lock(mutex_);
+  idle_.wait_until(lock, until, [this] { return in_flight_.load() == 0; });
+}
+
+grpc::Status FeatureHandler::Refuse(FeatureCall& call, const ServeError& error) {
+  if (error.code == absl::StatusCode::kUnavailable) metrics_.Rejected(error.reason);
+  if (error.code == absl::StatusCode::kInternal || error.code == absl::StatusCode::kDataLoss) {
+    log_.Error("request_failed", error.message,
+               {{"reason", error.reason},
+                {"traceparent", MetadataOf(*call.context, "traceparent")},
+                {"request_id", MetadataOf(*call.context, "x-request-id")}});
+  }
+  method_.Handled(static_cast<int>(error.code), Seconds(steady_clock::now() - call.arrived));
+  return ToGrpcStatus(error);
+}
+
+std::unique_ptr<FeatureHandler::Scratch> FeatureHandler::TakeScratch() {
+  std::lock_guard lock(mutex_);
+  if (scratches_.empty()) return std::make_unique<Scratch>(store_, clock_);
+  auto scratch = std::move(scratches_.back());
+  scratches_.pop_back();
+  return scratch;
+}
+
+grpc::Status FeatureHandler::Serve(FeatureCall& call) {
+  auto scratch = TakeScratch();
+  const Outcome error = Compute(call, *scratch);
+  {
+    std::lock_guard lock(mutex_);
+    scratches_.push_back(std::move(scratch));
+  }
+  metrics_.AddInFlight(-1);
+  grpc::Status status;
+  if (error) {
+    call.response->Clear();
+    status = Refuse(call, *error);
+  } else {
+    method_.Handled(0, Seconds(steady_clock::now() - call.arrived));
+  }
+  Release();
+  return status;
+}
+
+Outcome FeatureHandler::Select(const v1::GetFeaturesRequest& request, std::shared_ptr<const Plan>& plan) {
+  if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
+    const auto& names = request.features().names();
+    return plans_.Features({names.data(), static_cast<size_t>(names.size())}, plan);
+  }
+  return plans_.Service(request.feature_service(), plan);
+}
+
+Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
+  const v1::GetFeaturesRequest& request = *call.request;
+  if (auto error = CheckSupported(request)) return error;
+  std::shared_ptr<const Plan> plan;
+  if (auto error = Select(request, plan)) return error;
+  const ServerSettings& server = plan->catalog->server;
+
+  // gRPC counts a client's deadline on the wall clock of this process; ours begins where the call arrived.
+  const system_clock::time_point deadline = call.context->deadline();
+  const bool has_deadline = deadline != system_clock::time_point::max();
+  const auto default_end = call.arrived + std::chrono::microseconds(server.default_deadline.us);
+  LookupOptions options;
+  options.form = FormOf(request.layout());
+  options.event_times = request.event_times();
+  options.max_rows = server.max_rows;
+  options.max_response_bytes = server.max_response_bytes;
+  const auto expired = [&] {
+    return has_deadline ? system_clock::now() > deadline : steady_clock::now() > default_end;
+  };
+  options.expired = std::ref(expired);
+
+  const FeatureRequest views = ToFeatureRequest(request, scratch.columns);
+  Answer& answer = scratch.answer;
+  if (auto error = scratch.lookup.Run(*plan, views, options, answer)) return error;
+  const auto finished = steady_clock::now();
+
+  v1::GetFeaturesResponse& response = *call.response;
+  const size_t limit = server.max_response_bytes;
+  size_t rows_fit = answer.num_rows;
+  if (request.layout() == v1::LAYOUT_ROWS) {
+    rows_fit = PutRows(*plan, scratch.lookup.keys(), answer, request.event_times(), limit, response);
+    for (AnswerView& view : answer.views) view.event_times.clear();
+    PutHeader(*plan, answer, request, response);
+  } else {
+    const size_t payload = PayloadBytes(*plan, answer, answer.num_rows);
+    if (payload > limit / 2) {
+      const size_t frame = FrameBytes(*plan);
+      if (payload + frame > limit) rows_fit = RowsThatFit(*plan, answer, limit > frame ? limit - frame : 0);
+    }
+    if (rows_fit == answer.num_rows) {
+      PutHeader(*plan, answer, request, response);
+      PutValues(*plan, answer, request.schema_id() != plan->schema_id, response);
+    }
+  }
+  if (rows_fit < answer.num_rows) return ResponseTooLarge(answer.num_rows, rows_fit, limit);
+
+  metrics_.request_rows(plan->service).Observe(static_cast<double>(answer.num_rows));
+  metrics_.ObserveStage(ServeMetrics::kKeys, answer.keys_seconds);
+  metrics_.ObserveStage(ServeMetrics::kRead, answer.read_seconds);
+  metrics_.ObserveStage(ServeMetrics::kFinish, answer.finish_seconds);
+  metrics_.ObserveStage(ServeMetrics::kRespond, Seconds(steady_clock::now() - finished));
+  for (size_t v = 0; v < plan->views.size(); ++v) {
+    metrics_.CountValues(plan->views[v].view, answer.views[v].cells_by_status);
+  }
+  return std::nullopt;
+}
+
+size_t FeatureHandler::RowsAsked(const v1::GetFeaturesRequest& request) {
+  auto rows = static_cast<size_t>(request.as_of_us_size());
+  for (const v1::Column& column : request.keys()) {
+    size_t length = 0;
+    switch (column.values_case()) {
+      case v1::Column::kStrings:
+        length = static_cast<size_t>(column.strings().values_size());
+        break;
+      case v1::Column::kInt64S:
+        length = static_cast<size_t>(column.int64s().values_size());
+        break;
+      case v1::Column::kInt64Le:
+        length = column.int64_le().size() / 8;
+        break;
+      case v1::Column::kTimestampUsLe:
+        length = column.timestamp_us_le().size() / 8;
+        break;
+      case v1::Column::kText:
+        length = column.text().offsets().size() / 4;
+        break;
+      default:
+        length = column.bool_u8().size();
+    }
+    rows = std::max(rows, length);
+  }
+  return rows;
+}
+
+}  // namespace freshet

@@ -1,0 +1,125 @@
+#include "server/proto_conversion.h"
+
+#include <utility>
+
+namespace freshet {
+namespace {
+
+using Form = RequestColumn::Form;
+
+std::string_view Bytes(const google::protobuf::RepeatedField<int64_t>& values) {
+  return {reinterpret_cast<const char*>(values.data()), static_cast<size_t>(values.size()) * sizeof(int64_t)};
+}
+
+void ToColumn(const v1::Column& from, RequestColumn& to) {
+  to.name = from.name();
+  to.broadcast = from.broadcast();
+  to.nulls = from.nulls();
+  const auto packed = [&](Form form, std::string_view wire_name, const std::string& bytes) {
+    to.form = form;
+    to.wire_name = wire_name;
+    to.packed = bytes;
+  };
+  switch (from.values_case()) {
+    case v1::Column::kStrings:
+      to.form = Form::kStrings;
+      to.wire_name = "strings";
+      to.strings = {from.strings().values().data(), static_cast<size_t>(from.strings().values_size())};
+      return;
+    case v1::Column::kInt64S:
+      to.form = Form::kInt64;
+      to.wire_name = "int64s";
+      to.packed = Bytes(from.int64s().values());
+      return;
+    case v1::Column::kInt64Le:
+      return packed(Form::kInt64, "int64_le", from.int64_le());
+    case v1::Column::kTimestampUsLe:
+      return packed(Form::kTimestamp, "timestamp_us_le", from.timestamp_us_le());
+    case v1::Column::kBoolU8:
+      return packed(Form::kBool, "bool_u8", from.bool_u8());
+    case v1::Column::kText:
+      to.offsets = from.text().offsets();
+      return packed(Form::kText, "text", from.text().data());
+    case v1::Column::kDoubleLe:
+      return packed(Form::kOther, "double_le", from.double_le());
+    case v1::Column::kFloatLe:
+      return packed(Form::kOther, "float_le", from.float_le());
+    case v1::Column::VALUES_NOT_SET:
+      return;
+  }
+}
+
+void ToProto(Type type, AnswerColumn& from, v1::Column& to) {
+  to.set_broadcast(from.broadcast);
+  switch (type) {
+    case Type::kBool:
+      return to.set_bool_u8(std::move(from.values));
+    case Type::kInt64:
+      return to.set_int64_le(std::move(from.values));
+    case Type::kDouble:
+      return to.set_double_le(std::move(from.values));
+    case Type::kFloat:
+      return to.set_float_le(std::move(from.values));
+    case Type::kTimestamp:
+      return to.set_timestamp_us_le(std::move(from.values));
+    case Type::kString:
+    case Type::kBytes:
+      to.mutable_text()->set_offsets(std::move(from.offsets));
+      to.mutable_text()->set_data(std::move(from.values));
+      return;
+  }
+}
+
+}  // namespace
+
+FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request, std::vector<RequestColumn>& columns) {
+  columns.assign(static_cast<size_t>(request.keys_size()), {});
+  for (int i = 0; i < request.keys_size(); ++i) ToColumn(request.keys(i), columns[static_cast<size_t>(i)]);
+  return {columns, {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())}};
+}
+
+void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& request,
+               v1::GetFeaturesResponse& response) {
+  response.set_num_rows(static_cast<uint32_t>(answer.num_rows));
+  response.set_evaluated_at_us(answer.evaluated_at.us);
+  response.set_schema_id(plan.schema_id);
+  if (request.schema_id() != plan.schema_id) {
+    v1::Schema& schema = *response.mutable_schema();
+    for (const PlanColumn& column : plan.columns) {
+      v1::FeatureField& field = *schema.add_fields();
+      field.set_name(column.name);
+      const std::string_view type = TypeName(column.type);
+      field.set_type(type.data(), type.size());
+      field.set_view(column.view);
+      field.set_has_default(column.has_default);
+    }
+  }
+  for (size_t v = 0; v < plan.views.size(); ++v) {
+    AnswerView& from = answer.views[v];
+    v1::ViewInfo& to = *response.add_views();
+    to.set_view(plan.view_name(v));
+    if (from.watermark) to.set_watermark_us(from.watermark->us);
+    if (from.complete_since) to.set_complete_since_us(from.complete_since->us);
+    if (!from.event_times.empty()) {
+      to.set_event_times_us_le(std::move(from.event_times));
+      to.set_broadcast(from.broadcast);
+    }
+  }
+}
+
+void PutValues(const Plan& plan, Answer& answer, bool with_names, v1::GetFeaturesResponse& response) {
+  response.set_statuses(std::move(answer.statuses));
+  response.set_degraded(std::move(answer.degraded));
+  if (!answer.matrix.empty()) {
+    response.set_matrix(std::move(answer.matrix));
+    return;
+  }
+  response.mutable_columns()->Reserve(static_cast<int>(plan.columns.size()));
+  for (size_t c = 0; c < plan.columns.size(); ++c) {
+    v1::Column& column = *response.add_columns();
+    if (with_names) column.set_name(plan.columns[c].name);
+    ToProto(plan.columns[c].type, answer.columns[c], column);
+  }
+}
+
+}  // namespace freshet
