@@ -1,0 +1,42 @@
+#include "featurestore/ingest/loop_context.h"
+
+#include <chrono>
+
+namespace freshet {
+
+Status ApplyCommit(const LoopContext& context, Commit& commit) {
+  const auto start = std::chrono::steady_clock::now();
+  const Status status = commit.Apply();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (status.ok()) context.all_metrics.ObserveCommit(took.count());
+  return status;
+}
+
+std::string PauseReason(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      return "disk_full";
+    case absl::StatusCode::kDataLoss:
+      return "data_damaged";
+    default:
+      return "commit_failed";
+  }
+}
+
+void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
+                  const LogBatch& batch, const BatchOutcome& outcome, bool live) {
+  for (size_t i = 0; i < views.size(); ++i) {
+    const size_t index = context.MetricIndex(views[i]);
+    context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
+    context.metrics.CountLate(index, outcome.late[i]);
+  }
+  if (!live) return;
+  if (!batch.records.empty()) {
+    context.metrics.CountBatch(batch.records.size(), batch.bytes, outcome.applied);
+  }
+  for (size_t reason = 0; reason < outcome.refused.size(); ++reason) {
+    context.metrics.CountRefused(reason, outcome.refused[reason]);
+  }
+}
+
+}  // namespace freshet

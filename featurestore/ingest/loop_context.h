@@ -1,0 +1,52 @@
+// What the loops of one source share. All of it is borrowed and outlives them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/clock.h"
+#include "featurestore/ingest/log_source.h"
+#include "featurestore/ingest/processor.h"
+#include "featurestore/model/source.h"
+#include "featurestore/observe/ingest_metrics.h"
+#include "featurestore/observe/log.h"
+#include "featurestore/state/row_layout.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+struct LoopContext {
+  const Source& source;
+  std::vector<ProcessorView> views;  // of this source; a loop's view by ViewId
+  std::string log_id;                // LogAddress
+  bool every_gap_is_loss = false;    // the mock
+  bool event_time_clock = false;
+  uint64_t cache_bytes = 32ull << 20;
+  uint64_t outbox_bytes = 64ull << 20;
+  Store& store;
+  const Clock& clock;
+  SourceMetrics& metrics;
+  IngestMetrics& all_metrics;
+  Log& log;
+  std::function<StatusOr<std::unique_ptr<LogSource>>()> open_log;  // a reader for each loop
+  std::function<void()> dead_letters_waiting;                      // wakes the relay
+
+  size_t MetricIndex(ViewId id) const {
+    for (size_t i = 0; i < views.size(); ++i) {
+      if (views[i].id == id) return i;
+    }
+    return 0;
+  }
+};
+
+// Applies `commit`, timed.
+Status ApplyCommit(const LoopContext& context, Commit& commit);
+// The reason for SourceStatus of an error of disk or commit.
+std::string PauseReason(const Status& status);
+// Adds a batch to the counters. `views`: the loop's, in the processor's order. `live`: a pass's records were counted before.
+void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
+                  const LogBatch& batch, const BatchOutcome& outcome, bool live);
+
+}  // namespace freshet

@@ -1,0 +1,210 @@
+#include "featurestore/ingest/processor.h"
+
+#include <algorithm>
+
+#include "featurestore/model/entity_key.h"
+
+namespace freshet {
+
+Processor::Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
+                     const Clock& clock, ProcessorOptions options)
+    : source_(source),
+      views_(std::move(views)),
+      store_(store),
+      clock_(clock),
+      options_(options),
+      decoder_(MakeJsonDecoder(source)),
+      cache_(views_.size(), options.cache_bytes),
+      touched_(views_.size()) {}
+
+void Processor::AddView(const ProcessorView& view) {
+  views_.push_back(view);
+  touched_.emplace_back();
+  cache_.AddView();
+}
+
+Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarnation,
+                          Commit& commit, BatchOutcome& outcome) {
+  outcome = BatchOutcome();
+  outcome.skipped_no_key.resize(views_.size());
+  outcome.late.resize(views_.size());
+  now_ = clock_.Now();
+  Status status = DecodeAll(records, incarnation, commit, outcome);
+  if (status.ok()) status = FindRows(records, commit, outcome);
+  if (status.ok()) status = FetchRows();
+  if (!status.ok()) {
+    cache_.Clear();
+    return status;
+  }
+  ApplyEvents(outcome);
+  WriteRows(commit);
+  cache_.Trim();
+  return OkStatus();
+}
+
+Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation,
+                            Commit& commit, BatchOutcome& outcome) {
+  const size_t width = source_.fields.size();
+  arena_.Clear();
+  values_.resize(records.size() * width);
+  events_.clear();
+  record_of_.clear();
+  for (uint32_t i = 0; i < records.size(); ++i) {
+    const SourceRecord& record = records[i];
+    const Coordinates at{incarnation, record.partition, record.offset};
+    PartitionDelta& delta = outcome.partitions[record.partition];
+    delta.next = record.offset + 1;
+    const std::span<Value> fields(values_.data() + i * width, width);
+    Event event;
+    DecodeOutcome decoded = decoder_->Decode(record.raw, arena_, fields, event.time);
+    if (decoded.refusal) {
+      Refuse(record, at, *decoded.refusal, std::move(decoded.detail), commit, outcome);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool in_future, InFuture(record, at, event.time, commit));
+    if (in_future) {
+      const std::string limit = FormatDuration(source_.max_future_skew);
+      Refuse(record, at, Refusal::kFuture,
+             fmt::format("event time {} is more than {} after {}; mend the producer's clock, or raise "
+                         "max_future_skew of source {}",
+                         FormatTimestamp(event.time), limit,
+                         record.broker_time ? "the broker's record time" : "the wall clock",
+                         source_.name),
+             commit, outcome);
+      continue;
+    }
+    event.at = at;
+    event.fields = fields;
+    if (!delta.newest || *delta.newest < event.time) delta.newest = event.time;
+    if (!delta.first_accepted) delta.first_accepted = event.time;
+    events_.push_back(event);
+    record_of_.push_back(i);
+  }
+  // The last record passed of each partition, once a batch: the hash is of all its bytes.
+  for (size_t i = records.size(), left = outcome.partitions.size(); i > 0 && left > 0; --i) {
+    PartitionDelta& delta = outcome.partitions[records[i - 1].partition];
+    if (delta.last) continue;
+    delta.last = FingerprintOf(records[i - 1]);
+    --left;
+  }
+  return OkStatus();
+}
+
+StatusOr<bool> Processor::InFuture(const SourceRecord& record, const Coordinates& at,
+                                   Timestamp time, Commit& commit) {
+  if (options_.future == FutureRule::kNone) return false;
+  const Duration skew = source_.max_future_skew;
+  if (record.broker_time) return time > record.raw.record_time + skew;
+  if (options_.future != FutureRule::kDecide) {
+    ASSIGN_OR_RETURN(const bool recorded, store_.IsRefused(source_.name, at));
+    if (recorded) return true;
+    if (options_.future == FutureRule::kRecorded) return false;
+  }
+  if (time <= now_ + skew) return false;
+  commit.AddRefusal(source_.name, at);
+  return true;
+}
+
+void Processor::Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,
+                       std::string detail, Commit& commit, BatchOutcome& outcome) {
+  ++outcome.refused[static_cast<size_t>(refusal)];
+  if (!options_.dead_letters) return;
+  DeadLetter letter;
+  letter.reason = RefusalName(refusal);
+  letter.detail = std::move(detail);
+  if (record.raw.key) letter.key = std::string(*record.raw.key);
+  if (record.raw.value) letter.value = std::string(*record.raw.value);
+  letter.record_time_us = record.raw.record_time.us;
+  commit.AddDeadLetter(source_.name, at, letter);
+}
+
+// Each event's row in each view; those that are not cached are noted for one read.
+Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit,
+                           BatchOutcome& outcome) {
+  reads_.Clear();
+  fetched_.clear();
+  std::vector<bool> used(events_.size());
+  for (uint32_t v = 0; v < views_.size(); ++v) {
+    touched_[v].clear();
+    const std::vector<uint32_t>& key_fields = views_[v].layout->view().key_fields;
+    for (uint32_t e = 0; e < events_.size(); ++e) {
+      key_values_.clear();
+      for (const uint32_t field : key_fields) key_values_.push_back(events_[e].fields[field]);
+      scratch_.clear();
+      if (!AppendEntityKey(key_values_, scratch_)) {
+        ++outcome.skipped_no_key[v];
+        continue;
+      }
+      used[e] = true;
+      RowCache::Entry& entry = cache_.Touch(v, scratch_);
+      if (!entry.row && !entry.fetching) {
+        entry.fetching = true;
+        reads_.Add(views_[v].id, entry.key);
+        fetched_.push_back(&entry);
+      }
+      touched_[v].push_back({e, &entry});
+    }
+  }
+  if (views_.empty() || !options_.dead_letters) return OkStatus();
+  for (uint32_t e = 0; e < events_.size(); ++e) {
+    if (used[e]) continue;
+    Refuse(records[record_of_[e]], events_[e].at, Refusal::kNoKey,
+           fmt::format("a key of every view of source {} is null in this event", source_.name),
+           commit, outcome);
+  }
+  return OkStatus();
+}
+
+Status Processor::FetchRows() {
+  if (fetched_.empty()) return OkStatus();
+  RETURN_IF_ERROR(store_.Read(reads_));
+  for (size_t i = 0; i < fetched_.size(); ++i) {
+    RowCache::Entry& entry = *fetched_[i];
+    const RowLayout& layout = *views_[entry.slot].layout;
+    const auto bytes = reads_.row(i);
+    if (!bytes) {
+      entry.row.emplace(layout);
+    } else {
+      auto row = Row::Decode(layout, *bytes);
+      if (!row.ok()) {
+        return MakeStatus(row.status().code(), "view {}: {}", layout.view().name,
+                          MessageOf(row.status()));
+      }
+      entry.row.emplace(*std::move(row));
+    }
+    entry.fetching = false;
+  }
+  return OkStatus();
+}
+
+void Processor::ApplyEvents(BatchOutcome& outcome) {
+  std::vector<bool> changed(events_.size());
+  for (uint32_t v = 0; v < views_.size(); ++v) {
+    for (const Touched& touched : touched_[v]) {
+      if (touched.entry->row->Apply(events_[touched.event]) == Applied::kLate) {
+        ++outcome.late[v];
+        continue;
+      }
+      touched.entry->dirty = true;
+      changed[touched.event] = true;
+    }
+  }
+  outcome.applied = static_cast<uint64_t>(std::count(changed.begin(), changed.end(), true));
+}
+
+void Processor::WriteRows(Commit& commit) {
+  for (uint32_t v = 0; v < views_.size(); ++v) {
+    for (const Touched& touched : touched_[v]) {
+      RowCache::Entry& entry = *touched.entry;
+      if (entry.dirty) {
+        entry.dirty = false;
+        scratch_.clear();
+        entry.row->Encode(scratch_);
+        commit.PutRow(views_[v].id, entry.key, scratch_);
+      }
+      cache_.Count(entry);
+    }
+  }
+}
+
+}  // namespace freshet

@@ -1,0 +1,112 @@
+// Records → Commit: decode, refuse, group by row, read the missing rows, apply. No threads, no Kafka, no clock of its own.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "featurestore/base/clock.h"
+#include "featurestore/decode/decoder.h"
+#include "featurestore/ingest/log_source.h"
+#include "featurestore/ingest/row_cache.h"
+#include "featurestore/state/row_layout.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+struct ProcessorView {
+  ViewId id;
+  const RowLayout* layout = nullptr;
+};
+
+// Whose word it is that an event comes from the future (semantics.md, Time).
+enum class FutureRule : uint8_t {
+  kNone,      // clock: event_time: nobody's
+  kDecide,    // first reading: the wall clock's, and what is refused is recorded
+  kDecideNew, // may have been read before: what was recorded, else the wall clock's
+  kRecorded,  // read before: only what was recorded
+};
+
+struct ProcessorOptions {
+  FutureRule future = FutureRule::kDecide;
+  bool dead_letters = true;  // the live loop's alone
+  uint64_t cache_bytes = 32ull << 20;
+};
+
+// What a batch did to the progress of a partition.
+struct PartitionDelta {
+  int64_t next = 0;
+  std::optional<RecordFingerprint> last;
+  std::optional<Timestamp> newest;          // greatest event time accepted
+  std::optional<Timestamp> first_accepted;  // in the order of offsets
+};
+
+struct BatchOutcome {
+  std::map<int32_t, PartitionDelta> partitions;
+  uint64_t applied = 0;  // events that changed a row
+  std::array<uint64_t, 5> refused{};  // by Refusal
+  std::vector<uint64_t> skipped_no_key;  // by view
+  std::vector<uint64_t> late;            // by view
+};
+
+// Not thread-safe. Borrows all but what it makes.
+class Processor {
+ public:
+  Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
+            const Clock& clock, ProcessorOptions options);
+
+  // Puts rows, dead letters and refusals of `records` into `commit`; progress is the caller's. After success the commit has to be
+  // applied, again and again until it is: the cached rows are already what it writes. On error the commit is to be thrown away;
+  // the next call reads the rows anew.
+  Status Process(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
+                 BatchOutcome& outcome);
+
+  // Handed over by a pass, at a batch boundary.
+  void AddView(const ProcessorView& view);
+  uint64_t cache_bytes() const { return cache_.bytes(); }
+
+ private:
+  struct Touched {
+    uint32_t event;
+    RowCache::Entry* entry;
+  };
+
+  Status DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
+                   BatchOutcome& outcome);
+  // Whether the event was refused as of the future; what decides it is recorded in `commit`.
+  StatusOr<bool> InFuture(const SourceRecord& record, const Coordinates& at, Timestamp time,
+                          Commit& commit);
+  void Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,
+              std::string detail, Commit& commit, BatchOutcome& outcome);
+  Status FindRows(std::span<const SourceRecord> records, Commit& commit, BatchOutcome& outcome);
+  Status FetchRows();
+  void ApplyEvents(BatchOutcome& outcome);
+  void WriteRows(Commit& commit);
+
+  const Source& source_;
+  std::vector<ProcessorView> views_;
+  Store& store_;
+  const Clock& clock_;
+  const ProcessorOptions options_;
+  std::unique_ptr<Decoder> decoder_;
+  RowCache cache_;
+  Timestamp now_;  // at the batch's first reading
+
+  // Of the batch at hand; kept for their memory.
+  TextArena arena_;
+  std::vector<Value> values_;
+  std::vector<Event> events_;
+  std::vector<uint32_t> record_of_;  // by event
+  std::vector<std::vector<Touched>> touched_;  // by view, in the order of the log
+  std::vector<RowCache::Entry*> fetched_;
+  RowReads reads_;
+  std::string scratch_;
+  std::vector<Value> key_values_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,152 @@
+#include "featurestore/observe/ingest_metrics.h"
+
+#include <algorithm>
+
+namespace freshet {
+namespace {
+
+// Records a batch; the greatest is the loop's bound.
+const prometheus::Histogram::BucketBoundaries& BatchBuckets() {
+  static const prometheus::Histogram::BucketBoundaries kBuckets = {1,   4,    16,   64,   256,
+                                                                   1024, 4096, 8192, 16384};
+  return kBuckets;
+}
+
+}  // namespace
+
+IngestFamilies::IngestFamilies(Metrics& m)
+    : records(m.CounterFamily("freshet_ingest_records_total", "Records passed.")),
+      received_bytes(m.CounterFamily("freshet_ingest_received_bytes_total",
+                                     "Bytes of keys and values of records passed.")),
+      applied(m.CounterFamily("freshet_ingest_events_applied_total",
+                              "Events that changed at least one row.")),
+      skipped(m.CounterFamily("freshet_ingest_events_skipped_total",
+                              "Events that were not for a view, by reason.")),
+      late(m.CounterFamily("freshet_ingest_late_events_total",
+                           "Events that changed no feature of a view: older than all it keeps.")),
+      dead_letters(m.CounterFamily("freshet_ingest_dead_letters_total",
+                                   "Records put into the dead-letter topic's outbox, by reason.")),
+      freshness(m.HistogramFamily("freshet_ingest_freshness_seconds",
+                                  "From produced to servable; observed only while caught up.")),
+      lag_records(m.GaugeFamily("freshet_ingest_lag_records",
+                                "Records between what is servable and the log's end.")),
+      lag_seconds(m.GaugeFamily("freshet_ingest_lag_seconds",
+                                "Age of the last record passed, while there are more; else 0.")),
+      watermark(m.GaugeFamily("freshet_ingest_watermark_timestamp_seconds",
+                              "Least over non-idle partitions of greatest event time - lateness.")),
+      paused(m.GaugeFamily("freshet_ingest_paused", "1 where a source stands still, by reason.")),
+      batch_records(m.HistogramFamily("freshet_ingest_batch_records", "Records of a batch.")),
+      commit_duration(
+          m.HistogramFamily("freshet_ingest_commit_duration_seconds", "Time to apply a commit.")),
+      outbox_bytes(m.GaugeFamily("freshet_ingest_dead_letter_outbox_bytes",
+                                 "Dead letters that wait for their topic.")),
+      outbox_capacity(m.GaugeFamily("freshet_ingest_dead_letter_outbox_capacity_bytes",
+                                    "Where sources pause until some are delivered.")),
+      broker_up(m.GaugeFamily("freshet_kafka_broker_up", "1 while the brokers answer.")),
+      kafka_errors(
+          m.CounterFamily("freshet_kafka_errors_total", "Errors of the Kafka client, by code.")),
+      complete_since(m.GaugeFamily(
+          "freshet_view_complete_since_timestamp_seconds",
+          "Since when a view holds all events, where records before were gone; absent: always.")) {}
+
+SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source,
+                             const std::vector<std::string>& views,
+                             std::span<const std::string_view> refusal_reasons)
+    : families_(families),
+      source_(source),
+      views_(views),
+      records_(&families.records.Add({{"source", source}})),
+      received_bytes_(&families.received_bytes.Add({{"source", source}})),
+      applied_(&families.applied.Add({{"source", source}})),
+      freshness_(&families.freshness.Add({{"source", source}}, FreshnessBuckets())),
+      batch_records_(&families.batch_records.Add({{"source", source}}, BatchBuckets())),
+      watermark_(&families.watermark.Add({{"source", source}})) {
+  for (const std::string& view : views) {
+    skipped_.push_back(
+        &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "null_key"}}));
+    late_.push_back(&families.late.Add({{"source", source}, {"view", view}}));
+  }
+  for (const std::string_view reason : refusal_reasons) {
+    dead_letters_.push_back(
+        &families.dead_letters.Add({{"source", source}, {"reason", std::string(reason)}}));
+  }
+}
+
+void SourceMetrics::CountBatch(uint64_t records, uint64_t bytes, uint64_t applied) {
+  Add(*records_, records);
+  Add(*received_bytes_, bytes);
+  Add(*applied_, applied);
+  batch_records_->Observe(static_cast<double>(records));
+}
+
+void SourceMetrics::CountKafkaError(const std::string& code) {
+  families_.kafka_errors.Add({{"source", source_}, {"code", code}}).Increment();
+}
+
+// Counted here and added at once: one lock a batch.
+void SourceMetrics::ObserveFreshness(std::span<const double> seconds) {
+  const auto& bounds = FreshnessBuckets();
+  std::vector<double> counts(bounds.size() + 1);
+  double sum = 0;
+  for (const double value : seconds) {
+    const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), value);
+    counts[static_cast<size_t>(bucket - bounds.begin())] += 1;
+    sum += value;
+  }
+  freshness_->ObserveMultiple(counts, sum);
+}
+
+void SourceMetrics::SetLag(int32_t partition, double records, double seconds) {
+  const std::lock_guard lock(mutex_);
+  auto lag = lag_.find(partition);
+  if (lag == lag_.end()) {
+    const std::map<std::string, std::string> labels = {{"source", source_},
+                                                       {"partition", std::to_string(partition)}};
+    lag = lag_.emplace(partition, Lag{&families_.lag_records.Add(labels),
+                                      &families_.lag_seconds.Add(labels)})
+              .first;
+  }
+  lag->second.records->Set(records);
+  lag->second.seconds->Set(seconds);
+}
+
+void SourceMetrics::SetCompleteSince(size_t view, double unix_seconds) {
+  families_.complete_since.Add({{"view", views_[view]}}).Set(unix_seconds);
+}
+
+void SourceMetrics::SetPaused(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (reason == paused_) return;
+  if (!paused_.empty()) {
+    families_.paused.Add({{"source", source_}, {"reason", paused_}}).Set(0);
+  }
+  paused_ = reason;
+  if (!reason.empty()) {
+    families_.paused.Add({{"source", source_}, {"reason", reason}}).Set(1);
+  }
+}
+
+IngestMetrics::IngestMetrics(Metrics& metrics)
+    : families_(metrics),
+      commit_duration_(&families_.commit_duration.Add({}, LatencyBuckets())),
+      outbox_bytes_(&families_.outbox_bytes.Add({})),
+      outbox_capacity_(&families_.outbox_capacity.Add({})) {}
+
+SourceMetrics& IngestMetrics::Source(const std::string& source,
+                                     const std::vector<std::string>& views,
+                                     std::span<const std::string_view> refusal_reasons) {
+  const std::lock_guard lock(mutex_);
+  sources_.push_back(std::make_unique<SourceMetrics>(families_, source, views, refusal_reasons));
+  return *sources_.back();
+}
+
+void IngestMetrics::SetBrokerUp(const std::string& broker, bool up) {
+  families_.broker_up.Add({{"broker", broker}}).Set(up ? 1 : 0);
+}
+
+void IngestMetrics::SetOutbox(uint64_t bytes, uint64_t capacity) {
+  outbox_bytes_->Set(static_cast<double>(bytes));
+  outbox_capacity_->Set(static_cast<double>(capacity));
+}
+
+}  // namespace freshet

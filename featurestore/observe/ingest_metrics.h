@@ -1,0 +1,106 @@
+// What ingestion counts: freshet_ingest_* and freshet_kafka_* (docs/operations.md).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "featurestore/observe/metrics.h"
+
+namespace freshet {
+
+// Families, made once.
+struct IngestFamilies {
+  explicit IngestFamilies(Metrics& metrics);
+  MetricFamily<Counter>& records;
+  MetricFamily<Counter>& received_bytes;
+  MetricFamily<Counter>& applied;
+  MetricFamily<Counter>& skipped;
+  MetricFamily<Counter>& late;
+  MetricFamily<Counter>& dead_letters;
+  MetricFamily<Histogram>& freshness;
+  MetricFamily<Gauge>& lag_records;
+  MetricFamily<Gauge>& lag_seconds;
+  MetricFamily<Gauge>& watermark;
+  MetricFamily<Gauge>& paused;
+  MetricFamily<Histogram>& batch_records;
+  MetricFamily<Histogram>& commit_duration;
+  MetricFamily<Gauge>& outbox_bytes;
+  MetricFamily<Gauge>& outbox_capacity;
+  MetricFamily<Gauge>& broker_up;
+  MetricFamily<Counter>& kafka_errors;
+  MetricFamily<Gauge>& complete_since;
+};
+
+// One source. Thread-safe.
+class SourceMetrics {
+ public:
+  // `views` of the source, and the names of reasons for dead letters, both as later indices.
+  SourceMetrics(IngestFamilies& families, const std::string& source,
+                const std::vector<std::string>& views,
+                std::span<const std::string_view> refusal_reasons);
+
+  void CountBatch(uint64_t records, uint64_t bytes, uint64_t applied);
+  void CountSkipped(size_t view, uint64_t events) { Add(*skipped_[view], events); }
+  void CountLate(size_t view, uint64_t events) { Add(*late_[view], events); }
+  void CountRefused(size_t reason, uint64_t records) { Add(*dead_letters_[reason], records); }
+  void CountKafkaError(const std::string& code);
+  // Seconds from produced to servable, of a batch.
+  void ObserveFreshness(std::span<const double> seconds);
+  void SetLag(int32_t partition, double records, double seconds);
+  void SetWatermark(double unix_seconds) { watermark_->Set(unix_seconds); }
+  void SetCompleteSince(size_t view, double unix_seconds);
+  // "" : runs.
+  void SetPaused(const std::string& reason);
+
+ private:
+  static void Add(Counter& counter, uint64_t n) {
+    if (n != 0) counter.Increment(static_cast<double>(n));
+  }
+
+  IngestFamilies& families_;
+  const std::string source_;
+  const std::vector<std::string> views_;
+  Counter* records_;
+  Counter* received_bytes_;
+  Counter* applied_;
+  std::vector<Counter*> skipped_;
+  std::vector<Counter*> late_;
+  std::vector<Counter*> dead_letters_;
+  Histogram* freshness_;
+  Histogram* batch_records_;
+  Gauge* watermark_;
+  struct Lag {
+    Gauge* records;
+    Gauge* seconds;
+  };
+  std::mutex mutex_;
+  std::map<int32_t, Lag> lag_;
+  std::string paused_;
+};
+
+// One a server. Thread-safe.
+class IngestMetrics {
+ public:
+  explicit IngestMetrics(Metrics& metrics);
+  SourceMetrics& Source(const std::string& source, const std::vector<std::string>& views,
+                        std::span<const std::string_view> refusal_reasons);
+  void ObserveCommit(double seconds) { commit_duration_->Observe(seconds); }
+  void SetBrokerUp(const std::string& broker, bool up);
+  void SetOutbox(uint64_t bytes, uint64_t capacity);
+
+ private:
+  IngestFamilies families_;
+  Histogram* commit_duration_;
+  Gauge* outbox_bytes_;
+  Gauge* outbox_capacity_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<SourceMetrics>> sources_;
+};
+
+}  // namespace freshet
