@@ -91,9 +91,16 @@ size_t AccumulatorSet::heap_bytes(const std::byte* place) const {
 CombinePlan::CombinePlan(const AccumulatorSet& into, const AccumulatorSet& from) {
   for (const AccumulatorSet::Slot& slot : into.slots()) {
     if (const auto* other = from.Find(slot.spec)) {
-      steps_.push_back({slot.ops->combine, slot.offset, other->offset});
+      steps_.push_back({slot.ops->combine, slot.offset, other->offset, slot.ops->size});
     }
   }
+}
+
+bool CombinePlan::Changes(const std::byte* from) const {
+  return std::any_of(steps_.begin(), steps_.end(), [&](const Step& step) {
+    const std::byte* a = from + step.from;
+    return std::any_of(a, a + step.size, [](std::byte b) { return b != std::byte{0}; });
+  });
 }
 
 }  // namespace freshet

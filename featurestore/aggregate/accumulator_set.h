@@ -74,12 +74,15 @@ class CombinePlan {
   void Run(std::byte* into, const std::byte* from) const {
     for (const Step& step : steps_) step.combine(into + step.into, from + step.from);
   }
+  // False: all that Run would combine are identities.
+  bool Changes(const std::byte* from) const;
 
  private:
   struct Step {
     void (*combine)(void* a, const void* b);
     uint32_t into;
     uint32_t from;
+    uint32_t size;
   };
   std::vector<Step> steps_;
 };

@@ -58,9 +58,9 @@ struct StoredTime {
     const bool any = ReadOptionalInt(in, distance);
     // Judged before adding: the distance of damaged bytes may be anything.
     if (distance < INT64_MIN || distance > INT64_MAX) in.MarkBad();
-    v = Timestamp{static_cast<int64_t>(distance)};
-    v = context.base + Duration{v.us};
-    return any && in.ok();
+    if (!any || !in.ok()) return false;  // the identity stays all zeros
+    v = context.base + Duration{static_cast<int64_t>(distance)};
+    return true;
   }
 };
 

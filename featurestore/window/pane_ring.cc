@@ -35,6 +35,8 @@ void PaneRing::Add(const Event& event) {
 }
 
 void PaneRing::Absorb(const PaneRing& from, size_t i, const CombinePlan& plan) {
+  // What this ring does not need makes no pane here, as if the event had come here at once.
+  if (!layout_->keeps_times && !plan.Changes(from.accumulators(i))) return;
   const size_t into = Touch(from.start(i), from.newest(i));
   plan.Run(panes_.accumulators(into), from.accumulators(i));
 }
