@@ -228,6 +228,10 @@ std::vector<Step> RandomSteps(Random& random, const FeatureView& view) {
     if (!in_order && random.Chance(0.1))
       t = newest - Meaningful(random, view) + Duration{random.Between(-1, 1)};
     if (random.Chance(0.3)) t = NearAnEdge(random, t, view);
+    if (random.Chance(0.05)) {  // neighbours as far apart as a gap, a microsecond less and more
+      t = last + Meaningful(random, view) + Duration{random.Between(-1, 1)};
+      front = std::max(front, t);
+    }
     if (random.Chance(0.15)) t = last;  // equal times, also across partitions
     if (in_order) t = std::max(t, last);
     Step apply;
