@@ -11,7 +11,8 @@ if(MOLD_PROGRAM)
 endif()
 
 add_library(freshet_flags INTERFACE)
-target_compile_options(freshet_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+# -Wrestrict: GCC 12 reports it for string concatenation at -O3 (its bug 105651).
+target_compile_options(freshet_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wno-restrict)
 if(FRESHET_WERROR)
   target_compile_options(freshet_flags INTERFACE -Werror)
 endif()
