@@ -84,7 +84,8 @@ TEST_CASE("each type that an aggregation takes has its accumulators, each other 
   CHECK(FindAggregation("last")->ResultType(Type::kString) == Type::kString);
 }
 
-TEST_CASE("integer sums accumulate in 128 bits and are checked when finished: overflow is status ERROR") {
+TEST_CASE(
+    "integer sums accumulate in 128 bits and are checked when finished: overflow is status ERROR") {
   const int64_t max = std::numeric_limits<int64_t>::max();
   CHECK(Over("sum", Type::kInt64, Ints({max, 1})).status == CellStatus::kError);
   CHECK(Over("sum", Type::kInt64, Ints({-max, -2})).status == CellStatus::kError);
@@ -104,7 +105,9 @@ TEST_CASE("double sums are compensated") {
   CHECK(Over("sum", Type::kDouble, Doubles({1e308, 1e308})).status == CellStatus::kError);
 }
 
-TEST_CASE("variance, stddev: sample, as in SQL (null below two values); var_pop, stddev_pop: population") {
+TEST_CASE(
+    "variance, stddev: sample, as in SQL (null below two values); var_pop, stddev_pop: "
+    "population") {
   const auto values = Doubles({2, 4, 4, 4, 5, 5, 7, 9});
   CHECK(Real(Over("var_pop", Type::kDouble, values)) == Approx(4));
   CHECK(Real(Over("stddev_pop", Type::kDouble, values)) == Approx(2));
@@ -136,7 +139,8 @@ TEST_CASE("min, max, first and last give one of the values, of any type") {
   CHECK(Over("last", Type::kInt64, Ints({3, 9, 5})).value.as_int64() == 5);
   CHECK(Over("max", Type::kBool, {Value::Bool(false), Value::Bool(true)}).value.as_bool());
   CHECK_FALSE(Over("min", Type::kBool, {Value::Bool(false), Value::Bool(true)}).value.as_bool());
-  CHECK(Over("max", Type::kTimestamp, {Value::Time({5}), Value::Time({7})}).value.as_time().us == 7);
+  CHECK(Over("max", Type::kTimestamp, {Value::Time({5}), Value::Time({7})}).value.as_time().us ==
+        7);
   // Equal values are one, whichever came first.
   CHECK_FALSE(std::signbit(Over("min", Type::kDouble, Doubles({-0.0, 0.0})).value.as_double()));
 }

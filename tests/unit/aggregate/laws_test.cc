@@ -45,7 +45,8 @@ Samples Generate(Type type, size_t count) {
         sample.value = Value::Bool(number > 0);
         break;
       case Type::kInt64:
-        sample.value = Value::Int64(*rc::gen::element(int64_t{number}, INT64_MAX, INT64_MIN, int64_t{0}));
+        sample.value =
+            Value::Int64(*rc::gen::element(int64_t{number}, INT64_MAX, INT64_MIN, int64_t{0}));
         break;
       case Type::kDouble:
       case Type::kFloat:
@@ -206,9 +207,8 @@ TEST_CASE("a combination that borrows equals one that owns") {
 }
 
 TEST_CASE("the identity is one stored byte") {
-  ForEach("identity's bytes", [](const AccumulatorOps& ops, Type) {
-    RC_ASSERT(Held(ops).Bytes().size() == 1U);
-  });
+  ForEach("identity's bytes",
+          [](const AccumulatorOps& ops, Type) { RC_ASSERT(Held(ops).Bytes().size() == 1U); });
 }
 
 TEST_CASE("hostile bytes of an accumulator are marked bad or read, never a crash") {

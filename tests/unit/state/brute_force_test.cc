@@ -16,8 +16,10 @@ class Stream {
  public:
   explicit Stream(uint64_t seed) : random_(seed) {
     source_.name = "s";
-    source_.fields = {{.name = "i", .type = Type::kInt64},  {.name = "d", .type = Type::kDouble},
-                      {.name = "t", .type = Type::kString}, {.name = "b", .type = Type::kBool},
+    source_.fields = {{.name = "i", .type = Type::kInt64},
+                      {.name = "d", .type = Type::kDouble},
+                      {.name = "t", .type = Type::kString},
+                      {.name = "b", .type = Type::kBool},
                       {.name = "w", .type = Type::kTimestamp}};
     MakeView();
     layout_ = *RowLayout::Compile(view_, source_);
@@ -41,8 +43,9 @@ class Stream {
     if (Chance(50)) t += Pick(-1, 1);
     if (Chance(30)) t += Pick(0, kSecond - 1);
     text_ = std::string(static_cast<size_t>(Pick(0, 20)), static_cast<char>('a' + Pick(0, 25)));
-    values_ = {Value::Int64(Pick(-1000, 1000)), Value::Double(static_cast<double>(Pick(-99999, 99999)) / 100),
-               Value::Text(text_), Value::Bool(Chance(50)), Value::Time({t + Pick(-5, 5) * kSecond})};
+    values_ = {Value::Int64(Pick(-1000, 1000)),
+               Value::Double(static_cast<double>(Pick(-99999, 99999)) / 100), Value::Text(text_),
+               Value::Bool(Chance(50)), Value::Time({t + Pick(-5, 5) * kSecond})};
     for (Value& value : values_) {
       if (Chance(20)) value = Value();
     }
@@ -52,7 +55,8 @@ class Stream {
   ReadTime NextRead(Timestamp newest) {
     // `now` is behind the newest event by at most the skew.
     ReadTime read;
-    read.now = {newest.us + (Chance(30) ? 0 : Pick(0, Chance(20) ? 5000 : 60) * kSecond + Pick(-1, 1))};
+    read.now = {newest.us +
+                (Chance(30) ? 0 : Pick(0, Chance(20) ? 5000 : 60) * kSecond + Pick(-1, 1))};
     if (Chance(20)) read.now = newest - Duration{Pick(0, view_.max_future_skew.us)};
     read.now = std::max(read.now, newest - view_.max_future_skew);
     if (Chance(60)) {
@@ -202,9 +206,9 @@ size_t RunStream(uint64_t seed) {
                   << (view.ttl ? FormatDuration(*view.ttl) : "never"));
   const RowLayout& layout = stream.layout();
   ReferenceRow reference(view);
-  Row whole(layout);     // one batch of all
-  Row each(layout);      // a batch an event
-  Row batched(layout);   // batches of any size
+  Row whole(layout);    // one batch of all
+  Row each(layout);     // a batch an event
+  Row batched(layout);  // batches of any size
   size_t compared = 0;
   for (int n = 0; n < 80; ++n) {
     const Event event = stream.Next();
@@ -239,7 +243,8 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 
 }  // namespace
 
-TEST_CASE("every answer equals the reference's, in order and out of order, whatever the batch sizes") {
+TEST_CASE(
+    "every answer equals the reference's, in order and out of order, whatever the batch sizes") {
   if (const uint64_t seed = FromEnvironment("FRESHET_SEED", 0)) {
     RunStream(seed);
     return;

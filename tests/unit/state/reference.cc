@@ -63,7 +63,8 @@ std::vector<const ReferenceRow::Kept*> ReferenceRow::Covered(const ReadTime& rea
     std::sort(covered.begin(), covered.end(),
               [](const Kept* a, const Kept* b) { return a->at < b->at; });
     size_t first = covered.size() - 1;
-    while (first > 0 && covered[first]->at.time - covered[first - 1]->at.time <= *view_.ttl) --first;
+    while (first > 0 && covered[first]->at.time - covered[first - 1]->at.time <= *view_.ttl)
+      --first;
     covered.erase(covered.begin(), covered.begin() + static_cast<std::ptrdiff_t>(first));
     return covered;
   }
@@ -97,7 +98,8 @@ ReferenceRow::Answer ReferenceRow::Filled(const Feature& feature, CellStatus sta
 
 ReferenceRow::Answer ReferenceRow::Finish(const ReadTime& read, const Feature& feature) const {
   const Duration history = feature.window.has_panes() ? view_.history : Duration{};
-  if (read.as_of && *read.as_of < read.now - history) return {CellStatus::kOutsideHistory, {}, {}, 0};
+  if (read.as_of && *read.as_of < read.now - history)
+    return {CellStatus::kOutsideHistory, {}, {}, 0};
   const auto time = Time(read);
   if (!time) return Filled(feature, CellStatus::kNotFound);
   if (view_.ttl) {

@@ -20,9 +20,9 @@ class ReferenceRow {
  public:
   struct Answer {
     CellStatus status = CellStatus::kNotFound;
-    std::optional<double> number;     // of int64, double, bool and time
+    std::optional<double> number;  // of int64, double, bool and time
     std::optional<std::string> text;
-    double scale = 0;                 // of what entered
+    double scale = 0;  // of what entered
   };
 
   explicit ReferenceRow(const FeatureView& view) : view_(view) {}
