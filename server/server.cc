@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "server/log_address.h"
 #include "server/readiness.h"
 #include "server/store_metrics.h"
+#include "server/test_faults.h"
 
 namespace freshet {
 namespace {
@@ -111,7 +111,9 @@ Status Server::Impl::OpenStore() {
   StoreOptions options;
   options.path = catalog->storage.path;
   options.project = catalog->project;
-  options.memory_bytes = catalog->storage.memory_bytes;
+  options.memory_bytes =
+      catalog->storage.memory_bytes - IngestMemoryBytes(catalog->storage.memory_bytes);
+  ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));
   for (const FeatureView& view : catalog->views) {
     ASSIGN_OR_RETURN([[maybe_unused]] const ViewId id, store->OpenView({view.name, view.version, view.keep()}));
@@ -121,6 +123,9 @@ Status Server::Impl::OpenStore() {
              {{"view", name}});
   }
   ExportStoreMetrics(*catalog, *store, metrics);
+  metrics.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")
+      .Add({{"part", "ingest"}})
+      .Set(static_cast<double>(IngestMemoryBytes(catalog->storage.memory_bytes)));
   readiness.StoreOpened(*store);
   return OkStatus();
 }
@@ -226,6 +231,7 @@ StartSummary Server::summary() const {
   for (const MemoryPart& part : impl_->store->Memory()) {
     summary.memory.push_back(part.part + " " + Bytes(part.budget_bytes));
   }
+  summary.memory.push_back("ingest " + Bytes(IngestMemoryBytes(catalog.storage.memory_bytes)));
   return summary;
 }
 

@@ -113,7 +113,9 @@ size_t Commit::bytes() const {
 Status Commit::Apply() {
   const std::lock_guard lock(impl_->store.write_mutex);
   RETURN_IF_ERROR(impl_->CheckWritable());
+  if (impl_->faults.around) impl_->faults.around(true);
   RETURN_IF_ERROR(impl_->splits() ? impl_->WriteInTwo() : impl_->Write(impl_->batch));
+  if (impl_->faults.around) impl_->faults.around(false);
   impl_->store.dead_letter_bytes += impl_->dead_letter_bytes;
   impl_->Clear();
   return OkStatus();
