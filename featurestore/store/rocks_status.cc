@@ -28,8 +28,10 @@ Status FromRocks(const rocksdb::Status& status, std::string_view doing,
   }
   if (status.IsIOError() || status.IsBusy() || status.IsTimedOut() || status.IsTryAgain() ||
       status.IsIncomplete() || status.IsAborted()) {
-    return Unavailable("{}: could not {}: {}; look at the disk and the folder's permissions",
-                       folder.string(), doing, found);
+    return Unavailable(
+        "{}: could not {}: {}; look at the disk and the folder's permissions; where it "
+        "was a write that failed, restart the server once that is mended",
+        folder.string(), doing, found);
   }
   return Internal("{}: could not {}: {}", folder.string(), doing, found);
 }

@@ -185,15 +185,22 @@ void Store::Impl::WaitForMemtables() const {
 
 Status Store::Impl::Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing) {
   if (needs_resume) {
-    RETURN_IF_ERROR(FromRocks(db->Resume(), doing, folder()));
+    const rocksdb::Status resumed = db->Resume();
+    // RocksDB looks for free space by itself, every 5 s, and refuses to resume meanwhile.
+    if (resumed.IsBusy()) return last_failure;
+    RETURN_IF_ERROR(FromRocks(resumed, doing, folder()));
     needs_resume = false;
   }
   WaitForMemtables();
   rocksdb::WriteOptions write_options;
   write_options.sync = sync;
   const rocksdb::Status written = db->Write(write_options, &batch);
-  if (!written.ok() && written.severity() >= rocksdb::Status::kSoftError) needs_resume = true;
-  return FromRocks(written, doing, folder());
+  if (written.ok()) return OkStatus();
+  // The caller that hits an error is not told whether RocksDB stops for it; Resume does nothing
+  // where it did not.
+  needs_resume = true;
+  last_failure = FromRocks(written, doing, folder());
+  return last_failure;
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -41,6 +41,9 @@ struct CommitFaults {
   Kind kind = Kind::kNone;
   // Runs in the window between the two batches. Empty: waits 20 ms, so that a kill lands there.
   std::function<void()> between;
+  // Runs as each Commit::Apply begins (true) and has ended well (false): how the kill test knows that
+  // a batch was in flight. With any kind.
+  std::function<void(bool begins)> around;
 
   static std::optional<Kind> FromName(std::string_view name);
 };
@@ -235,9 +238,10 @@ class Commit {
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
   size_t bytes() const;
-  // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing
-  // was applied; applying again writes the same bytes, once the disk lets it. After success the
-  // commit is empty and may be filled again.
+  // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing was
+  // applied; applying again writes the same bytes. A full disk is RESOURCE_EXHAUSTED until some
+  // seconds after there is space again; after any other failed write (UNAVAILABLE) RocksDB takes no
+  // more until the folder is opened anew. After success the commit is empty and may be filled again.
   Status Apply();
 
  private:

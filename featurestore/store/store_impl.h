@@ -66,6 +66,7 @@ struct Store::Impl {
   // Taken after views_mutex where both are.
   std::mutex write_mutex;
   bool needs_resume = false;  // RocksDB refuses writes since one failed, until told to go on
+  Status last_failure;        // the one that it was
 
   std::mutex outbox_mutex;  // RemoveDeadLetters
   std::atomic<uint64_t> dead_letter_bytes{0};

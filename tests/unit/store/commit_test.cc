@@ -1,9 +1,34 @@
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "folder_fixture.h"
 
+namespace {
+std::atomic<bool> disk_is_full{false};
+}  // namespace
+
+// RocksDB's library calls this one in place of libc's: a full disk without filling one.
+extern "C" ssize_t write(int file, const void* bytes, size_t size) {
+  if (disk_is_full && file > STDERR_FILENO) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return syscall(SYS_write, file, bytes, size);
+}
+
 namespace freshet {
 namespace {
+
+struct FullDisk {
+  FullDisk() { disk_is_full = true; }
+  ~FullDisk() { disk_is_full = false; }
+};
 
 // The sequence number rises by one for each key; the write-ahead log has one record for each
 // WriteBatch.
@@ -108,6 +133,53 @@ TEST_CASE("a read-only store refuses a commit and keeps it") {
   const size_t bytes = commit.bytes();
   CHECK_FALSE(commit.Apply().ok());
   CHECK(commit.bytes() == bytes);
+}
+
+TEST_CASE("a commit that the disk refused was not applied, and is applied whole once it may be") {
+  const TestFolder folder;
+  std::map<int32_t, Progress> expected = {{0, At(2)}};
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v");
+    Commit commit(*store);
+    commit.PutRow(view, "k", "before");
+    commit.Advance(view, 0, At(1));
+    REQUIRE(commit.Apply().ok());
+
+    const std::string large(1 << 20, 'x');
+    commit.PutRow(view, "k", large);
+    commit.PutRow(view, "k2", "second");
+    commit.Advance(view, 0, At(2));
+    commit.AddDeadLetter("s", {0, 0, 1}, {.reason = "malformed"});
+    const size_t bytes = commit.bytes();
+    {
+      const FullDisk full;
+      for (int i = 0; i < 3; ++i) {
+        CHECK(commit.Apply().code() == absl::StatusCode::kResourceExhausted);
+        CHECK(commit.bytes() == bytes);
+        CHECK(ReadRow(*store, view, "k") == "before");
+        CHECK_FALSE(ReadRow(*store, view, "k2"));
+        CHECK(store->ReadProgress(view)->at(0) == At(1));
+        CHECK(store->dead_letter_bytes() == 0);
+      }
+    }
+    // RocksDB's own thread looks for space every 5 s.
+    Status applied = commit.Apply();
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!applied.ok() && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      applied = commit.Apply();
+    }
+    INFO(applied);
+    REQUIRE(applied.ok());
+    CHECK(ReadRow(*store, view, "k") == large);
+    CHECK(*store->ReadProgress(view) == expected);
+    CHECK(store->dead_letter_bytes() > 0);
+  }
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  CHECK(ReadRow(*store, view, "k2") == "second");
+  CHECK(*store->ReadProgress(view) == expected);
 }
 
 // The mutants of tests/faults: each shows in its window what a commit never shows.
