@@ -21,6 +21,9 @@ struct LogAddress {
   bool is_mock = false;   // every gap in offsets is a loss; small retention
 };
 
+// What ingestion takes of the one budget (storage.memory): decoded rows, librdkafka's queues, batches in hand. The store has the rest.
+uint64_t IngestMemoryBytes(uint64_t memory_bytes);
+
 class Ingest {
  public:
   // Threads run when it returns. A broker that is away is not an error: it keeps trying and says so in

@@ -1,0 +1,178 @@
+#include "featurestore/ingest/catch_up_pass.h"
+
+#include <algorithm>
+
+namespace freshet {
+namespace {
+
+ProcessorOptions PassOptions(const LoopContext& context) {
+  ProcessorOptions options;
+  options.dead_letters = false;
+  options.future = context.event_time_clock ? FutureRule::kNone : FutureRule::kRecorded;
+  options.cache_bytes = context.cache_bytes;
+  return options;
+}
+
+// None of `mine` lies beyond `live`.
+bool NotBeyond(const Positions& mine, const Positions& live) {
+  return mine.size() == live.size() &&
+         std::all_of(mine.begin(), mine.end(), [&](const auto& position) {
+           const auto limit = live.find(position.first);
+           return limit != live.end() && position.second <= limit->second;
+         });
+}
+
+int64_t Distance(const Positions& mine, const Positions& live) {
+  int64_t distance = 0;
+  for (const auto& [partition, offset] : mine) {
+    distance += std::max<int64_t>(live.at(partition) - offset, 0);
+  }
+  return distance;
+}
+
+}  // namespace
+
+CatchUpPass::CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_ptr<LogSource> log,
+                         PollLimits limits)
+    : context_(context),
+      handover_(std::move(plan.handover)),
+      incarnation_(plan.incarnation),
+      log_(std::move(log)),
+      limits_(limits),
+      writer_(context, std::move(plan.views), PassOptions(context)),
+      watermark_(context.source.lateness, context.source.idle_after) {}
+
+Status CatchUpPass::Begin() {
+  batch_waits_ = false;
+  std::map<int32_t, LogBounds> bounds;
+  for (const auto& [partition, offset] : handover_->live()) {
+    ASSIGN_OR_RETURN(bounds[partition], log_->Bounds(partition));
+  }
+  for (LoopView& view : writer_.mutable_views()) AddNewPartitions(incarnation_, bounds, view);
+  std::map<int32_t, int64_t> lost;
+  for (const auto& [partition, progress] : writer_.progress()) {
+    ASSIGN_OR_RETURN(const LogVerdict verdict,
+                     VerifyPartition(*log_, context_.source.topic, partition, progress));
+    if (verdict.ok()) continue;
+    if (verdict.reason != "records_lost") {
+      stop_ = verdict;  // the live loop finds the same, and says so
+      return OkStatus();
+    }
+    // The view goes on without them, and says since when it is complete.
+    lost[partition] = bounds.at(partition).start;
+    context_.log.Warn("pass_lost_records", verdict.detail, {{"source", context_.source.name}});
+  }
+  writer_.PrepareProgress([&](int32_t partition, Progress& progress) {
+    if (const auto loss = lost.find(partition); loss != lost.end()) {
+      progress.next = loss->second;
+      NoteLoss(progress);
+    }
+    return true;
+  });
+  RETURN_IF_ERROR(writer_.Apply());
+  const Timestamp now = context_.clock.Now();
+  for (const auto& [partition, progress] : writer_.progress()) {
+    watermark_.Add(partition, progress.newest_event, now);
+  }
+  read_too_far_ = false;
+  return log_->Assign(PositionsOf(writer_.progress()));
+}
+
+StepResult CatchUpPass::Step() {
+  if (!stop_.ok()) return {StepKind::kStopped, {}};
+  const Handover::State state = handover_->state();
+  if (state == Handover::State::kTaken) return {StepKind::kDone, {}};
+  if (state == Handover::State::kOffered) return {StepKind::kHeld, {}};
+  if (!writer_.pending()) {
+    if (!batch_waits_) {
+      const Positions live = handover_->live();
+      const Positions mine = PositionsOf(writer_.progress());
+      if (mine.size() < live.size()) {
+        return {StepKind::kLogError, Unavailable("topic {} has grown", context_.source.topic)};
+      }
+      const bool near = NotBeyond(mine, live) &&
+                        Distance(mine, live) <= static_cast<int64_t>(limits_.records);
+      if (near) handover_->Request();
+      if (mine == live) {
+        if (handover_->state() != Handover::State::kHeld) return {StepKind::kHeld, {}};
+        std::vector<LoopView> views = writer_.views();
+        return {handover_->Offer(mine, views) ? StepKind::kHeld : StepKind::kIdle, {}};
+      }
+      const StepResult polled = PollBatch(live);
+      if (polled.kind != StepKind::kRead) return polled;
+    }
+    const Status prepared = writer_.Prepare(batch_, incarnation_);
+    if (!prepared.ok()) return {StepKind::kStoreError, prepared};
+  }
+  return Commit();
+}
+
+StepResult CatchUpPass::PollBatch(const Positions& live) {
+  if (read_too_far_) {
+    const Status assigned = log_->Assign(PositionsOf(writer_.progress()));
+    if (!assigned.ok()) return {StepKind::kLogError, assigned};
+    read_too_far_ = false;
+  }
+  const Status polled = log_->Poll(limits_, batch_);
+  if (!polled.ok()) return {StepKind::kLogError, polled};
+  const auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_.progress()),
+                              context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
+  if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
+  losses_ = gaps->losses;
+  if (!gaps->lost.ok()) {
+    context_.log.Warn("pass_lost_records", gaps->lost.detail, {{"source", context_.source.name}});
+  }
+  CutAt(live);
+  if (batch_.records.empty() && batch_.ends.empty() && losses_.empty()) {
+    return {StepKind::kIdle, {}};
+  }
+  batch_waits_ = true;
+  return {StepKind::kRead, {}};
+}
+
+void CatchUpPass::CutAt(const Positions& live) {
+  std::erase_if(batch_.records, [&](const SourceRecord& record) {
+    const int64_t limit = live.at(record.partition);
+    if (record.offset < limit) return false;
+    // Everything before it was delivered: the partition is read up to the limit.
+    batch_.ends[record.partition] = limit;
+    read_too_far_ = true;
+    return true;
+  });
+  for (auto& [partition, end] : batch_.ends) {
+    end = std::min(end, std::max(live.at(partition), writer_.progress().at(partition).next));
+  }
+}
+
+StepResult CatchUpPass::Commit() {
+  const Status applied = writer_.Apply();
+  if (!applied.ok()) return {StepKind::kStoreError, applied};
+  const Timestamp now = context_.clock.Now();
+  if (batch_waits_) {
+    CountOutcome(context_, writer_.ids(), batch_, writer_.outcome(), /*live=*/false);
+    for (const auto& [partition, delta] : writer_.outcome().partitions) {
+      watermark_.Passed(partition, delta.newest, now);
+    }
+    for (const auto& [partition, end] : batch_.ends) read_to_end_.insert(partition);
+    batch_waits_ = false;
+  }
+  const auto watermark = watermark_.At(now);
+  for (const LoopView& view : writer_.views()) {
+    PublishView(view, read_to_end_, watermark, context_.store);
+  }
+  if (!losses_.empty()) {
+    const std::map<int32_t, int64_t> losses = std::exchange(losses_, {});
+    writer_.PrepareProgress([&](int32_t partition, Progress& progress) {
+      const auto loss = losses.find(partition);
+      if (loss == losses.end()) return false;
+      progress.next = loss->second;
+      NoteLoss(progress);
+      return true;
+    });
+    read_too_far_ = true;  // what stands behind the loss was cut
+    return Commit();
+  }
+  return {StepKind::kRead, {}};
+}
+
+}  // namespace freshet

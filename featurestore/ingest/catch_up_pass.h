@@ -1,0 +1,45 @@
+// A pass: reads the log from where views stand that are behind (new, rebuilt) up to the live loop, for them alone, and hands them
+// over. It puts no dead letters, decides no refusal, and never reads beyond what the live loop has committed.
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "featurestore/ingest/handover.h"
+#include "featurestore/ingest/ingest_loop.h"
+#include "featurestore/ingest/live_loop.h"
+#include "featurestore/ingest/loop_context.h"
+#include "featurestore/ingest/view_writer.h"
+
+namespace freshet {
+
+class CatchUpPass final : public IngestLoop {
+ public:
+  CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_ptr<LogSource> log,
+              PollLimits limits = {});
+
+  Status Begin() override;
+  StepResult Step() override;
+
+ private:
+  StepResult PollBatch(const Positions& live);
+  // Takes out what the live loop has not committed, and notes where that reached.
+  void CutAt(const Positions& live);
+  StepResult Commit();
+
+  const LoopContext& context_;
+  std::shared_ptr<Handover> handover_;
+  const uint32_t incarnation_;
+  std::unique_ptr<LogSource> log_;
+  const PollLimits limits_;
+  ViewWriter writer_;
+  Watermark watermark_;
+  std::set<int32_t> read_to_end_;
+  LogBatch batch_;
+  bool batch_waits_ = false;
+  bool read_too_far_ = false;         // records were cut: to be read again once the live loop has passed them
+  std::map<int32_t, int64_t> losses_; // of the batch at hand
+  LogVerdict stop_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,195 @@
+#include "featurestore/ingest/dead_letter_relay.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+
+namespace freshet {
+namespace {
+
+constexpr size_t kAtOnce = 500;
+constexpr auto kIdleWait = std::chrono::milliseconds(200);
+constexpr auto kErrorWait = std::chrono::seconds(1);
+constexpr int kPollMs = 20;
+// Of a record beside key, value and headers: its own and its batch's, rounded up.
+constexpr size_t kRecordOverheadBytes = 512;
+constexpr size_t kHeaderBytesMax = 4096;
+
+std::string_view Cut(std::string_view text, size_t bytes) { return text.substr(0, bytes); }
+
+// Owned by librdkafka from a successful producev on.
+struct Headers {
+  rd_kafka_headers_t* list = rd_kafka_headers_new(9);
+  size_t bytes = 0;
+  void Add(const char* name, std::string_view value) {
+    value = Cut(value, kHeaderBytesMax);
+    rd_kafka_header_add(list, name, -1, value.data(), static_cast<ssize_t>(value.size()));
+    bytes += std::string_view(name).size() + value.size() + 10;
+  }
+};
+
+}  // namespace
+
+DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store,
+                                 IngestMetrics& metrics, Log& log)
+    : options_(std::move(options)), store_(store), metrics_(metrics), log_(log) {}
+
+StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRelayOptions options,
+                                                                  Store& store,
+                                                                  IngestMetrics& metrics,
+                                                                  Log& log) {
+  std::unique_ptr<DeadLetterRelay> relay(
+      new DeadLetterRelay(std::move(options), store, metrics, log));
+  ASSIGN_OR_RETURN(
+      KafkaConf conf,
+      MakeKafkaConf(relay->options_.bootstrap,
+                    {{"linger.ms", "5"}, {"message.timeout.ms", "5000"},
+                     {"reconnect.backoff.max.ms", "2000"}},
+                    relay->options_.kafka_options, {{"acks", "all"}}));
+  rd_kafka_conf_set_opaque(conf.get(), relay.get());
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), &DeadLetterRelay::OnDelivery);
+  std::array<char, 32> size{};
+  size_t length = size.size();
+  if (rd_kafka_conf_get(conf.get(), "message.max.bytes", size.data(), &length) ==
+      RD_KAFKA_CONF_OK) {
+    relay->message_max_bytes_ = std::strtoull(size.data(), nullptr, 10);
+  }
+  ASSIGN_OR_RETURN(relay->handle_, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
+  relay->thread_ = std::jthread([r = relay.get()](const std::stop_token& stop) { r->Run(stop); });
+  return relay;
+}
+
+DeadLetterRelay::~DeadLetterRelay() { Stop(); }
+
+void DeadLetterRelay::Wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  wake_.notify_all();
+}
+
+void DeadLetterRelay::Stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+// Runs inside rd_kafka_poll, on the relay's thread.
+void DeadLetterRelay::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+  auto& self = *static_cast<DeadLetterRelay*>(opaque);
+  const std::unique_ptr<Coordinates> at(static_cast<Coordinates*>(message->_private));
+  --self.flying_;
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    self.delivered_.push_back(*at);
+  } else {
+    self.last_error_ = KafkaErrorText(message->err);
+  }
+}
+
+void DeadLetterRelay::Run(const std::stop_token& stop) {
+  bool failing = false;
+  while (!stop.stop_requested()) {
+    bool more = false;
+    Status failed;
+    if (store_.dead_letter_bytes() > 0) {
+      for (const auto& [source, topic] : options_.sources) {
+        const auto relayed = RelaySome(source, topic, stop);
+        if (!relayed.ok()) {
+          failed = relayed.status();
+        } else {
+          more = more || *relayed;
+        }
+      }
+    }
+    metrics_.SetOutbox(store_.dead_letter_bytes(), options_.outbox_bytes);
+    if (!failed.ok() && !failing) {
+      log_.Warn("dead_letters_waiting", MessageOf(failed), {{"topic", options_.topic}});
+    } else if (failed.ok() && failing) {
+      log_.Info("dead_letters_delivered", "dead letters are delivered again",
+                {{"topic", options_.topic}});
+    }
+    failing = !failed.ok();
+    if (more && !failing) continue;
+    std::unique_lock lock(mutex_);
+    if (failing) {
+      wake_.wait_for(lock, stop, kErrorWait, [] { return false; });
+    } else {
+      wake_.wait_for(lock, stop, kIdleWait, [this] { return woken_; });
+    }
+    woken_ = false;
+  }
+}
+
+StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::string& topic,
+                                          const std::stop_token& stop) {
+  ASSIGN_OR_RETURN(const auto letters, store_.ReadDeadLetters(source, kAtOnce));
+  delivered_.clear();
+  last_error_.clear();
+  Status failed;
+  for (const Store::StoredDeadLetter& letter : letters) {
+    failed = Produce(source, topic, letter);
+    if (!failed.ok()) break;
+  }
+  // message.timeout.ms bounds this; at a stop what is not delivered within a moment stays in the store, and is sent again.
+  const auto stopping_until = [&]() -> std::optional<std::chrono::steady_clock::time_point> {
+    if (!stop.stop_requested()) return std::nullopt;
+    return std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+  };
+  std::optional<std::chrono::steady_clock::time_point> until;
+  while (flying_ > 0) {
+    rd_kafka_poll(handle_.get(), kPollMs);
+    if (!until) until = stopping_until();
+    if (until && std::chrono::steady_clock::now() > *until) {
+      rd_kafka_purge(handle_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    }
+  }
+  RETURN_IF_ERROR(store_.RemoveDeadLetters(source, delivered_));
+  RETURN_IF_ERROR(failed);
+  if (!last_error_.empty()) {
+    return Unavailable("dead letters of source {} cannot be delivered to topic {}: {}", source,
+                       options_.topic, last_error_);
+  }
+  return letters.size() == kAtOnce;
+}
+
+Status DeadLetterRelay::Produce(const std::string& source, const std::string& topic,
+                                const Store::StoredDeadLetter& stored) {
+  const Coordinates& at = stored.at;
+  const DeadLetter& letter = stored.letter;
+  const std::string key =
+      fmt::format("{}/{}/{}/{}", source, at.incarnation, at.partition, at.offset);
+  Headers headers;
+  headers.Add("reason", letter.reason);
+  headers.Add("detail", letter.detail);
+  headers.Add("source", source);
+  headers.Add("topic", topic);
+  headers.Add("incarnation", fmt::format("{}", at.incarnation));
+  headers.Add("partition", fmt::format("{}", at.partition));
+  headers.Add("offset", fmt::format("{}", at.offset));
+  if (letter.key) headers.Add("key", *letter.key);
+  std::string_view value = letter.value ? std::string_view(*letter.value) : std::string_view();
+  const size_t beside = key.size() + headers.bytes + kRecordOverheadBytes;
+  const size_t room = message_max_bytes_ > beside ? message_max_bytes_ - beside : 0;
+  if (value.size() > room) {
+    headers.Add("value_bytes", fmt::format("{}", value.size()));
+    value = Cut(value, room);
+  }
+  // A tombstone stays one.
+  void* const payload = letter.value ? const_cast<char*>(value.data()) : nullptr;
+  auto opaque = std::make_unique<Coordinates>(at);
+  const auto error = rd_kafka_producev(
+      handle_.get(), RD_KAFKA_V_TOPIC(options_.topic.c_str()),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data(), key.size()),
+      RD_KAFKA_V_VALUE(payload, value.size()), RD_KAFKA_V_HEADERS(headers.list),
+      RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_headers_destroy(headers.list);
+    return Unavailable("the dead letter {} cannot be sent to topic {}: {}", key, options_.topic,
+                       KafkaErrorText(error));
+  }
+  (void)opaque.release();  // OnDelivery takes it
+  ++flying_;
+  return OkStatus();
+}
+
+}  // namespace freshet

@@ -1,0 +1,71 @@
+// Delivers the store's dead letters to their topic and removes each once the broker has it: at least once there, and copies fall
+// together by key, which is the record's coordinates.
+//
+// Key: source/incarnation/partition/offset. Value: the record's, cut to what the topic takes. Headers: reason, detail, source,
+// topic, incarnation, partition, offset; key where the record had one; value_bytes, its whole size, where it was cut.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "featurestore/base/status.h"
+#include "featurestore/ingest/kafka_client.h"
+#include "featurestore/observe/ingest_metrics.h"
+#include "featurestore/observe/log.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+struct DeadLetterRelayOptions {
+  std::string bootstrap;
+  std::string topic;
+  std::map<std::string, std::string> kafka_options;
+  std::vector<std::pair<std::string, std::string>> sources;  // name, topic
+  uint64_t outbox_bytes = 64ull << 20;
+};
+
+// One a server; a thread of its own. Thread-safe.
+class DeadLetterRelay {
+ public:
+  static StatusOr<std::unique_ptr<DeadLetterRelay>> Start(DeadLetterRelayOptions options,
+                                                          Store& store, IngestMetrics& metrics,
+                                                          Log& log);
+  ~DeadLetterRelay();  // Stop
+
+  void Wake();
+  // What is on its way is given a moment; the rest stays in the store.
+  void Stop();
+
+ private:
+  DeadLetterRelay(DeadLetterRelayOptions options, Store& store, IngestMetrics& metrics, Log& log);
+  static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
+  void Run(const std::stop_token& stop);
+  // Sends some of a source's and waits for them. True where there may be more.
+  StatusOr<bool> RelaySome(const std::string& source, const std::string& topic,
+                           const std::stop_token& stop);
+  Status Produce(const std::string& source, const std::string& topic,
+                 const Store::StoredDeadLetter& stored);
+
+  const DeadLetterRelayOptions options_;
+  Store& store_;
+  IngestMetrics& metrics_;
+  Log& log_;
+  size_t message_max_bytes_ = 1'000'000;
+  std::vector<Coordinates> delivered_;  // of the batch at hand; filled by OnDelivery on the relay's thread
+  size_t flying_ = 0;
+  std::string last_error_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  bool woken_ = false;
+  KafkaHandle handle_;
+  std::jthread thread_;
+};
+
+}  // namespace freshet

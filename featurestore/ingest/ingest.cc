@@ -1,0 +1,173 @@
+#include "featurestore/ingest/ingest.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "featurestore/ingest/catch_up_pass.h"
+#include "featurestore/ingest/dead_letter_relay.h"
+#include "featurestore/ingest/kafka_source.h"
+#include "featurestore/ingest/live_loop.h"
+#include "featurestore/ingest/loop_runner.h"
+#include "featurestore/observe/ingest_metrics.h"
+
+namespace freshet {
+namespace {
+
+constexpr uint64_t kOutboxBytes = 64ull << 20;
+
+constexpr std::array<Refusal, 5> kRefusals = {Refusal::kMalformed, Refusal::kMistyped,
+                                              Refusal::kIncomplete, Refusal::kFuture,
+                                              Refusal::kNoKey};
+
+bool ReadsHeaders(const Source& source) {
+  return std::any_of(source.fields.begin(), source.fields.end(), [](const Field& field) {
+    return !field.path.empty() && field.path[0] == "$headers";
+  });
+}
+
+// The live loop of a source and its passes, each in a thread.
+class SourceThreads {
+ public:
+  SourceThreads(LoopContext context, std::string brokers)
+      : context_(std::move(context)), brokers_(std::move(brokers)) {}
+  SourceThreads(const SourceThreads&) = delete;
+  SourceThreads& operator=(const SourceThreads&) = delete;
+  ~SourceThreads() {
+    RequestStop();
+    live_thread_ = {};  // joins: after it no pass is started
+    pass_threads_.clear();
+  }
+
+  Status Start() {
+    ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log());
+    live_ = std::make_unique<LiveLoop>(context_, std::move(log));
+    live_thread_ = std::jthread([this](const std::stop_token& stop) {
+      LoopRunner runner(context_, brokers_, /*reports=*/true);
+      runner.Run(
+          *live_, stop, [this] { StartPasses(); }, [this] { return live_->stop(); });
+      live_.reset();  // closes its consumer in its own thread
+    });
+    return OkStatus();
+  }
+
+  void RequestStop() {
+    live_thread_.request_stop();
+    const std::lock_guard lock(mutex_);
+    for (std::jthread& thread : pass_threads_) thread.request_stop();
+  }
+
+ private:
+  void StartPasses() {
+    for (PassPlan& plan : live_->TakePasses()) {
+      auto log = context_.open_log();
+      if (!log.ok()) {
+        context_.log.Error("pass_failed", MessageOf(log.status()),
+                           {{"source", context_.source.name}});
+        continue;
+      }
+      auto pass =
+          std::make_shared<CatchUpPass>(context_, std::move(plan), *std::move(log), PollLimits());
+      const std::lock_guard lock(mutex_);
+      pass_threads_.emplace_back(
+          [this, pass = std::move(pass)](const std::stop_token& stop) mutable {
+            LoopRunner runner(context_, brokers_, /*reports=*/false);
+            runner.Run(*pass, stop, [] {}, [] { return LogVerdict(); });
+            pass.reset();
+          });
+    }
+  }
+
+  const LoopContext context_;
+  const std::string brokers_;
+  std::unique_ptr<LiveLoop> live_;
+  std::mutex mutex_;
+  std::vector<std::jthread> pass_threads_;
+  std::jthread live_thread_;
+};
+
+}  // namespace
+
+uint64_t IngestMemoryBytes(uint64_t memory_bytes) { return memory_bytes / 4; }
+
+struct Ingest::Impl {
+  explicit Impl(Metrics& registry) : metrics(registry) {}
+  IngestMetrics metrics;
+  std::unique_ptr<DeadLetterRelay> relay;
+  std::vector<std::unique_ptr<SourceThreads>> sources;
+};
+
+Ingest::Ingest(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ingest::~Ingest() { Stop(); }
+
+void Ingest::Stop() {
+  for (const auto& source : impl_->sources) source->RequestStop();
+  impl_->sources.clear();  // joins
+  impl_->relay.reset();
+}
+
+StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const LogAddress& address,
+                                                Store& store, const Clock& clock, Metrics& metrics,
+                                                Log& log) {
+  auto impl = std::make_unique<Impl>(metrics);
+  std::vector<std::string_view> reasons;
+  for (const Refusal refusal : kRefusals) reasons.push_back(RefusalName(refusal));
+
+  DeadLetterRelayOptions relay;
+  relay.bootstrap = address.bootstrap;
+  relay.topic = catalog.kafka.dead_letters;
+  relay.kafka_options = catalog.kafka.options;
+  relay.outbox_bytes = kOutboxBytes;
+  for (const Source& source : catalog.sources) relay.sources.emplace_back(source.name, source.topic);
+  ASSIGN_OR_RETURN(impl->relay,
+                   DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
+
+  // Half of the share for decoded rows, a quarter for what librdkafka holds ready, a quarter for the batches in hand.
+  const uint64_t share = IngestMemoryBytes(catalog.storage.memory_bytes) /
+                         std::max<size_t>(catalog.sources.size(), 1);
+  for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
+    const Source& source = catalog.sources[s];
+    std::vector<ProcessorView> views;
+    std::vector<std::string> names;
+    for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+      if (catalog.views[v].source != s) continue;
+      views.push_back({ViewId{v}, catalog.layouts[v].get()});
+      names.push_back(catalog.views[v].name);
+    }
+    if (views.empty()) continue;  // nothing would be kept of it
+    SourceMetrics& source_metrics = impl->metrics.Source(source.name, names, reasons);
+    KafkaSourceOptions kafka;
+    kafka.bootstrap = address.bootstrap;
+    kafka.topic = source.topic;
+    kafka.group = fmt::format("{}-{}", catalog.kafka.group, catalog.server.name);
+    kafka.options = catalog.kafka.options;
+    kafka.queue_bytes = std::clamp<uint64_t>(share / 4, 1 << 20, 64 << 20);
+    kafka.headers = ReadsHeaders(source);
+    kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
+    LoopContext context{
+        .source = source,
+        .views = std::move(views),
+        .log_id = address.log_id,
+        .every_gap_is_loss = address.is_mock,
+        .event_time_clock = catalog.clock == ClockKind::kEventTime,
+        .cache_bytes = share / 2,
+        .outbox_bytes = kOutboxBytes,
+        .store = store,
+        .clock = clock,
+        .metrics = source_metrics,
+        .all_metrics = impl->metrics,
+        .log = log,
+        .open_log = [kafka]() -> StatusOr<std::unique_ptr<LogSource>> {
+          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(kafka));
+          return std::unique_ptr<LogSource>(std::move(opened));
+        },
+        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); }};
+    impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
+    RETURN_IF_ERROR(impl->sources.back()->Start());
+  }
+  return std::unique_ptr<Ingest>(new Ingest(std::move(impl)));
+}
+
+}  // namespace freshet

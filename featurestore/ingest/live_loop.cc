@@ -1,0 +1,284 @@
+#include "featurestore/ingest/live_loop.h"
+
+#include <algorithm>
+
+namespace freshet {
+namespace {
+
+constexpr Duration kRefreshEvery = Duration::Seconds(30);
+constexpr Duration kAdvisoryEvery = Duration::Seconds(5);
+constexpr auto kHoldAtMost = std::chrono::seconds(10);
+
+}  // namespace
+
+LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits)
+    : context_(context),
+      log_(std::move(log)),
+      limits_(limits),
+      watermark_(context.source.lateness, context.source.idle_after) {}
+
+StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
+  ASSIGN_OR_RETURN(const int32_t partitions, log_->Partitions());
+  std::map<int32_t, LogBounds> bounds;
+  for (int32_t p = 0; p < partitions; ++p) {
+    ASSIGN_OR_RETURN(bounds[p], log_->Bounds(p));
+  }
+  return bounds;
+}
+
+Status LiveLoop::Begin() {
+  batch_waits_ = false;
+  caught_up_ = false;
+  ASSIGN_OR_RETURN(const auto bounds, AskBounds());
+  if (writer_ == nullptr) {
+    RETURN_IF_ERROR(Plan(bounds));
+  } else {
+    for (LoopView& view : writer_->mutable_views()) {
+      AddNewPartitions(incarnation_, bounds, view);
+    }
+  }
+  if (!stop_.ok()) return OkStatus();
+  RETURN_IF_ERROR(Verify());
+  if (!stop_.ok()) return OkStatus();
+  // Where reading begins is written down first: a view that was given a beginning keeps it.
+  writer_->PrepareProgress([](int32_t, Progress&) { return true; });
+  RETURN_IF_ERROR(writer_->Apply());
+
+  const Positions positions = PositionsOf(writer_->progress());
+  const Timestamp now = context_.clock.Now();
+  for (const auto& [partition, b] : bounds) {
+    log_ends_[partition] = b.end;
+    if (positions.at(partition) >= b.end) read_to_end_.insert(partition);
+    watermark_.Add(partition, writer_->progress().at(partition).newest_event, now);
+  }
+  RETURN_IF_ERROR(log_->Assign(positions));
+  next_refresh_.reset();
+  Publish();
+  MarkComplete();
+  return OkStatus();
+}
+
+Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
+  ASSIGN_OR_RETURN(const LogPlan log,
+                   FindIncarnation(context_.store, context_.source.name, context_.log_id));
+  incarnation_ = log.incarnation;
+  ASSIGN_OR_RETURN(SourcePlan plan, PlanSource(context_, incarnation_, bounds));
+  if (!plan.stop.ok()) {
+    stop_ = plan.stop;
+    return OkStatus();
+  }
+  ProcessorOptions options;
+  options.cache_bytes = context_.cache_bytes;
+  options.future = context_.event_time_clock                ? FutureRule::kNone
+                   : log.seen_before && plan.live_is_new ? FutureRule::kDecideNew
+                                                            : FutureRule::kDecide;
+  writer_ = std::make_unique<ViewWriter>(context_, std::move(plan.live), options);
+  for (std::vector<LoopView>& views : plan.behind) {
+    passes_.push_back({std::move(views), std::make_shared<Handover>(), incarnation_});
+    handovers_.push_back(passes_.back().handover);
+  }
+  for (const auto& [partition, b] : bounds) ends_at_start_[partition] = b.end;
+  return OkStatus();
+}
+
+Status LiveLoop::Verify() {
+  for (const auto& [partition, progress] : writer_->progress()) {
+    ASSIGN_OR_RETURN(const LogVerdict verdict,
+                     VerifyPartition(*log_, context_.source.topic, partition, progress));
+    if (verdict.ok()) continue;
+    stop_ = verdict;
+    return OkStatus();
+  }
+  return OkStatus();
+}
+
+bool LiveLoop::TakeHandovers() {
+  bool held = false;
+  for (auto& handover : handovers_) {
+    if (handover->offered()) {
+      writer_->Add(handover->Take());
+      handover.reset();
+      Publish();
+      MarkComplete();
+    } else if (handover->Hold()) {
+      held = true;
+    }
+  }
+  std::erase(handovers_, nullptr);
+  if (!held) {
+    held_since_.reset();
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!held_since_) held_since_ = now;
+  if (now - *held_since_ < kHoldAtMost) return true;
+  held_since_.reset();
+  for (const auto& handover : handovers_) handover->LetGo();
+  return false;
+}
+
+StepResult LiveLoop::Step() {
+  if (!stop_.ok()) return {StepKind::kStopped, {}};
+  if (!writer_->pending()) {
+    if (!batch_waits_) {
+      if (TakeHandovers()) return {StepKind::kHeld, {}};
+      if (context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4) {
+        return {StepKind::kOutboxFull, {}};
+      }
+      const auto refreshed = Refresh();
+      if (!refreshed.ok()) return {StepKind::kLogError, refreshed.status()};
+      if (*refreshed) return Commit();
+      const StepResult polled = PollBatch();
+      if (polled.kind != StepKind::kRead) return polled;
+    }
+    const Status prepared = writer_->Prepare(batch_, incarnation_);
+    if (!prepared.ok()) return {StepKind::kStoreError, prepared};
+  }
+  return Commit();
+}
+
+StepResult LiveLoop::PollBatch() {
+  const Status polled = log_->Poll(limits_, batch_);
+  if (!polled.ok()) return {StepKind::kLogError, polled};
+  const bool full = batch_.records.size() >= limits_.records || batch_.bytes >= limits_.bytes;
+  if (full) caught_up_ = false;
+  auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_->progress()),
+                        context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
+  if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
+  stop_after_commit_ = gaps->lost;
+  if (batch_.records.empty() && batch_.ends.empty()) {
+    stop_ = stop_after_commit_;
+    Publish();  // lag and watermark move with the clock
+    return {stop_.ok() ? StepKind::kIdle : StepKind::kStopped, {}};
+  }
+  batch_waits_ = true;
+  return {StepKind::kRead, {}};
+}
+
+StepResult LiveLoop::Commit() {
+  const Status applied = writer_->Apply();
+  if (!applied.ok()) return {StepKind::kStoreError, applied};
+  const bool had_records = batch_waits_ && !batch_.records.empty();
+  AfterCommit();
+  if (!stop_after_commit_.ok()) {
+    stop_ = stop_after_commit_;
+    return {StepKind::kStopped, {}};
+  }
+  return {had_records ? StepKind::kRead : StepKind::kIdle, {}};
+}
+
+void LiveLoop::AfterCommit() {
+  const Timestamp now = context_.clock.Now();
+  if (batch_waits_) {
+    for (const auto& [partition, delta] : writer_->outcome().partitions) {
+      watermark_.Passed(partition, delta.newest, now);
+      if (delta.last) last_record_time_[partition] = {delta.last->record_time_us};
+    }
+    for (const auto& [partition, end] : batch_.ends) {
+      read_to_end_.insert(partition);
+      log_ends_[partition] = std::max(log_ends_[partition], end);
+    }
+    if (caught_up_) ObserveFreshness();
+    if (!batch_.ends.empty() && Reached(writer_->progress(), log_ends_)) caught_up_ = true;
+    CountOutcome(context_, writer_->ids(), batch_, writer_->outcome(), /*live=*/true);
+    const auto& refused = writer_->outcome().refused;
+    if (std::any_of(refused.begin(), refused.end(), [](uint64_t n) { return n > 0; }) &&
+        context_.dead_letters_waiting) {
+      context_.dead_letters_waiting();
+    }
+    batch_waits_ = false;
+  }
+  Publish();
+  MarkComplete();
+  if (!next_advisory_ || now >= *next_advisory_) {
+    next_advisory_ = now + kAdvisoryEvery;
+    log_->CommitAdvisory(PositionsOf(writer_->progress()));
+  }
+}
+
+StatusOr<bool> LiveLoop::Refresh() {
+  const Timestamp now = context_.clock.Now();
+  if (next_refresh_ && now < *next_refresh_) return false;
+  const bool first = !next_refresh_;
+  next_refresh_ = now + kRefreshEvery;
+  ASSIGN_OR_RETURN(const auto bounds, AskBounds());
+  if (bounds.size() != writer_->progress().size()) {
+    return Unavailable("topic {} has {} partitions now, {} before: beginning anew",
+                       context_.source.topic, bounds.size(), writer_->progress().size());
+  }
+  for (const auto& [partition, b] : bounds) {
+    log_ends_[partition] = std::max(log_ends_[partition], b.end);
+    if (first || b.start > 0) {
+      RETURN_IF_ERROR(context_.store.PruneRefusals(context_.source.name, incarnation_, partition,
+                                                   b.start));
+    }
+  }
+  if (context_.event_time_clock) return false;
+  bool any = false;
+  writer_->PrepareProgress([&](int32_t partition, Progress& progress) {
+    if (progress.next != bounds.at(partition).end) return false;
+    if (progress.expiry_time && *progress.expiry_time >= now) return false;
+    progress.expiry_time = now;  // read before the end was asked
+    return any = true;
+  });
+  if (!any) writer_->Discard();
+  return any;
+}
+
+void LiveLoop::Publish() {
+  const auto watermark = watermark_.At(context_.clock.Now());
+  SourceStatus& status = context_.store.source_status(context_.source.name);
+  const PartitionProgress& progress = writer_->progress();
+  for (const auto& [partition, p] : progress) {
+    int64_t& end = log_ends_[partition];
+    if (const auto known = log_->KnownEnd(partition)) end = std::max(end, *known);
+    end = std::max(end, p.next);
+    status.SetPartition(partition, {incarnation_, p.next, end});
+    const auto last = last_record_time_.find(partition);
+    const double behind = end > p.next && last != last_record_time_.end()
+                              ? (context_.clock.Now() - last->second).seconds()
+                              : 0;
+    context_.metrics.SetLag(partition, static_cast<double>(end - p.next), std::max(behind, 0.0));
+  }
+  if (watermark) context_.metrics.SetWatermark(static_cast<double>(watermark->us) / 1e6);
+  for (const LoopView& view : writer_->views()) {
+    PublishView(view, read_to_end_, watermark, context_.store);
+    if (const auto since = CompleteSince(view.progress)) {
+      context_.metrics.SetCompleteSince(context_.MetricIndex(view.id),
+                                        static_cast<double>(since->us) / 1e6);
+    }
+  }
+  const Positions positions = PositionsOf(progress);
+  for (const auto& handover : handovers_) handover->Publish(positions);
+  if (!status.caught_up_once && Reached(progress, ends_at_start_)) status.caught_up_once = true;
+}
+
+void LiveLoop::MarkComplete() {
+  for (LoopView& view : writer_->mutable_views()) {
+    if (!view.complete_at || !Reached(view.progress, *view.complete_at)) continue;
+    const std::string& name = view.layout->view().name;
+    const Status marked = context_.store.MarkComplete(view.id);
+    if (!marked.ok()) {
+      // Asked again after the next commit.
+      context_.log.Warn("view_complete_failed", MessageOf(marked), {{"view", name}});
+      continue;
+    }
+    view.complete_at.reset();
+    context_.store.view_status(view.id).complete = true;
+    context_.log.Info("view_complete", "the view has caught up with the log and answers",
+                      {{"view", name}, {"source", context_.source.name}});
+  }
+}
+
+void LiveLoop::ObserveFreshness() {
+  const Timestamp now = context_.clock.Now();
+  std::vector<double> seconds;
+  seconds.reserve(batch_.records.size());
+  for (const SourceRecord& record : batch_.records) {
+    if (record.raw.record_time == kNoRecordTime) continue;
+    seconds.push_back(std::max((now - record.raw.record_time).seconds(), 0.0));
+  }
+  context_.metrics.ObserveFreshness(seconds);
+}
+
+}  // namespace freshet

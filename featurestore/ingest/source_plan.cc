@@ -1,0 +1,107 @@
+#include "featurestore/ingest/source_plan.h"
+
+#include <algorithm>
+
+namespace freshet {
+namespace {
+
+struct PlannedView {
+  LoopView view;
+  bool is_new = false;
+};
+
+StatusOr<PlannedView> PlanView(const LoopContext& context, const ProcessorView& declared,
+                               uint32_t incarnation,
+                               const std::map<int32_t, LogBounds>& bounds) {
+  ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(declared.id));
+  PlannedView planned;
+  LoopView& view = planned.view;
+  view.id = declared.id;
+  view.layout = declared.layout;
+  planned.is_new = stored.empty();
+  for (const auto& [partition, progress] : stored) {
+    if (progress.incarnation == incarnation) {
+      view.progress[partition] = progress;
+    } else if (const auto found = bounds.find(partition); found != bounds.end()) {
+      view.progress[partition] = BeginProgress(incarnation, found->second.start, &progress);
+    }
+  }
+  AddNewPartitions(incarnation, bounds, view);
+  if (!context.store.IsComplete(declared.id)) {
+    view.complete_at.emplace();
+    for (const auto& [partition, b] : bounds) (*view.complete_at)[partition] = b.end;
+  }
+  return planned;
+}
+
+int64_t Passed(const PartitionProgress& progress) {
+  int64_t sum = 0;
+  for (const auto& [partition, p] : progress) sum += p.next;
+  return sum;
+}
+
+}  // namespace
+
+StatusOr<LogPlan> FindIncarnation(Store& store, const std::string& source,
+                                  const std::string& log_id) {
+  ASSIGN_OR_RETURN(const auto known, store.ReadLog(source));
+  if (known && known->log_id == log_id) return LogPlan{known->incarnation, true};
+  const Store::LogIdentity identity{known ? known->incarnation + 1 : 0, log_id};
+  RETURN_IF_ERROR(store.WriteLog(source, identity));
+  return LogPlan{identity.incarnation, known.has_value()};
+}
+
+bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,
+                      LoopView& view) {
+  const bool view_is_new = view.progress.empty();
+  // A partition that appeared later has no earlier records that the view could have missed.
+  const Progress nothing_before;
+  bool added = false;
+  for (const auto& [partition, b] : bounds) {
+    if (view.progress.contains(partition)) continue;
+    view.progress[partition] =
+        BeginProgress(incarnation, b.start, view_is_new ? nullptr : &nothing_before);
+    added = true;
+  }
+  return added;
+}
+
+StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation,
+                                const std::map<int32_t, LogBounds>& bounds) {
+  SourcePlan plan;
+  std::map<Positions, std::vector<PlannedView>> groups;
+  for (const ProcessorView& declared : context.views) {
+    ASSIGN_OR_RETURN(PlannedView planned, PlanView(context, declared, incarnation, bounds));
+    for (const auto& [partition, progress] : planned.view.progress) {
+      if (bounds.contains(partition)) continue;
+      plan.stop = {"topic_recreated",
+                   fmt::format("topic {} has {} partitions, and partition {} was read already; this is not the "
+                               "log that was read so far: restore the topic, or begin anew with an empty data "
+                               "folder (storage.path)",
+                               context.source.topic, bounds.size(), partition)};
+      return plan;
+    }
+    groups[PositionsOf(planned.view.progress)].push_back(std::move(planned));
+  }
+  const auto furthest =
+      std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+        return Passed(a.second.front().view.progress) < Passed(b.second.front().view.progress);
+      });
+  for (auto group = groups.begin(); group != groups.end(); ++group) {
+    std::vector<LoopView> views;
+    bool all_new = true;
+    for (PlannedView& planned : group->second) {
+      all_new = all_new && planned.is_new;
+      views.push_back(std::move(planned.view));
+    }
+    if (group == furthest) {
+      plan.live = std::move(views);
+      plan.live_is_new = all_new;
+    } else {
+      plan.behind.push_back(std::move(views));
+    }
+  }
+  return plan;
+}
+
+}  // namespace freshet

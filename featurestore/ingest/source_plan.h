@@ -1,0 +1,35 @@
+// Where a source's reading begins: which making of the log this is, from where each view goes on, and which of them are behind.
+#pragma once
+
+#include <vector>
+
+#include "featurestore/ingest/loop_context.h"
+#include "featurestore/ingest/verify.h"
+#include "featurestore/ingest/view_progress.h"
+
+namespace freshet {
+
+// The log's incarnation as this data folder counts it: 0 the first time a source is seen, one more whenever the id of its log is
+// another than it was (docs/architecture.md). Written before anything of it is read.
+struct LogPlan {
+  uint32_t incarnation = 0;
+  bool seen_before = false;
+};
+StatusOr<LogPlan> FindIncarnation(Store& store, const std::string& source,
+                                  const std::string& log_id);
+
+struct SourcePlan {
+  LogVerdict stop;              // not ok: nothing may be read
+  std::vector<LoopView> live;   // the views furthest on
+  std::vector<std::vector<LoopView>> behind;  // by equal progress: a pass for each
+  bool live_is_new = false;     // none of `live` had read anything
+};
+// `bounds`: of each partition of the log as it is now. Views that are not complete have to reach its ends.
+StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation,
+                                const std::map<int32_t, LogBounds>& bounds);
+
+// Partitions that `view` has never read, at their beginning. True where there were some.
+bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,
+                      LoopView& view);
+
+}  // namespace freshet

@@ -1,0 +1,88 @@
+#include "featurestore/ingest/view_writer.h"
+
+namespace freshet {
+namespace {
+
+std::vector<ProcessorView> ForProcessor(const std::vector<LoopView>& views) {
+  std::vector<ProcessorView> result;
+  for (const LoopView& view : views) result.push_back({view.id, view.layout});
+  return result;
+}
+
+}  // namespace
+
+ViewWriter::ViewWriter(const LoopContext& context, std::vector<LoopView> views,
+                       ProcessorOptions options)
+    : context_(context),
+      views_(std::move(views)),
+      processor_(context.source, ForProcessor(views_), context.store, context.clock, options),
+      staged_(views_.size()) {}
+
+Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
+  auto commit = std::make_unique<Commit>(context_.store);
+  RETURN_IF_ERROR(processor_.Process(batch.records, incarnation, *commit, outcome_));
+  commit_ = std::move(commit);
+  for (PartitionProgress& staged : staged_) staged.clear();
+  for (size_t v = 0; v < views_.size(); ++v) {
+    for (const auto& [partition, stored] : views_[v].progress) {
+      Progress progress = stored;
+      const auto delta = outcome_.partitions.find(partition);
+      if (delta != outcome_.partitions.end()) Pass(delta->second, progress);
+      const auto end = batch.ends.find(partition);
+      if (end != batch.ends.end()) PassEnd(end->second, progress);
+      if (progress != stored) Stage(v, partition, progress);
+    }
+  }
+  return OkStatus();
+}
+
+void ViewWriter::PrepareProgress(
+    const std::function<bool(int32_t partition, Progress& progress)>& change) {
+  commit_ = std::make_unique<Commit>(context_.store);
+  outcome_ = BatchOutcome();
+  outcome_.skipped_no_key.resize(views_.size());
+  outcome_.late.resize(views_.size());
+  for (PartitionProgress& staged : staged_) staged.clear();
+  for (size_t v = 0; v < views_.size(); ++v) {
+    for (const auto& [partition, stored] : views_[v].progress) {
+      Progress progress = stored;
+      if (change(partition, progress)) Stage(v, partition, progress);
+    }
+  }
+}
+
+void ViewWriter::Stage(size_t view, int32_t partition, const Progress& progress) {
+  staged_[view][partition] = progress;
+  commit_->Advance(views_[view].id, partition, progress);
+}
+
+Status ViewWriter::Apply() {
+  RETURN_IF_ERROR(ApplyCommit(context_, *commit_));
+  commit_.reset();
+  for (size_t v = 0; v < views_.size(); ++v) {
+    for (const auto& [partition, progress] : staged_[v]) views_[v].progress[partition] = progress;
+    staged_[v].clear();
+  }
+  return OkStatus();
+}
+
+void ViewWriter::Discard() {
+  commit_.reset();
+  for (PartitionProgress& staged : staged_) staged.clear();
+}
+
+std::vector<ViewId> ViewWriter::ids() const {
+  std::vector<ViewId> ids;
+  for (const LoopView& view : views_) ids.push_back(view.id);
+  return ids;
+}
+
+void ViewWriter::Add(std::vector<LoopView> views) {
+  for (LoopView& view : views) {
+    processor_.AddView({view.id, view.layout});
+    staged_.emplace_back();
+    views_.push_back(std::move(view));
+  }
+}
+
+}  // namespace freshet
