@@ -64,7 +64,7 @@ class Checker {
       return fmt::format("unknown key {}; put a list of brokers in double quotes: \"host:port,host:port\"",
                          entry.key);
     }
-    if (object.later && parent.entries.size() == 1 && entry.value.kind == YamlNode::Kind::kScalar) {
+    if (object.later && parent.entries.size() == 1 && !entry.value.secret && entry.value.kind == YamlNode::Kind::kScalar) {
       return fmt::format("{}: {} is a map; write one word: \"{}:{}\"", entry.key, entry.value.text,
                          entry.key, entry.value.text);
     }
@@ -144,6 +144,8 @@ class Checker {
         if (!IsName(node.text)) wrong = fmt::format("{} {} is not a name: a name {}", what, node.Shown(), kNameRule);
         break;
       case Form::kReference:
+        // Names are printed everywhere; what comes from a file is taken for a secret.
+        if (node.secret) wrong = fmt::format("{} names something, which cannot come from ${{file:…}}; write the name", what);
         if (node.text.empty()) wrong = fmt::format("{} is empty", what);
         break;
       case Form::kWord:

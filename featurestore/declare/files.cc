@@ -114,6 +114,10 @@ std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* incl
   }
   for (const YamlNode* one : wanted) {
     if (one->bad) continue;
+    if (one->secret) {
+      diagnostics.Error(one->place, "include names a file, which cannot come from ${file:…}; write the name");
+      continue;
+    }
     const fs::path path = folder / one->text;
     if (path.filename().string().find_first_of("*?") != std::string::npos) {
       const auto found = Glob(path);

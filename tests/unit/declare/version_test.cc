@@ -1,0 +1,66 @@
+#include "project_files.h"
+
+#include "featurestore/declare/version.h"
+
+namespace freshet {
+namespace {
+
+std::string Base() { return Replaced(kFirstExample, "topic: transactions\n", "topic: transactions\n    lateness: 10m\n"); }
+
+std::string VersionOf(const std::string& text) { return Sound(ProjectFiles(text).Load())->views[0].version; }
+
+}  // namespace
+
+TEST_CASE("a view's version changes with everything that decides its stored values") {
+  const std::string before = VersionOf(Base());
+  const std::vector<std::pair<std::string, std::string>> changes = {
+      {"project: fraud", "project: fraud\nclock: event_time"},
+      {"topic: transactions", "topic: payments"},
+      {"lateness: 10m", "lateness: 11m"},
+      {"lateness: 10m", "max_future_skew: 6m"},
+      {"lateness: 10m", "key: card"},
+      {"timestamp: at", "timestamp: kafka"},
+      {"at: timestamp,", "at: { type: timestamp, unit: ms },"},
+      {"amount: double", "amount: int64"},
+      {"amount: double", "amount: { type: double, path: money.amount }"},
+      {"merchant: string }", "merchant: string, more: string }"},
+      {"aggregate: sum", "aggregate: mean"},
+      {"[1h, 24h] }", "[1h, 25h] }"},
+      {"[1h, 24h] }", "[1h, { sliding: 24h, hop: 30m }] }"},
+      {"[1h, 24h] }", "[1h, { tumbling: 24h }] }"},
+      {"last_shop: { aggregate: last, of: merchant }", "last_shop: { aggregate: last, of: card }"},
+      {"    ttl: 30d", "    history: 1d\n    ttl: 30d"},
+      {"    ttl: 30d", "    ttl: 31d"},  // of a lifetime feature
+      {"    ttl: 30d", "    ttl: never"},
+      {"keys: { card: string } }", "keys: { card: string, merchant: string } }"},
+  };
+  for (const auto& [from, to] : changes) {
+    INFO(from << " → " << to);
+    CHECK(VersionOf(Replaced(Base(), from, to)) != before);
+  }
+}
+
+TEST_CASE("a view's version does not change with words, tuning, defaults, names or order") {
+  const std::string before = VersionOf(Base());
+  const std::vector<std::pair<std::string, std::string>> changes = {
+      {"project: fraud", "project: other"},
+      {"{ brokers: embedded }", "{ brokers: \"localhost:9092\" }"},
+      {"lateness: 10m", "lateness: 600s"},
+      {"lateness: 10m", "idle_after: 5m"},
+      {"at: timestamp, card: string", "card: string, at: timestamp"},
+      {"merchant: string }", "merchant: { type: string, description: who, path: merchant } }"},
+      {"aggregate: sum, of: amount,", "aggregate: sum, of: amount, default: 7, owner: us,"},
+      {"      spend: ", "      expense: "},
+      {"windows: [10m, 1h, 24h]", "windows: [24h, 10m, 1h]"},
+      {"windows: [1h, 24h] }", "windows: [60m, 1d] }"},
+      {"    ttl: 30d", "    ttl: 30d\n    tags: { a: b }"},
+  };
+  for (const auto& [from, to] : changes) {
+    INFO(from << " → " << to);
+    CHECK(VersionOf(Replaced(Base(), from, to)) == before);
+  }
+  const std::string windowed = Replaced(Base(), "      last_shop: { aggregate: last, of: merchant }\n", "");
+  CHECK(VersionOf(windowed) == VersionOf(Replaced(windowed, "ttl: 30d", "ttl: 60d")));
+}
+
+}  // namespace freshet
