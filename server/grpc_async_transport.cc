@@ -39,7 +39,7 @@ struct AsyncCall {
   }
 
   State state = State::kAwaited;
-  char block[4096];  // small requests allocate nothing
+  alignas(16) char block[4096];  // small requests allocate nothing
   google::protobuf::Arena arena;
   v1::GetFeaturesRequest* request = nullptr;
   v1::GetFeaturesResponse* response = nullptr;

@@ -1,0 +1,242 @@
+#include <grpcpp/generic/generic_stub.h>
+
+#include "tests/integration/grpc/grpc_fixture.h"
+
+namespace freshet {
+namespace {
+
+// grpc.health.v1 by hand: HealthCheckRequest{1: service}, HealthCheckResponse{1: status}; Debian ships no stubs.
+std::string HealthRequest(const std::string& service) {
+  return service.empty() ? "" : std::string("\x0a") + static_cast<char>(service.size()) + service;
+}
+// 1 SERVING, 2 NOT_SERVING, 3 SERVICE_UNKNOWN.
+int HealthStatus(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  REQUIRE(buffer.Dump(&slices).ok());
+  std::string bytes;
+  for (const auto& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes.size() == 2 && bytes[0] == 0x08 ? bytes[1] : 0;
+}
+
+grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+int CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service, grpc::Status* out = nullptr) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  grpc::CompletionQueue queue;
+  const auto request = ToBuffer(HealthRequest(service));
+  auto reader = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  reader->StartCall();
+  reader->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (out != nullptr) *out = status;
+  return status.ok() ? HealthStatus(response) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("health: the server is SERVING once ready, a service while its views are complete") {
+  Running running;
+  CHECK(CheckHealth(running.channel, "") == 2);
+  CHECK(CheckHealth(running.channel, "risk") == 2);
+  running.server->SetReady(true);
+  CHECK(CheckHealth(running.channel, "") == 1);
+  CHECK(CheckHealth(running.channel, "risk") == 1);
+  running.project.status("card_last").complete = false;
+  running.server->SetReady(true);
+  CHECK(CheckHealth(running.channel, "") == 1);
+  CHECK(CheckHealth(running.channel, "risk") == 1);
+  CHECK(CheckHealth(running.channel, "all_of_card") == 2);
+  grpc::Status status;
+  CheckHealth(running.channel, "no_such_service", &status);
+  CHECK(status.error_code() == grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_CASE("a watcher of health hears of changes") {
+  Running running;
+  grpc::GenericStub stub(running.channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  auto stream = stub.PrepareCall(&context, "/grpc.health.v1.Health/Watch", &queue);
+  stream->StartCall(nullptr);
+  REQUIRE((queue.Next(&tag, &ok) && ok));
+  stream->WriteLast(ToBuffer(HealthRequest("risk")), grpc::WriteOptions(), nullptr);
+  REQUIRE((queue.Next(&tag, &ok) && ok));
+  grpc::ByteBuffer message;
+  stream->Read(&message, nullptr);
+  REQUIRE((queue.Next(&tag, &ok) && ok));
+  CHECK(HealthStatus(message) == 2);
+  running.server->SetReady(true);
+  stream->Read(&message, nullptr);
+  REQUIRE((queue.Next(&tag, &ok) && ok));
+  CHECK(HealthStatus(message) == 1);
+  context.TryCancel();
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+}
+
+TEST_CASE("draining: the call in hand ends, a new one is refused DRAINING, then the address is free") {
+  GrpcServerOptions options;
+  options.transport = FOR_BOTH_TRANSPORTS;
+  Running running(options);
+  running.server->SetReady(true);
+  running.clock.Close();
+  // Many rows, so that it is computed beside the queue's thread.
+  const auto many = Running::Request("risk", std::vector<std::string>(100, "c1"));
+  grpc::Status first;
+  v1::GetFeaturesResponse response;
+  std::thread caller([&] {
+    grpc::ClientContext context;
+    first = running.stub->GetFeatures(&context, many, &response);
+  });
+  running.clock.AwaitWaiting(1);
+  std::thread drainer([&] { running.server->Drain(Duration::Seconds(30)); });
+  // Drain begins when it begins; until then a call is taken and waits at the clock.
+  grpc::Status second;
+  while (true) {
+    v1::GetFeaturesResponse unused;
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+    second = running.stub->GetFeatures(&context, many, &unused);
+    if (second.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) break;
+  }
+  CHECK(second.error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(DetailsOf(second).info.reason() == "DRAINING");
+  running.clock.Open();
+  caller.join();
+  drainer.join();
+  CHECK(first.ok());
+  CHECK(response.num_rows() == 100);
+  grpc::ClientContext context;
+  v1::GetFeaturesResponse unused;
+  CHECK(running.stub->GetFeatures(&context, many, &unused).error_code() == grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_CASE("more requests in hand than the bound are refused OVERLOADED with push-back") {
+  GrpcServerOptions options;
+  options.transport = FOR_BOTH_TRANSPORTS;
+  options.max_in_flight = 1;
+  Running running(options);
+  running.clock.Close();
+  grpc::Status first;
+  std::thread caller([&] {
+    grpc::ClientContext context;
+    v1::GetFeaturesResponse response;
+    first = running.stub->GetFeatures(&context, Running::Request("risk", std::vector<std::string>(100, "c1")), &response);
+  });
+  running.clock.AwaitWaiting(1);
+  v1::GetFeaturesResponse response;
+  const grpc::Status second = running.Get(Running::Request("risk", {"c1"}), response);
+  CHECK(second.error_code() == grpc::StatusCode::UNAVAILABLE);
+  const Details details = DetailsOf(second);
+  CHECK(details.info.reason() == "OVERLOADED");
+  CHECK(details.has_retry);
+  const auto& trailers = running.context->GetServerTrailingMetadata();
+  REQUIRE(trailers.find("grpc-retry-pushback-ms") != trailers.end());
+  CHECK(std::string(trailers.find("grpc-retry-pushback-ms")->second.data(), 3) == "100");
+  running.clock.Open();
+  caller.join();
+  CHECK(first.ok());
+  CHECK(running.Get(Running::Request("risk", {"c1"}), response).ok());
+}
+
+TEST_CASE("a port in use is an error that names the setting") {
+  Running running;
+  ServedProject other(ShopProject());
+  other.settings().server.grpc = running.server->address();
+  GateClock clock;
+  Metrics metrics;
+  const auto log = MakeNullLog();
+  const auto second = GrpcServer::Start(other.catalog(), other.store(), clock, metrics, *log);
+  REQUIRE_FALSE(second.ok());
+  CHECK(std::string(MessageOf(second.status())).find("server.grpc") != std::string::npos);
+  CHECK(std::string(MessageOf(second.status())).find("in use") != std::string::npos);
+}
+
+TEST_CASE("DescribeCatalog tells what there is to ask for, whole or for one service") {
+  Running running;
+  const auto stub = v1::CatalogService::NewStub(running.channel);
+  v1::DescribeCatalogRequest request;
+  v1::DescribeCatalogResponse all;
+  {
+    grpc::ClientContext context;
+    REQUIRE(stub->DescribeCatalog(&context, request, &all).ok());
+  }
+  CHECK(all.project() == "shop");
+  CHECK(all.clock() == "wall");
+  CHECK(all.views_size() == 4);
+  CHECK(all.services_size() == 3);
+  CHECK(all.views(0).features(0).window().find("sliding 1h") == 0);
+  CHECK(all.views(0).features(0).aggregate() == "sum");
+  CHECK(all.views(0).features(0).of() == "amount");
+  CHECK(all.views(0).features(0).default_value() == "0");
+  CHECK(all.views(0).complete());
+  request.set_feature_service("ranking");
+  v1::DescribeCatalogResponse one;
+  {
+    grpc::ClientContext context;
+    REQUIRE(stub->DescribeCatalog(&context, request, &one).ok());
+  }
+  CHECK(one.services_size() == 1);
+  CHECK(one.views_size() == 3);
+  REQUIRE(one.services(0).keys_size() == 2);
+  CHECK(one.services(0).keys(1).type() == "int64");
+  v1::GetFeaturesResponse answer;
+  REQUIRE(running.Get(Running::Request("risk", {"c1"}), answer).ok());
+  request.set_feature_service("risk");
+  grpc::ClientContext context;
+  REQUIRE(stub->DescribeCatalog(&context, request, &one).ok());
+  CHECK(one.services(0).schema_id() == answer.schema_id());
+  request.set_feature_service("rsk");
+  grpc::ClientContext bad;
+  CHECK(DetailsOf(stub->DescribeCatalog(&bad, request, &one)).info.reason() == "UNKNOWN_FEATURE_SERVICE");
+}
+
+TEST_CASE("GetProgress tells by source and partition how far ingestion has come") {
+  Running running;
+  SourceStatus& status = running.project.store().source_status("payments");
+  status.SetPartition(0, {3, 42, 50});
+  status.SetPaused("records_lost", "the log begins at 60");
+  const auto stub = v1::AdminService::NewStub(running.channel);
+  v1::GetProgressResponse response;
+  grpc::ClientContext context;
+  REQUIRE(stub->GetProgress(&context, {}, &response).ok());
+  REQUIRE(response.sources_size() == 1);
+  CHECK(response.sources(0).topic() == "payments");
+  CHECK(response.sources(0).partitions(0).next_offset() == 42);
+  CHECK(response.sources(0).partitions(0).incarnation() == 3);
+  CHECK(response.sources(0).partitions(0).log_end() == 50);
+  CHECK(response.sources(0).paused_reason() == "records_lost");
+  v1::GetProgressRequest unknown;
+  unknown.set_source("payment");
+  grpc::ClientContext bad;
+  CHECK(DetailsOf(stub->GetProgress(&bad, unknown, &response)).info.reason() == "UNKNOWN_SOURCE");
+}
+
+TEST_CASE("calls are counted under the names that dashboards know") {
+  Running running;
+  v1::GetFeaturesResponse response;
+  REQUIRE(running.Get(Running::Request("risk", {"c1", "nobody"}), response).ok());
+  REQUIRE_FALSE(running.Get(Running::Request("rsk", {"c1"}), response).ok());
+  const std::string text = running.metrics.Expose();
+  const auto has = [&](const std::string& line) { return text.find(line) != std::string::npos; };
+  CHECK(has("grpc_server_started_total{grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1.ServingService\",grpc_type=\"unary\"} 2"));
+  CHECK(has("grpc_code=\"NOT_FOUND\",grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1.ServingService\",grpc_type=\"unary\"} 1"));
+  CHECK(has("freshet_serve_values_total{status=\"NOT_FOUND\",view=\"card_spend\"} 3"));
+  CHECK(has("freshet_serve_request_rows_count{feature_service=\"risk\"} 1"));
+  CHECK(has("freshet_serve_in_flight_requests 0"));
+}
+
+}  // namespace freshet
