@@ -3,6 +3,8 @@
 #include <set>
 #include <type_traits>
 
+#include "featurestore/declare/describe.h"
+
 namespace freshet {
 namespace {
 
@@ -93,23 +95,6 @@ void Put(const Plan& plan, const FeatureService& service, v1::FeatureServiceInfo
 }
 
 }  // namespace
-
-std::string DescribeWindow(const Window& window) {
-  std::string text;
-  switch (window.kind) {
-    case WindowKind::kSliding:
-      text = fmt::format("sliding {}, hop {}", FormatDuration(window.length), FormatDuration(window.hop));
-      break;
-    case WindowKind::kTumbling:
-      text = fmt::format("tumbling {}", FormatDuration(window.length));
-      break;
-    case WindowKind::kLifetime:
-      return "lifetime";
-  }
-  if (window.offset.us != 0) text += fmt::format(", offset {}", FormatDuration(window.offset));
-  if (window.completed) text += ", completed";
-  return text;
-}
 
 Outcome DescribeCatalog(const Plans& plans, const Store& store, std::string_view service,
                         v1::DescribeCatalogResponse& response) {

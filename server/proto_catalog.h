@@ -13,7 +13,4 @@ namespace freshet {
 Outcome DescribeCatalog(const Plans& plans, const Store& store, std::string_view service,
                         v1::DescribeCatalogResponse& response);
 
-// "sliding 1h, hop 1m", "tumbling 1d, completed", "lifetime".
-std::string DescribeWindow(const Window& window);
-
 }  // namespace freshet

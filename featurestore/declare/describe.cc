@@ -54,17 +54,20 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
 }  // namespace
 
 std::string DescribeWindow(const Window& window) {
-  const std::string offset = window.offset.us == 0 ? "" : fmt::format(", offset {}", FormatDuration(window.offset));
+  std::string text;
   switch (window.kind) {
     case WindowKind::kSliding:
-      return fmt::format("sliding {}, panes of {}{}", FormatDuration(window.length), FormatDuration(window.hop), offset);
+      text = fmt::format("sliding {}, hop {}", FormatDuration(window.length), FormatDuration(window.hop));
+      break;
     case WindowKind::kTumbling:
-      return fmt::format("tumbling {}, {}, panes of {}{}", FormatDuration(window.length),
-                         window.completed ? "last completed" : "running", FormatDuration(window.hop), offset);
+      text = fmt::format("tumbling {}", FormatDuration(window.length));
+      break;
     case WindowKind::kLifetime:
       return "lifetime";
   }
-  return "";
+  if (window.offset.us != 0) text += fmt::format(", offset {}", FormatDuration(window.offset));
+  if (window.completed) text += ", completed";
+  return text;
 }
 
 std::string DescribeProject(const Catalog& catalog) {

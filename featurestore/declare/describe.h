@@ -10,7 +10,7 @@ namespace freshet {
 // Each view: version, served features with types and windows, ttl, history, panes and bytes a row; then the services.
 std::string DescribeProject(const Catalog& catalog);
 
-// "sliding 1h, panes of 1m", "tumbling 1d, last completed", "lifetime".
+// "sliding 1h, hop 1m", "tumbling 1d, completed", "lifetime"; also what the catalog answers.
 std::string DescribeWindow(const Window& window);
 
 }  // namespace freshet
