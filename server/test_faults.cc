@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace freshet {
 
@@ -26,8 +28,11 @@ StatusOr<CommitFaults> CommitFaultsFromEnvironment(Log& log) {
       close(*owned);
       delete owned;
     });
+    // The waits make room for a kill before the write and after it, inside what the file says is one commit.
     faults.around = [file](bool begins) {
+      if (!begins) std::this_thread::sleep_for(std::chrono::milliseconds(8));
       [[maybe_unused]] const ssize_t written = write(*file, begins ? "b" : "e", 1);
+      if (begins) std::this_thread::sleep_for(std::chrono::milliseconds(8));
     };
   }
   return faults;

@@ -8,7 +8,8 @@
 namespace freshet {
 
 // FRESHET_TEST_COMMIT_FAULT breaks invariant 1 on purpose (and is logged loudly); FRESHET_TEST_COMMIT_LOG names a file that
-// gets a `b` before each commit and an `e` after it. INVALID_ARGUMENT for a fault that does not exist.
+// gets a `b` before each commit and an `e` after it, each commit slowed down so that a kill
+// can fall before its write and after it. INVALID_ARGUMENT for a fault that does not exist.
 StatusOr<CommitFaults> CommitFaultsFromEnvironment(Log& log);
 
 }  // namespace freshet

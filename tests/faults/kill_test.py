@@ -7,7 +7,7 @@ featurestore/store/store.h): the test then has to FAIL, which `--expect-failure`
 shown, each time the suite runs, that the test can see what it is there to see.
 
 "In flight" is asserted, not hoped for: the server writes `b` to a file before a commit and `e` after it
-(FRESHET_TEST_COMMIT_LOG); a kill counts only where the last byte is `b`.
+(FRESHET_TEST_COMMIT_LOG, which also makes commits slow enough to be hit before and after their write); a kill counts only where the last byte is `b`.
 """
 
 import argparse
@@ -141,7 +141,7 @@ class Run:
             return len(marks) >= before + 2 * commits - 1 and marks.endswith(b"b")
 
         wait_until(inside, "a batch in flight")
-        time.sleep(rng.uniform(0, 0.03))
+        time.sleep(rng.uniform(0, 0.025))
         self.server.send_signal(signal.SIGKILL)
         self.server.wait()
         return read_file(self.marks).endswith(b"b")
