@@ -140,7 +140,10 @@ void CatchUpPass::CutAt(const Positions& live) {
     return true;
   });
   for (auto& [partition, end] : batch_.ends) {
-    end = std::min(end, std::max(live.at(partition), writer_.progress().at(partition).next));
+    const int64_t limit = std::max(live.at(partition), writer_.progress().at(partition).next);
+    if (end <= limit) continue;
+    end = limit;
+    read_too_far_ = true;  // an end is told once: assigned anew, it is told again
   }
 }
 

@@ -93,18 +93,21 @@ Status LiveLoop::Verify() {
 }
 
 bool LiveLoop::TakeHandovers() {
-  bool held = false;
+  bool held = false, taken = false;
   for (auto& handover : handovers_) {
     if (handover->offered()) {
       writer_->Add(handover->Take());
       handover.reset();
-      Publish();
-      MarkComplete();
+      taken = true;
     } else if (handover->Hold()) {
       held = true;
     }
   }
   std::erase(handovers_, nullptr);
+  if (taken) {
+    Publish();
+    MarkComplete();
+  }
   if (!held) {
     held_since_.reset();
     return false;

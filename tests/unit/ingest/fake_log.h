@@ -1,0 +1,117 @@
+// A log in memory behind the seam LogSource: tests append to it, cut it, make it anew, and take it away.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/ingest/log_source.h"
+
+namespace freshet {
+
+struct FakeRecord {
+  int64_t offset = 0;
+  Timestamp time;
+  bool broker_time = false;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+};
+
+// What all readers of the log see.
+struct FakeLog {
+  struct Partition {
+    std::vector<FakeRecord> records;  // by offset
+    int64_t start = 0;
+    int64_t end = 0;
+  };
+  std::vector<Partition> partitions;
+  Status away;  // what every call answers while it is not OK
+
+  explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
+  void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
+    Partition& p = partitions[static_cast<size_t>(partition)];
+    p.records.push_back({p.end++, time, false, std::nullopt, std::move(value)});
+  }
+  // A transaction marker, or what compaction has taken.
+  void Skip(int32_t partition, int64_t offsets = 1) {
+    partitions[static_cast<size_t>(partition)].end += offsets;
+  }
+  void CutBefore(int32_t partition, int64_t start) {
+    Partition& p = partitions[static_cast<size_t>(partition)];
+    std::erase_if(p.records, [&](const FakeRecord& record) { return record.offset < start; });
+    p.start = std::max(p.start, start);
+  }
+};
+
+class FakeLogSource final : public LogSource {
+ public:
+  explicit FakeLogSource(std::shared_ptr<FakeLog> log) : log_(std::move(log)) {}
+
+  StatusOr<int32_t> Partitions() override {
+    RETURN_IF_ERROR(log_->away);
+    return static_cast<int32_t>(log_->partitions.size());
+  }
+  StatusOr<LogBounds> Bounds(int32_t partition) override {
+    RETURN_IF_ERROR(log_->away);
+    const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
+    return LogBounds{p.start, p.end};
+  }
+  StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override {
+    RETURN_IF_ERROR(log_->away);
+    for (const FakeRecord& record : log_->partitions.at(static_cast<size_t>(partition)).records) {
+      if (record.offset >= offset) return FingerprintOf(View(partition, record));
+    }
+    return std::nullopt;
+  }
+  Status Assign(const Positions& next) override {
+    RETURN_IF_ERROR(log_->away);
+    next_ = next;
+    said_end_.clear();
+    return OkStatus();
+  }
+  // Takes a partition after the other, as many records as fit.
+  Status Poll(const PollLimits& limits, LogBatch& batch) override {
+    batch.Clear();
+    RETURN_IF_ERROR(log_->away);
+    for (auto& [partition, next] : next_) {
+      const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
+      for (const FakeRecord& record : p.records) {
+        if (record.offset < next) continue;
+        if (batch.records.size() >= limits.records) return OkStatus();
+        batch.records.push_back(View(partition, record));
+        batch.bytes += record.value ? record.value->size() : 0;
+        next = record.offset + 1;
+      }
+      next = std::max(next, p.end);
+      const auto said = said_end_.find(partition);
+      if (said != said_end_.end() && said->second == p.end) continue;
+      batch.ends[partition] = said_end_[partition] = p.end;
+    }
+    return OkStatus();
+  }
+  std::optional<int64_t> KnownEnd(int32_t partition) override {
+    return log_->partitions.at(static_cast<size_t>(partition)).end;
+  }
+  void CommitAdvisory(const Positions&) override {}
+
+ private:
+  static SourceRecord View(int32_t partition, const FakeRecord& record) {
+    SourceRecord view;
+    view.partition = partition;
+    view.offset = record.offset;
+    view.broker_time = record.broker_time;
+    view.raw.record_time = record.time;
+    if (record.key) view.raw.key = *record.key;
+    if (record.value) view.raw.value = *record.value;
+    return view;
+  }
+
+  std::shared_ptr<FakeLog> log_;
+  Positions next_;
+  Positions said_end_;
+};
+
+}  // namespace freshet

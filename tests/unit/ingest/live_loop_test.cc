@@ -1,0 +1,353 @@
+#include "featurestore/ingest/live_loop.h"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+
+#include "featurestore/ingest/catch_up_pass.h"
+#include "tests/unit/ingest/payments.h"
+#include "tests/unit/ingest/temp_folder.h"
+
+namespace freshet {
+namespace {
+
+const Timestamp kNoon = *ParseTimestamp("2023-11-14T12:00:00Z");
+
+PollLimits AtMost(size_t records) {
+  PollLimits limits;
+  limits.records = records;
+  return limits;
+}
+
+// Payments of a few cards over some days, out of order, with ties in time.
+void Fill(FakeLog& log, std::mt19937_64& random, int count) {
+  for (int i = 0; i < count; ++i) {
+    const auto partition = static_cast<int32_t>(random() % log.partitions.size());
+    const Timestamp at = kNoon + Duration::Minutes(static_cast<int64_t>(random() % 3000) / 3);
+    log.Append(partition, Payment(at, fmt::format("c{}", random() % 7),
+                                  static_cast<int64_t>(random() % 1000)));
+    if (random() % 50 == 0) log.Append(partition, "not json");
+    if (random() % 60 == 0) log.Skip(partition, 1 + static_cast<int64_t>(random() % 3));
+  }
+}
+
+uint64_t Seed() { return std::random_device{}(); }
+
+}  // namespace
+
+TEST_CASE("batches of any size, cut by crashes anywhere, leave the same rows and dead letters") {
+  const uint64_t seed = Seed();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  const auto log = std::make_shared<FakeLog>(3);
+  Fill(*log, random, 1500);
+  const TempFolder whole, pieces;
+  Running once(whole.path(), {PaymentsView()}, log);
+  const auto loop = once.Live();
+  once.ReadAll(*loop);
+  const auto expected = once.Rows({0});
+  REQUIRE(expected.size() == 7);
+  REQUIRE(once.DeadLetters().size() > 5);
+
+  for (int life = 0; life < 25; ++life) {
+    Running running(pieces.path(), {PaymentsView()}, log);
+    const auto piece = running.Live(AtMost(1 + random() % 100));
+    REQUIRE(piece->Begin().ok());
+    // Gone after some batches: nothing of the process is left but what was committed.
+    for (size_t steps = random() % 4; steps > 0; --steps) piece->Step();
+  }
+  Running last(pieces.path(), {PaymentsView()}, log);
+  const auto rest = last.Live(AtMost(37));
+  last.ReadAll(*rest);
+  CHECK(last.Rows({0}) == expected);
+  const auto letters = last.DeadLetters();
+  REQUIRE(letters.size() == once.DeadLetters().size());
+  for (size_t i = 0; i < letters.size(); ++i) CHECK(letters[i].at == once.DeadLetters()[i].at);
+}
+
+TEST_CASE("an end of the log advances progress, over offsets that hold nothing") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->Skip(0, 2);
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 3);
+  const SourceStatus& status = running.store->source_status("payments");
+  CHECK(status.caught_up_once);
+  CHECK(status.partitions().at(0).next == 3);
+  CHECK(running.store->IsComplete({0}));
+}
+
+TEST_CASE("a gap is passed where the log's start lies below it, and stops the source where records are lost") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->Skip(0, 5);
+  log->Append(0, Payment(kNoon, "a", 2));
+  {
+    Running running(folder.path(), {PaymentsView()}, log);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(loop->stop().ok());
+    CHECK(running.store->ReadProgress({0}).value().at(0).next == 7);
+  }
+  for (int i = 0; i < 5; ++i) log->Append(0, Payment(kNoon, "a", 3));
+  log->CutBefore(0, 10);
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(loop->stop().reason == "records_lost");
+  CHECK(loop->stop().detail.find("offsets 7 to 9") != std::string::npos);
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 7);
+}
+
+TEST_CASE("on the mock every gap is a loss, and what stands before it is applied") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->Skip(0);
+  log->Append(0, Payment(kNoon, "a", 2));
+  Running running(folder.path(), {PaymentsView()}, log);
+  running.context->every_gap_is_loss = true;
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(loop->stop().reason == "records_lost");
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 1);
+  CHECK(running.Rows({0}).size() == 1);
+}
+
+TEST_CASE("a topic that was made anew is told by its records or its length, and stops the source") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 3; ++i) log->Append(0, Payment(kNoon, "a", i));
+  {
+    Running running(folder.path(), {PaymentsView()}, log);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+  }
+  const auto anew = std::make_shared<FakeLog>(1);
+  SECTION("other records") {
+    for (int i = 0; i < 9; ++i) anew->Append(0, Payment(kNoon, "b", i));
+  }
+  SECTION("the same bytes at another time") {
+    for (int i = 0; i < 9; ++i) anew->Append(0, Payment(kNoon, "a", i), Timestamp{2'000'000});
+  }
+  SECTION("shorter") { anew->Append(0, Payment(kNoon, "a", 0)); }
+  Running running(folder.path(), {PaymentsView()}, anew);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(loop->stop().reason == "topic_recreated");
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 3);
+}
+
+TEST_CASE("under a new incarnation reading begins at 0 and rows stay") {
+  const TempFolder folder;
+  const auto first = std::make_shared<FakeLog>(1), second = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 3; ++i) first->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, "bad");
+  {
+    Running running(folder.path(), {PaymentsView()}, first, true, "id1");
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(running.store->ReadProgress({0}).value().at(0).incarnation == 0);
+  }
+  Running running(folder.path(), {PaymentsView()}, second, true, "id2");
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  REQUIRE(loop->stop().ok());
+  const Progress progress = running.store->ReadProgress({0}).value().at(0);
+  CHECK(progress.incarnation == 1);
+  CHECK(progress.next == 2);
+  CHECK_FALSE(progress.complete_since);
+  CHECK(running.DeadLetters().at(0).at == Coordinates{1, 0, 1});
+  const auto row = Row::Decode(*running.layouts[0], running.Rows({0}).at(0).second);
+  const uint32_t feature[] = {0};
+  Cell cell;
+  row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+  CHECK(cell.value == Value::Int64(4));
+}
+
+TEST_CASE("a log that began above offset 0 says since when a view is complete") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->Append(0, "bad");
+  log->Append(0, Payment(kNoon + Duration::Hours(1), "a", 1));
+  log->CutBefore(0, 1);
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(running.store->ReadProgress({0}).value().at(0).complete_since ==
+        kNoon + Duration::Hours(1));
+  CHECK(running.store->view_status({0}).complete_since_us == (kNoon + Duration::Hours(1)).us);
+}
+
+TEST_CASE("an event from the future is refused, and so again when a rebuild reads it later") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  Timestamp soon;
+  {
+    Running running(folder.path(), {PaymentsView()}, log, /*event_time_clock=*/false);
+    soon = running.clock.Now() + Duration::Minutes(6);
+    log->Append(0, Payment(soon, "a", 1));
+    log->Append(0, Payment(running.clock.Now(), "a", 1));
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    REQUIRE(running.DeadLetters().size() == 1);
+    CHECK(running.DeadLetters()[0].letter.reason == "future");
+    CHECK(running.store->view_status({0}).newest_event_us == running.clock.Now().us);
+  }
+  Running running(folder.path(), {PaymentsView("card_spend", "0000000000000002")}, log, false);
+  running.clock.Set(soon + Duration::Hours(1));
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(running.store->ReadProgress({0}).value().at(0).newest_event < soon);
+}
+
+TEST_CASE("an event without a key for any view is accepted, applied nowhere and dead-lettered") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, fmt::format(R"({{"at":"{}","card":null}})", FormatTimestamp(kNoon)));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(running.DeadLetters().at(0).letter.reason == "no_key");
+  CHECK(running.store->view_status({0}).newest_event_us == kNoon.us);
+  CHECK(running.Rows({0}).empty());
+}
+
+TEST_CASE("a view that is behind is read by a pass and handed over exactly, however steps interleave") {
+  const uint64_t seed = Seed();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 15; ++round) {
+    const auto log = std::make_shared<FakeLog>(2);
+    Fill(*log, random, 200);
+    const TempFolder folder;
+    {
+      Running running(folder.path(), {PaymentsView()}, log);
+      const auto loop = running.Live();
+      running.ReadAll(*loop);
+    }
+    Running running(folder.path(), {PaymentsView(), PaymentsView("again")}, log);
+    const auto live = running.Live(AtMost(1 + random() % 40));
+    REQUIRE(live->Begin().ok());
+    auto plans = live->TakePasses();
+    REQUIRE(plans.size() == 1);
+    CHECK(running.store->IsComplete({0}));
+    CHECK_FALSE(running.store->IsComplete({1}));
+    CatchUpPass pass(*running.context, std::move(plans[0]), std::make_unique<FakeLogSource>(log),
+                     AtMost(1 + random() % 40));
+    REQUIRE(pass.Begin().ok());
+    bool done = false;
+    for (int i = 0; i < 5000 && !done; ++i) {
+      if (random() % 10 == 0 && i < 500) Fill(*log, random, 5);
+      if (random() % 2 == 0) {
+        live->Step();
+      } else {
+        done = pass.Step().kind == StepKind::kDone;
+      }
+    }
+    REQUIRE(done);
+    running.ReadAll(*live);
+    CHECK(live->views().size() == 2);
+    CHECK(running.Rows({0}) == running.Rows({1}));
+    CHECK(PositionsOf(running.store->ReadProgress({0}).value()) ==
+          PositionsOf(running.store->ReadProgress({1}).value()));
+    CHECK(running.store->IsComplete({1}));
+  }
+}
+
+TEST_CASE("the loop begins anew when the log was away") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->away = Unavailable("no broker");
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  CHECK_FALSE(loop->Begin().ok());
+  log->away = OkStatus();
+  log->Append(0, Payment(kNoon, "a", 1));
+  running.ReadAll(*loop);
+  log->away = Unavailable("no broker");
+  CHECK(loop->Step().kind == StepKind::kLogError);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->away = OkStatus();
+  running.ReadAll(*loop);
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 2);
+}
+
+TEST_CASE("a partition that appears later is read from its beginning") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  log->partitions.emplace_back();
+  log->Append(1, Payment(kNoon, "b", 1));
+  running.clock.Advance(Duration::Minutes(1));
+  CHECK(loop->Step().kind == StepKind::kLogError);
+  running.ReadAll(*loop);
+  CHECK(running.Rows({0}).size() == 2);
+}
+
+TEST_CASE("the expiry bound waits for every partition, and follows the wall clock at the log's end") {
+  PartitionProgress progress;
+  progress[0].expiry_time = kNoon;
+  progress[1] = {};
+  CHECK_FALSE(ExpiryBound(progress, {0}));
+  CHECK(ExpiryBound(progress, {0, 1}) == kNoon);
+  progress[1].expiry_time = kNoon - Duration::Hours(1);
+  CHECK(ExpiryBound(progress, {}) == kNoon - Duration::Hours(1));
+
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log, /*event_time_clock=*/false);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  running.clock.Advance(Duration::Seconds(31));
+  running.ReadAll(*loop);
+  CHECK(running.store->ReadProgress({0}).value().at(0).expiry_time == running.clock.Now());
+}
+
+TEST_CASE("the watermark is the least of partitions that are not idle") {
+  Watermark watermark(Duration::Minutes(10), Duration::Minutes(1));
+  const Timestamp now{};
+  watermark.Add(0, std::nullopt, now);
+  watermark.Add(1, std::nullopt, now);
+  watermark.Passed(0, kNoon, now);
+  CHECK_FALSE(watermark.At(now));
+  watermark.Passed(1, kNoon + Duration::Hours(1), now);
+  CHECK(watermark.At(now) == kNoon - Duration::Minutes(10));
+  watermark.Passed(1, kNoon + Duration::Hours(2), now + Duration::Minutes(1));
+  CHECK(watermark.At(now + Duration::Minutes(1)) ==
+        kNoon + Duration::Hours(2) - Duration::Minutes(10));
+  // A partition that wakes up with older events does not take it back.
+  watermark.Passed(0, kNoon, now + Duration::Minutes(1));
+  CHECK(watermark.At(now + Duration::Minutes(1)) ==
+        kNoon + Duration::Hours(2) - Duration::Minutes(10));
+}
+
+TEST_CASE("a full outbox stops reading until dead letters were delivered") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 20; ++i) log->Append(0, std::string(100, 'x'));
+  Running running(folder.path(), {PaymentsView()}, log);
+  running.context->outbox_bytes = 2000;
+  const auto loop = running.Live(AtMost(1));
+  REQUIRE(loop->Begin().ok());
+  StepKind kind = StepKind::kIdle;
+  for (int i = 0; i < 30 && kind != StepKind::kOutboxFull; ++i) kind = loop->Step().kind;
+  REQUIRE(kind == StepKind::kOutboxFull);
+  std::vector<Coordinates> delivered;
+  for (const auto& letter : running.DeadLetters()) delivered.push_back(letter.at);
+  CHECK(delivered.size() < 20);
+  REQUIRE(running.store->RemoveDeadLetters("payments", delivered).ok());
+  CHECK(loop->Step().kind == StepKind::kRead);
+}
+
+}  // namespace freshet
