@@ -5,7 +5,7 @@ For each project of projects/ (or those named) starts `freshet serve` in a folde
 `freshet replay --wait`, and runs oracle_compare. `--disorder` replays the same lines out of order, up to half an hour
 late, with broken ones among them: what is a dead letter to the server must be one to the oracle.
 
-  flights_oracle.py FRESHET ORACLE_COMPARE --file flights.jsonl.gz [--disorder] [--lines N] [PROJECT.yaml ...]
+  flights_oracle.py FRESHET ORACLE_COMPARE --file flights.jsonl.gz [--disorder] [--lines N] [--project P.yaml ...]
 """
 
 import argparse
@@ -26,9 +26,9 @@ import urllib.request
 HERE = pathlib.Path(__file__).parent
 BROKEN = [
     "", "not json", "{", "[]", "null", '{"scheduled":5}', '{"scheduled":"2013-02-30T00:00:00Z"}', '{"carrier":"UA"}',
-    '{"scheduled":"2013-03-01T00:00:00Z","flight":1.0}', '{"scheduled":"2013-03-01T00:00:00Z","flight":1,"flight":2}',
-    '{"scheduled":"2013-03-01T00:00:00Z","dep_delay":"late"}', '{"scheduled":"2013-03-01T00:00:00Z"} x',
-    '{"scheduled":"2013-03-01T00:00:00Z","distance":1e999}', '{"scheduled":"2013-03-01T00:00:00Z","other":1e999}',
+    '{"scheduled":"2013-01-01T05:00:00Z","flight":1.0}', '{"scheduled":"2013-01-01T05:00:00Z","flight":1,"flight":2}',
+    '{"scheduled":"2013-01-01T05:00:00Z","dep_delay":"late"}', '{"scheduled":"2013-01-01T05:00:00Z"} x',
+    '{"scheduled":"2013-01-01T05:00:00Z","distance":1e999}', '{"scheduled":"2013-01-01T05:00:00Z","other":1e999}',
 ]
 
 
@@ -117,7 +117,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("freshet")
     parser.add_argument("oracle_compare")
-    parser.add_argument("projects", nargs="*", type=pathlib.Path)
+    parser.add_argument("--project", dest="projects", action="append", type=pathlib.Path, help="a project of your own")
     parser.add_argument("--file", type=pathlib.Path, required=True)
     parser.add_argument("--disorder", action="store_true")
     parser.add_argument("--lines", type=int, default=10**9, help="only the first N")
