@@ -276,24 +276,26 @@ StatusOr<FeatureAnswer> DecodeAnswer(const v1::GetFeaturesResponse& response) {
 
 std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys, const RequestRow& asked) {
   const AnswerRow& answered = answer.rows[row];
-  Json line;
-  Json& key_values = line["keys"] = Json::object();
+  // One object after the other: Json keeps the order of insertion, and an insertion moves what stands in it already.
+  Json key_values = Json::object();
   for (size_t i = 0; i < keys.size(); ++i) key_values[keys[i].name] = asked.keys[i];
-  Json& values = line["features"] = Json::object();
-  Json& statuses = line["statuses"] = Json::object();
+  Json values = Json::object();
+  Json statuses = Json::object();
   Json degraded = Json::array();
+  Json times = Json::object();
   for (size_t i = 0; i < answer.features.size(); ++i) {
     const std::string& name = answer.features[i].name;
+    const auto& time = answered.event_times[answer.features[i].view];
     values[name] = answered.cells[i].value;
     statuses[name] = answered.cells[i].status;
+    times[name] = time.has_value() ? Json(FormatTimestamp(*time)) : Json(nullptr);
     if (answered.cells[i].degraded) degraded.push_back(name);
   }
+  Json line = {{"keys", std::move(key_values)},
+               {"features", std::move(values)},
+               {"statuses", std::move(statuses)},
+               {"event_times", std::move(times)}};
   if (!degraded.empty()) line["degraded"] = std::move(degraded);
-  Json& times = line["event_times"] = Json::object();
-  for (size_t i = 0; i < answer.views.size(); ++i) {
-    const auto& time = answered.event_times[i];
-    times[answer.views[i].name] = time.has_value() ? Json(FormatTimestamp(*time)) : Json(nullptr);
-  }
   return Dump(line);
 }
 

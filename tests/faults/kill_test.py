@@ -120,9 +120,10 @@ class Run:
             env["FRESHET_TEST_COMMIT_FAULT"] = self.fault
         self.server = self.spawn("serve", str(self.folder), **env)
 
-    def replay(self, file, rate):
+    def replay(self, file, rate=None):
+        limit = ["--rate", f"{rate:.0f}"] if rate else []
         return self.spawn("replay", str(file), "--project", str(self.folder), "--source", "flights",
-                          "--rate", str(rate), "--wait", "--address", self.address)
+                          *limit, "--wait", "--address", self.address)
 
     def check_alive(self):
         if self.server.poll() is not None:
@@ -230,7 +231,7 @@ def plain_run(binary, folder, sample, questions):
     run = Run(binary, folder, None)
     try:
         run.start_server()
-        finish(run, run.replay(sample, 0))
+        finish(run, run.replay(sample))
         return answers(run, questions)
     finally:
         run.close()
