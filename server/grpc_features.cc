@@ -48,14 +48,6 @@ AnswerForm FormOf(v1::Layout layout) {
   }
 }
 
-// What a response takes beside its values: names, lengths and tags, counted generously.
-size_t FrameBytes(const Plan& plan) {
-  size_t bytes = 256;
-  for (const PlanColumn& column : plan.columns) bytes += 64 + 2 * column.name.size();
-  for (size_t v = 0; v < plan.views.size(); ++v) bytes += 64 + plan.view_name(v).size();
-  return bytes;
-}
-
 std::string MetadataOf(const grpc::ServerContextBase& context, const char* name) {
   const auto& metadata = context.client_metadata();
   const auto found = metadata.find(name);
@@ -77,7 +69,7 @@ FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& cl
 std::optional<grpc::Status> FeatureHandler::Admit(FeatureCall& call) {
   method_.Started();
   call.arrived = steady_clock::now();
-  // Counted before it is asked, so that Drain misses no call that passed.
+  // Counted before it is asked, so that AwaitIdle misses no call that passed.
   const size_t before = in_flight_.fetch_add(1);
   Outcome refusal;
   if (draining_.load()) {
@@ -108,8 +100,7 @@ void FeatureHandler::Abandon() {
   Release();
 }
 
-void FeatureHandler::Drain(steady_clock::time_point until) {
-  draining_.store(true);
+void FeatureHandler::AwaitIdle(steady_clock::time_point until) {
   std::unique_lock lock(mutex_);
   idle_.wait_until(lock, until, [this] { return in_flight_.load() == 0; });
 }
@@ -176,7 +167,8 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   options.form = FormOf(request.layout());
   options.event_times = request.event_times();
   options.max_rows = server.max_rows;
-  options.max_response_bytes = server.max_response_bytes;
+  // Objects are judged as they are made, which stops in time; the packed values under them are a fraction of them.
+  options.max_response_bytes = server.max_response_bytes * (request.layout() == v1::LAYOUT_ROWS ? 16 : 1);
   const auto expired = [&] {
     return has_deadline ? system_clock::now() > deadline : steady_clock::now() > default_end;
   };

@@ -42,8 +42,10 @@ class FeatureHandler {
   // An admitted call that will not be served (its transport is stopping).
   void Abandon();
 
-  // From now on Admit refuses; returns once no call is in hand, or at `until`.
-  void Drain(std::chrono::steady_clock::time_point until);
+  // From now on Admit refuses.
+  void BeginDrain() { draining_.store(true); }
+  // After BeginDrain: returns once no call is in hand, or at `until`.
+  void AwaitIdle(std::chrono::steady_clock::time_point until);
 
   // Rows that a request asks for, as far as its lengths say: what decides where it is computed.
   static size_t RowsAsked(const v1::GetFeaturesRequest& request);

@@ -1,5 +1,6 @@
 #include "server/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -122,6 +123,15 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   const ServerSettings& settings = catalog->server;
   if (settings.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 
+  // gRPC does not say why it cannot listen, and complains in words of its own: ask the operating system first.
+  {
+    const auto socket = Listen(settings.grpc, "server.grpc");
+    if (!socket.ok()) return socket.status();
+    close(socket->fd);
+  }
+  // A client's invalid UTF-8 is its error and not a line of ours for each call.
+  google::protobuf::SetLogHandler(nullptr);
+
   auto impl = std::make_unique<Impl>(catalog, store, clock, metrics, log, options);
   grpc::ServerBuilder builder;
   SetLimits(builder, settings);
@@ -133,11 +143,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || port == 0) {
     impl->transport->Stop();
-    // gRPC does not say why: ask the operating system again.
-    auto socket = Listen(settings.grpc, "server.grpc");
-    if (!socket.ok()) return socket.status();
-    close(socket->fd);
-    return Unavailable("cannot listen on {}: gRPC refused the address; write server.grpc as HOST:PORT", settings.grpc);
+    return Unavailable("cannot listen on {}: another program took the address meanwhile; start again, or change server.grpc", settings.grpc);
   }
   const size_t colon = settings.grpc.rfind(':');
   impl->address = settings.grpc.substr(0, colon) + ":" + std::to_string(port);
@@ -157,9 +163,11 @@ void GrpcServer::Drain(Duration grace) {
     std::lock_guard lock(impl_->mutex);
     if (impl_->drained) return;
     impl_->drained = true;
+    // In this order: who hears NOT_SERVING can rely on new calls being refused.
+    impl_->features.BeginDrain();
     impl_->TellHealth(false);
   }
-  impl_->features.Drain(until);
+  impl_->features.AwaitIdle(until);
   const auto left = std::max(until - steady_clock::now(), steady_clock::duration::zero());
   // Watchers of health and open reflection streams end at once by the deadline; they are no work in hand.
   impl_->server->Shutdown(std::chrono::system_clock::now() +

@@ -55,6 +55,13 @@ Value AnswerValue(Type type, const AnswerColumn& column, size_t row) {
   return {};
 }
 
+size_t FrameBytes(const Plan& plan) {
+  size_t bytes = 256;
+  for (const PlanColumn& column : plan.columns) bytes += 64 + 2 * column.name.size();
+  for (size_t v = 0; v < plan.views.size(); ++v) bytes += 64 + plan.view_name(v).size();
+  return bytes;
+}
+
 size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows) {
   const size_t flags = (answer.statuses.empty() ? 0 : 1) + (answer.degraded.empty() ? 0 : 1);
   size_t bytes = answer.num_rows == 0 ? 0 : answer.matrix.size() / answer.num_rows * rows;

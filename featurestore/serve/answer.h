@@ -49,6 +49,8 @@ struct Answer {
 
 // One value of a column; `status` says whether it is one.
 Value AnswerValue(Type type, const AnswerColumn& column, size_t row);
+// What a response takes beside its values: names, lengths and tags, counted generously.
+size_t FrameBytes(const Plan& plan);
 // Bytes of the values, statuses and event times if only the first `rows` rows had been asked for.
 size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows);
 // The greatest number of first rows whose payload takes at most `budget` bytes.

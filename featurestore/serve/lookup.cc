@@ -37,13 +37,6 @@ ServeError Broken(const Status& status) {
   return error;
 }
 
-ServeError TooLarge(size_t rows, size_t fit, size_t limit) {
-  return BadField("RESPONSE_TOO_LARGE", "keys",
-                  fmt::format("the answer for {} rows is larger than server.max_response ({} bytes): {} rows fit", rows,
-                              limit, fit),
-                  {{"rows", fmt::format("{}", rows)}, {"rows_fit", fmt::format("{}", fit)}});
-}
-
 double NumberOf(const Cell& cell) {
   switch (cell.value.kind()) {
     case Value::Kind::kInt64:
@@ -64,6 +57,13 @@ void Store64(char* out, T value) {
 }
 
 }  // namespace
+
+ServeError ResponseTooLarge(size_t rows, size_t rows_fit, size_t limit_bytes) {
+  return BadField("RESPONSE_TOO_LARGE", "keys",
+                  fmt::format("the answer for {} rows is larger than server.max_response ({} bytes): {} rows fit", rows,
+                              limit_bytes, rows_fit),
+                  {{"rows", fmt::format("{}", rows)}, {"rows_fit", fmt::format("{}", rows_fit)}});
+}
 
 Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const {
   for (size_t v = 0; v < plan.views.size(); ++v) {
@@ -103,23 +103,26 @@ void Lookup::PlanViews(const Plan& plan, const FeatureRequest& request) {
   }
 }
 
-// Before a row is read, so that what cannot be sent costs nothing: values of fixed width alone.
+// Before a row is read, so that what cannot be sent costs nothing: refused is what is too large by its values of fixed width
+// alone; the rows that fit are counted with a status for each and the most that names can take.
 Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const {
   size_t once = 0;
   size_t a_row = 0;
+  size_t statuses_a_row = 0;
   for (const PlanColumn& column : plan.columns) {
-    if (options.form != AnswerForm::kColumns) {
-      a_row += options.form == AnswerForm::kMatrixFloat32 ? 4 : 8;
-      continue;
-    }
-    const size_t bytes = FixedBytes(column.type);
-    const size_t width = bytes == 0 ? 4 : bytes;
-    (runs_[column.view].values == keys_.num_rows ? a_row : once) += width;
+    const bool matrix = options.form != AnswerForm::kColumns;
+    size_t width = options.form == AnswerForm::kMatrixFloat32 ? 4 : 8;
+    if (!matrix) width = std::max<size_t>(FixedBytes(column.type), 1);
+    const bool each = matrix || runs_[column.view].values == keys_.num_rows;
+    (each ? a_row : once) += width;
+    statuses_a_row += each ? 2 : 0;
   }
   const size_t n = keys_.num_rows;
   if (once + a_row * n <= options.max_response_bytes) return std::nullopt;
+  once += FrameBytes(plan);
+  statuses_a_row += options.event_times ? 8 * plan.views.size() : 0;
   const size_t left = options.max_response_bytes > once ? options.max_response_bytes - once : 0;
-  return TooLarge(n, a_row == 0 ? 0 : left / a_row, options.max_response_bytes);
+  return ResponseTooLarge(n, left / std::max<size_t>(a_row + statuses_a_row, 1), options.max_response_bytes);
 }
 
 Status Lookup::ReadRows(const Plan& plan) {
@@ -206,7 +209,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
     const ViewStatus& status = store_.view_status(ViewId{plan.views[v].view});
     const auto time = [](const std::atomic<int64_t>& us) -> std::optional<Timestamp> {
       const int64_t value = us.load(std::memory_order_relaxed);
-      return value == kNoTime ? std::nullopt : std::optional<Timestamp>({value});
+      return value == kNoTime ? std::nullopt : std::optional(Timestamp{value});
     };
     view.watermark = time(status.watermark_us);
     view.complete_since = time(status.complete_since_us);
@@ -283,7 +286,7 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
       // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
       if (text_bytes_ > options.max_response_bytes) {
         answer.num_rows = i;
-        return TooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes), options.max_response_bytes);
+        return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes), options.max_response_bytes);
       }
     }
     if (run.reads > 1 || i == 0) {

@@ -25,6 +25,9 @@ struct LookupOptions {
   std::function<bool()> expired;
 };
 
+// INVALID_ARGUMENT / RESPONSE_TOO_LARGE.
+ServeError ResponseTooLarge(size_t rows, size_t rows_fit, size_t limit_bytes);
+
 // Not thread-safe: one a thread, kept, so that the memory of one request serves the next. `store` and `clock` must outlive it.
 class Lookup {
  public:
@@ -36,6 +39,8 @@ class Lookup {
   // `now` is fixed after all rows were read: with `clock: event_time` it is the greatest event time accepted over the views
   // asked, and never before the newest event of a row that was read.
   Outcome Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options, Answer& answer);
+  // Of the last Run: for answers that repeat them.
+  const BoundKeys& keys() const { return keys_; }
 
  private:
   static constexpr uint32_t kNoEntity = UINT32_MAX;  // a key is null

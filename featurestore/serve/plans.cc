@@ -18,7 +18,7 @@ std::vector<std::string> NamesOf(const Things& things) {
 // The wrong name and, where one is near, the right one: for programs.
 std::vector<std::pair<std::string, std::string>> NameMetadata(const char* what, std::string_view wrong,
                                                               const std::vector<std::string>& valid) {
-  std::vector<std::pair<std::string, std::string>> metadata = {{what, std::string(wrong.substr(0, 256))}};
+  std::vector<std::pair<std::string, std::string>> metadata = {{what, std::string(wrong)}};
   if (auto nearest = NearestName(wrong, valid)) metadata.emplace_back("nearest", *nearest);
   return metadata;
 }

@@ -128,7 +128,7 @@ Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKe
     }
     if (!known) {
       const auto names = KeyNames(plan);
-      std::vector<std::pair<std::string, std::string>> metadata = {{"key", std::string(column.name.substr(0, 256))}};
+      std::vector<std::pair<std::string, std::string>> metadata = {{"key", std::string(column.name)}};
       if (auto nearest = NearestName(column.name, names)) metadata.emplace_back("nearest", *nearest);
       return BadField("UNKNOWN_KEY", At(c),
                       fmt::format("{} has no key {}{}", Selection(plan), QuotedName(column.name),

@@ -191,8 +191,7 @@ TEST_CASE("an answer that is too large says how many rows fit, and as many are a
   REQUIRE(details.info.reason() == "RESPONSE_TOO_LARGE");
   const int fit = std::stoi(details.info.metadata().at("rows_fit"));
   REQUIRE(fit > 10);
-  // Columns and matrices are judged before they are read, by their values alone: names and statuses come on top.
-  request = Running::Request("risk", std::vector<std::string>(static_cast<size_t>(fit) * 9 / 10, "c1"));
+  request = Running::Request("risk", std::vector<std::string>(static_cast<size_t>(fit), "c1"));
   request.set_layout(layout);
   REQUIRE(running.Get(request, response).ok());
   CHECK(response.ByteSizeLong() <= 20'000);
@@ -230,11 +229,10 @@ TEST_CASE("random bytes are answered with an error or an answer, never with an e
   shops.mutable_text()->set_offsets(std::string(12, '\0'));
   valid.add_as_of_us(kNoon.us);
   const std::string bytes = valid.SerializeAsString();
-  const auto stub = running.channel;
   int answered = 0;
-  for (int i = 0; i < 2'000; ++i) {
+  for (int i = 0; i < 20'000 && answered < 500; ++i) {
     std::string mutated = bytes;
-    const size_t changes = 1 + random() % 6;
+    const size_t changes = 1 + random() % 4;
     for (size_t c = 0; c < changes; ++c) {
       switch (random() % 3) {
         case 0:

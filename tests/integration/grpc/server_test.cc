@@ -103,15 +103,10 @@ TEST_CASE("draining: the call in hand ends, a new one is refused DRAINING, then 
   });
   running.clock.AwaitWaiting(1);
   std::thread drainer([&] { running.server->Drain(Duration::Seconds(30)); });
-  // Drain begins when it begins; until then a call is taken and waits at the clock.
-  grpc::Status second;
-  while (true) {
-    v1::GetFeaturesResponse unused;
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
-    second = running.stub->GetFeatures(&context, many, &unused);
-    if (second.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) break;
+  while (CheckHealth(running.channel, "") != 2) {
   }
+  v1::GetFeaturesResponse refused;
+  const grpc::Status second = running.Get(Running::Request("risk", {"c1"}), refused);
   CHECK(second.error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(DetailsOf(second).info.reason() == "DRAINING");
   running.clock.Open();
