@@ -1,11 +1,11 @@
 // How fast is a lookup over gRPC, beside a server that does nothing?
 //
 // Case `point`: one row of ten features of card_spend over 100,000 cards (20 events each, in RocksDB, flushed), against an empty
-// gRPC server of the same shape: the same request, an answer of the same bytes, one completion queue with one thread, but
+// gRPC server of the same shape: the same request, an answer of the same bytes, the same transport, but
 // nothing looked up. Each server is a process of its own on core 0; this program is the client on core 1, a closed loop with N
 // calls in flight, one connection. The two are measured in turn, pair by pair.
 //
-//   freshet_bench_serve [--case point] [--pairs 7] [--seconds 2] [--in-flight 16] [--transport async|callback] [--queues 1]
+//   freshet_bench_serve [--case point] [--pairs 7] [--seconds 2] [--in-flight 16] [--transport callback|async] [--queues 1]
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -76,7 +76,7 @@ struct Options {
   int pairs = 7;
   double seconds = 2;
   int in_flight = 16;
-  std::string transport = "async";
+  std::string transport = "callback";  // the server's default
   int queues = 1;
   size_t response_bytes = 0;  // of the empty server
 };
@@ -138,7 +138,8 @@ void RunFreshet(const Options& options) {
   const auto log = MakeNullLog();
   GrpcServerOptions server_options;
   server_options.queues = options.queues;
-  if (options.transport == "callback") server_options.transport = GrpcServerOptions::Transport::kCallback;
+  server_options.transport = options.transport == "callback" ? GrpcServerOptions::Transport::kCallback
+                                                             : GrpcServerOptions::Transport::kAsync;
   auto server = GrpcServer::Start(project.catalog(), project.store(), clock, metrics, *log, server_options);
   if (!server.ok()) {
     std::fprintf(stderr, "%s\n", server.status().ToString().c_str());

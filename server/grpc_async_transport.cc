@@ -2,13 +2,13 @@
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/support/async_unary_call.h>
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "freshet/v1/serving.grpc.pb.h"
+#include "server/grpc_batch_threads.h"
 #include "server/grpc_transport.h"
 
 namespace freshet {
@@ -18,9 +18,6 @@ using Service = v1::ServingService::AsyncService;
 
 // Calls that gRPC may hand over to a queue before we ask for more.
 constexpr int kSlotsAQueue = 64;
-// Rows up to which the queue's own thread computes: a hand-over costs about as much as ten rows do.
-constexpr size_t kMaxInlineRows = 64;
-
 // One call, from the slot that waits for it to its answer; then the object serves another.
 struct AsyncCall {
   enum class State : uint8_t { kAwaited, kInHand, kAnswered };
@@ -46,55 +43,6 @@ struct AsyncCall {
   std::optional<grpc::ServerContext> context;
   std::optional<grpc::ServerAsyncResponseWriter<v1::GetFeaturesResponse>> responder;
   FeatureCall call;
-};
-
-// Threads that compute large requests. Bounded by the handler's admission.
-class BatchThreads {
- public:
-  BatchThreads(FeatureHandler& handler, int threads) : handler_(handler), count_(threads) {}
-  void Start() {
-    for (int i = 0; i < count_; ++i) threads_.emplace_back([this] { Run(); });
-  }
-  void Put(AsyncCall* call) {
-    {
-      std::lock_guard lock(mutex_);
-      waiting_.push_back(call);
-    }
-    changed_.notify_one();
-  }
-  void Stop() {
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-
- private:
-  void Run() {
-    while (true) {
-      AsyncCall* call = nullptr;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-        if (waiting_.empty()) return;
-        call = waiting_.front();
-        waiting_.pop_front();
-      }
-      const grpc::Status status = handler_.Serve(call->call);
-      call->responder->Finish(*call->response, status, call);
-    }
-  }
-
-  FeatureHandler& handler_;
-  const int count_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<AsyncCall*> waiting_;
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
 };
 
 // One completion queue and its thread.
@@ -161,9 +109,13 @@ class Queue {
       if (waiting_.empty()) continue;
       AsyncCall* call = waiting_.front();
       waiting_.pop_front();
-      const grpc::Status status = handler_.Serve(call->call);
-      call->responder->Finish(*call->response, status, call);
+      Serve(call);
     }
+  }
+
+  void Serve(AsyncCall* call) {
+    const grpc::Status status = handler_.Serve(call->call);
+    call->responder->Finish(*call->response, status, call);
   }
 
   void Handle(AsyncCall* call, bool ok) {
@@ -174,7 +126,7 @@ class Queue {
       if (auto refused = handler_.Admit(call->call)) {
         call->responder->FinishWithError(*refused, call);
       } else if (FeatureHandler::RowsAsked(*call->request) > kMaxInlineRows) {
-        batch_.Put(call);
+        batch_.Put([this, call] { Serve(call); });
       } else {
         waiting_.push_back(call);
       }
@@ -200,7 +152,7 @@ class Queue {
 class AsyncTransport final : public Transport {
  public:
   AsyncTransport(FeatureHandler& handler, int queues, int batch_threads)
-      : handler_(handler), batch_(handler, batch_threads), queue_count_(queues) {}
+      : handler_(handler), batch_(batch_threads), queue_count_(queues) {}
 
   void Register(grpc::ServerBuilder& builder) override {
     builder.RegisterService(&service_);

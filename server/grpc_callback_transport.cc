@@ -3,6 +3,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "freshet/v1/serving.grpc.pb.h"
+#include "server/grpc_batch_threads.h"
 #include "server/grpc_transport.h"
 
 namespace freshet {
@@ -30,13 +31,13 @@ class ArenaAllocator final : public grpc::MessageAllocator<v1::GetFeaturesReques
 
 class CallbackTransport final : public Transport, private v1::ServingService::CallbackService {
  public:
-  explicit CallbackTransport(FeatureHandler& handler) : handler_(handler) {}
+  CallbackTransport(FeatureHandler& handler, int batch_threads) : handler_(handler), batch_(batch_threads) {}
   void Register(grpc::ServerBuilder& builder) override {
     SetMessageAllocatorFor_GetFeatures(&allocator_);
     builder.RegisterService(this);
   }
-  void Start() override {}
-  void Stop() override {}
+  void Start() override { batch_.Start(); }
+  void Stop() override { batch_.Stop(); }
 
  private:
   grpc::ServerUnaryReactor* GetFeatures(grpc::CallbackServerContext* context, const v1::GetFeaturesRequest* request,
@@ -47,18 +48,26 @@ class CallbackTransport final : public Transport, private v1::ServingService::Ca
     call.response = response;
     auto refused = handler_.Admit(call);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(refused ? *std::move(refused) : handler_.Serve(call));
+    if (refused) {
+      reactor->Finish(*refused);
+    } else if (FeatureHandler::RowsAsked(*request) > kMaxInlineRows) {
+      // The call's objects live until Finish.
+      batch_.Put([this, call, reactor]() mutable { reactor->Finish(handler_.Serve(call)); });
+    } else {
+      reactor->Finish(handler_.Serve(call));
+    }
     return reactor;
   }
 
   FeatureHandler& handler_;
+  BatchThreads batch_;
   ArenaAllocator allocator_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> MakeCallbackTransport(FeatureHandler& handler) {
-  return std::make_unique<CallbackTransport>(handler);
+std::unique_ptr<Transport> MakeCallbackTransport(FeatureHandler& handler, int batch_threads) {
+  return std::make_unique<CallbackTransport>(handler, batch_threads);
 }
 
 }  // namespace freshet

@@ -80,7 +80,7 @@ struct GrpcServer::Impl {
         admin_service(*catalog, store, metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync
                       ? MakeAsyncTransport(features, options.queues, options.batch_threads)
-                      : MakeCallbackTransport(features)) {}
+                      : MakeCallbackTransport(features, options.batch_threads)) {}
 
   std::shared_ptr<const Catalog> catalog;
   Store& store;

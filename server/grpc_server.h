@@ -16,9 +16,9 @@ namespace freshet {
 // What is not for operators to set: chosen by measuring (docs/decisions), other values are for benchmarks and tests.
 struct GrpcServerOptions {
   enum class Transport : uint8_t { kAsync, kCallback };
-  Transport transport = Transport::kAsync;
+  Transport transport = Transport::kCallback;
   int queues = 1;               // of kAsync: each with one thread
-  int batch_threads = 1;        // of kAsync: they compute requests of many rows
+  int batch_threads = 1;        // compute requests of many rows
   size_t max_in_flight = 1024;  // feature requests in hand; more are refused UNAVAILABLE / OVERLOADED
 };
 

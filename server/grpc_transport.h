@@ -1,5 +1,5 @@
-// What carries GetFeatures between gRPC and FeatureHandler. Two were measured (docs/decisions): the asynchronous
-// completion queue is the default.
+// What carries GetFeatures between gRPC and FeatureHandler. Two were measured, and which is the default is recorded in
+// docs/decisions/0004. Both compute requests of more than a few rows on `batch_threads` threads of their own.
 #pragma once
 
 #include <grpcpp/server_builder.h>
@@ -21,10 +21,9 @@ class Transport {
   virtual void Stop() = 0;
 };
 
-// `queues` completion queues with one thread each. Requests of more than a few rows are computed by `batch_threads` threads
-// of their own, so that a point lookup never waits for ten thousand rows.
+// `queues` completion queues with one thread each.
 std::unique_ptr<Transport> MakeAsyncTransport(FeatureHandler& handler, int queues, int batch_threads);
 // gRPC's callback API: calls run on gRPC's own threads.
-std::unique_ptr<Transport> MakeCallbackTransport(FeatureHandler& handler);
+std::unique_ptr<Transport> MakeCallbackTransport(FeatureHandler& handler, int batch_threads);
 
 }  // namespace freshet
