@@ -13,7 +13,8 @@ constexpr std::chrono::seconds kScrapeTurn{5};
 
 HttpResponse MetricsPage(Metrics& metrics, std::timed_mutex& turn) {
   const std::unique_lock lock(turn, kScrapeTurn);
-  if (!lock.owns_lock()) return {503, "text/plain; charset=utf-8", "another scrape has not ended; is the disk well?\n"};
+  if (!lock.owns_lock())
+    return {503, "text/plain; charset=utf-8", "another scrape has not ended; is the disk well?\n"};
   return {200, "text/plain; version=0.0.4; charset=utf-8", metrics.Expose()};
 }
 
@@ -27,7 +28,8 @@ HttpResponse ReadyPage(const Readiness& readiness, bool verbose) {
     ready = ready && condition.met;
     // A plain answer names only what is missing: a probe's log holds it.
     if (verbose || !condition.met) {
-      body += fmt::format("[{}] {}: {}\n", condition.met ? "+" : "-", condition.name, condition.detail);
+      body +=
+          fmt::format("[{}] {}: {}\n", condition.met ? "+" : "-", condition.name, condition.detail);
     }
   }
   body += ready ? "ready\n" : "not ready\n";
@@ -39,9 +41,14 @@ StatusOr<std::unique_ptr<HttpServer>> StartAdminHttp(const std::string& address,
   auto turn = std::make_shared<std::timed_mutex>();
   return HttpServer::Start(
       address,
-      {{"/livez", [](const HttpRequest&) { return HttpResponse{200, "text/plain; charset=utf-8", "alive\n"}; }},
+      {{"/livez",
+        [](const HttpRequest&) {
+          return HttpResponse{200, "text/plain; charset=utf-8", "alive\n"};
+        }},
        {"/readyz",
-        [&readiness](const HttpRequest& request) { return ReadyPage(readiness, request.has_query("verbose")); }},
+        [&readiness](const HttpRequest& request) {
+          return ReadyPage(readiness, request.has_query("verbose"));
+        }},
        {"/metrics", [&metrics, turn](const HttpRequest&) { return MetricsPage(metrics, *turn); }}});
 }
 

@@ -49,12 +49,15 @@ struct ClientChannel::Impl {
     context.set_deadline(std::chrono::system_clock::now() + kDeadline);
     const grpc::Status status = call(&context);
     if (status.ok()) return {};
-    CallResult result{Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()), ReasonOf(status)};
+    CallResult result{
+        Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()),
+        ReasonOf(status)};
     // gRPC's own words for "nobody listens" name neither what is missing nor what to do.
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE && result.reason.empty()) {
-      result.status = Unavailable("no freshet server answers at {} ({}); start one with `freshet serve DIR`, or say where "
-                                  "it is with --address HOST:PORT",
-                                  address, status.error_message());
+      result.status = Unavailable(
+          "no freshet server answers at {} ({}); start one with `freshet serve DIR`, or say where "
+          "it is with --address HOST:PORT",
+          address, status.error_message());
     }
     return result;
   }
@@ -69,20 +72,28 @@ struct ClientChannel::Impl {
 ClientChannel::ClientChannel(const std::string& address) : impl_(std::make_unique<Impl>(address)) {}
 ClientChannel::~ClientChannel() = default;
 
-CallResult ClientChannel::DescribeCatalog(const std::string& service, v1::DescribeCatalogResponse& answer) {
+CallResult ClientChannel::DescribeCatalog(const std::string& service,
+                                          v1::DescribeCatalogResponse& answer) {
   v1::DescribeCatalogRequest request;
   request.set_feature_service(service);
-  return impl_->Do([&](grpc::ClientContext* context) { return impl_->catalog->DescribeCatalog(context, request, &answer); });
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->catalog->DescribeCatalog(context, request, &answer);
+  });
 }
 
-CallResult ClientChannel::GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer) {
-  return impl_->Do([&](grpc::ClientContext* context) { return impl_->serving->GetFeatures(context, request, &answer); });
+CallResult ClientChannel::GetFeatures(const v1::GetFeaturesRequest& request,
+                                      v1::GetFeaturesResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->serving->GetFeatures(context, request, &answer);
+  });
 }
 
 CallResult ClientChannel::GetProgress(const std::string& source, v1::GetProgressResponse& answer) {
   v1::GetProgressRequest request;
   request.set_source(source);
-  return impl_->Do([&](grpc::ClientContext* context) { return impl_->admin->GetProgress(context, request, &answer); });
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->admin->GetProgress(context, request, &answer);
+  });
 }
 
 }  // namespace freshet

@@ -29,8 +29,8 @@ struct HttpLimits {
   unsigned connections = 64;
   unsigned connections_per_ip = 32;
   size_t header_bytes = 16 * 1024;
-  std::chrono::seconds idle{5};      // no byte for so long: closed
-  std::chrono::seconds lifetime{30}; // from accept to the answer's end, however slowly bytes come
+  std::chrono::seconds idle{5};       // no byte for so long: closed
+  std::chrono::seconds lifetime{30};  // from accept to the answer's end, however slowly bytes come
 };
 
 class HttpServer {
@@ -39,9 +39,10 @@ class HttpServer {
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
   // `address` is host:port or [v6]:port; port 0 takes any that is free. Listens when it returns.
-  static StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, std::map<std::string, Handler> paths,
+  static StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address,
+                                                     std::map<std::string, Handler> paths,
                                                      const HttpLimits& limits = {});
-  ~HttpServer();  // Ends open connections and waits for handlers that run.
+  ~HttpServer();                       // Ends open connections and waits for handlers that run.
   const std::string& address() const;  // host:port actually bound
 
  private:

@@ -24,7 +24,8 @@ StatusOr<std::string> BoundAddress(int fd) {
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return Internal("cannot read back the address that was bound: {}", std::strerror(errno));
   }
-  return bound.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  return bound.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
+                                     : fmt::format("{}:{}", host, port);
 }
 
 }  // namespace
@@ -35,7 +36,8 @@ StatusOr<ListenSocket> Listen(const std::string& address, const std::string& set
     return InvalidArgument("{}: \"{}\" is not host:port; write 127.0.0.1:7571", setting, address);
   }
   std::string host = address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   const std::string port = address.substr(colon + 1);
 
   addrinfo hints{};
@@ -43,14 +45,17 @@ StatusOr<ListenSocket> Listen(const std::string& address, const std::string& set
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found); error != 0) {
+  if (const int error =
+          getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
+      error != 0) {
     return InvalidArgument("{}: cannot resolve \"{}\": {}", setting, address, gai_strerror(error));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
 
   int last_error = 0;
   for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
-    const int fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+    const int fd =
+        socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
     if (fd < 0) {
       last_error = errno;
       continue;
@@ -69,8 +74,9 @@ StatusOr<ListenSocket> Listen(const std::string& address, const std::string& set
     close(fd);
   }
   return FailedPrecondition(
-      "{}: cannot listen on {}: {}; stop what listens there, or give another address with --set {}=HOST:PORT", setting,
-      address, std::strerror(last_error), setting);
+      "{}: cannot listen on {}: {}; stop what listens there, or give another address with --set "
+      "{}=HOST:PORT",
+      setting, address, std::strerror(last_error), setting);
 }
 
 }  // namespace freshet

@@ -15,7 +15,8 @@ std::optional<LogAddress> FindLog(const Catalog& catalog) {
     if (!file.has_value()) return std::nullopt;
     return LogAddress{file->bootstrap, file->log_id, true};
   }
-  if (file.has_value() && file->bootstrap == catalog.kafka.brokers) return LogAddress{file->bootstrap, file->log_id, true};
+  if (file.has_value() && file->bootstrap == catalog.kafka.brokers)
+    return LogAddress{file->bootstrap, file->log_id, true};
   return LogAddress{catalog.kafka.brokers, "", false};
 }
 
@@ -26,7 +27,9 @@ bool SomebodyListens(const std::string& bootstrap) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(first.substr(0, colon).c_str(), first.substr(colon + 1).c_str(), &hints, &found) != 0) return false;
+  if (getaddrinfo(first.substr(0, colon).c_str(), first.substr(colon + 1).c_str(), &hints,
+                  &found) != 0)
+    return false;
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
   bool taken = false;
   for (const addrinfo* at = addresses.get(); at != nullptr && !taken; at = at->ai_next) {
@@ -41,7 +44,8 @@ bool SomebodyListens(const std::string& bootstrap) {
 std::vector<MockTopic> EmbeddedTopics(const Catalog& catalog) {
   std::vector<MockTopic> topics;
   const auto add = [&topics](const std::string& name, int32_t partitions) {
-    const bool known = std::any_of(topics.begin(), topics.end(), [&](const MockTopic& topic) { return topic.name == name; });
+    const bool known = std::any_of(topics.begin(), topics.end(),
+                                   [&](const MockTopic& topic) { return topic.name == name; });
     if (!known) topics.push_back({name, partitions});
   };
   for (const Source& source : catalog.sources) add(source.topic, catalog.kafka.embedded_partitions);

@@ -21,11 +21,13 @@ constexpr const char* kFooter =
     "Every subcommand has its own --help.";
 
 int RunProgram(int argc, char** argv) {
-  CLI::App app("Freshet: features from events on Kafka, kept in RocksDB, served over gRPC.", "freshet");
+  CLI::App app("Freshet: features from events on Kafka, kept in RocksDB, served over gRPC.",
+               "freshet");
   app.footer(kFooter);
   const freshet::BuildInfo& build = freshet::GetBuildInfo();
-  app.set_version_flag("--version", fmt::format("freshet {} ({}; RocksDB {}, gRPC {}, librdkafka {})", build.version,
-                                                build.commit, build.rocksdb, build.grpc, build.librdkafka));
+  app.set_version_flag(
+      "--version", fmt::format("freshet {} ({}; RocksDB {}, gRPC {}, librdkafka {})", build.version,
+                               build.commit, build.rocksdb, build.grpc, build.librdkafka));
   app.require_subcommand(1);
   freshet::Run run;
   freshet::AddServeCommand(app, run);

@@ -38,7 +38,8 @@ std::vector<ReadinessCondition> Readiness::Conditions() const {
   return {
       {"store", store_ != nullptr, store_ != nullptr ? "open" : "opening " + catalog_.storage.path},
       CaughtUp(),
-      {"accepting", !stopping_, stopping_ ? "stopping: calls in hand end, new ones are refused" : "yes"},
+      {"accepting", !stopping_,
+       stopping_ ? "stopping: calls in hand end, new ones are refused" : "yes"},
   };
 }
 
@@ -46,7 +47,8 @@ ReadinessCondition Readiness::CaughtUp() const {
   if (!latched_.empty()) return {"caught_up", true, latched_};
   if (store_ == nullptr) return {"caught_up", false, "the store is not open yet"};
 
-  const bool give_up = had_data_ && clock_.Now() - started_ >= catalog_.server.readiness_give_up_after;
+  const bool give_up =
+      had_data_ && clock_.Now() - started_ >= catalog_.server.readiness_give_up_after;
   std::string waiting_for;
   std::string given_up_on;
   for (const uint32_t source : required_sources_) {
@@ -60,13 +62,15 @@ ReadinessCondition Readiness::CaughtUp() const {
     // Views that were complete stay so; at a first start each is complete once it has read its source's log to the end.
     if (store_->view_status(ViewId{view}).complete.load()) continue;
     if (!waiting_for.empty()) waiting_for += "; ";
-    waiting_for += fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name);
+    waiting_for +=
+        fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name);
   }
   if (!waiting_for.empty()) return {"caught_up", false, waiting_for};
-  latched_ = given_up_on.empty()
-                 ? "reached the logs' ends as they were at start"
-                 : fmt::format("serving what is stored, given up after {}: {}",
-                               FormatDuration(catalog_.server.readiness_give_up_after), given_up_on);
+  latched_ =
+      given_up_on.empty()
+          ? "reached the logs' ends as they were at start"
+          : fmt::format("serving what is stored, given up after {}: {}",
+                        FormatDuration(catalog_.server.readiness_give_up_after), given_up_on);
   return {"caught_up", true, latched_};
 }
 
@@ -84,7 +88,8 @@ Readiness::Waiting Readiness::WaitingForSource(uint32_t source, bool give_up) co
     end_known = end_known && at.log_end.has_value();
     if (at.log_end.has_value()) behind += std::max<int64_t>(0, *at.log_end - at.next);
   }
-  if (!end_known) return {give_up, fmt::format("source {}: the broker has not told its log's end yet", name)};
+  if (!end_known)
+    return {give_up, fmt::format("source {}: the broker has not told its log's end yet", name)};
   return {false, fmt::format("source {} is {} records behind", name, behind)};
 }
 

@@ -45,8 +45,8 @@ class Readiness {
 
   mutable std::mutex mutex_;
   Store* store_ = nullptr;
-  bool had_data_ = false;              // some view was complete when the store was opened
-  std::vector<uint32_t> required_;     // views
+  bool had_data_ = false;           // some view was complete when the store was opened
+  std::vector<uint32_t> required_;  // views
   std::set<uint32_t> required_sources_;
   bool stopping_ = false;
   // What ended the waiting; empty while it lasts.

@@ -25,7 +25,9 @@ constexpr Duration kDrainGrace = Duration::Seconds(5);
 // How often readiness and the health of services whose views rebuild are looked at.
 constexpr std::chrono::milliseconds kReadinessPeriod{100};
 
-std::string Bytes(uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+std::string Bytes(uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
 
 void ExportFacts(const Catalog& catalog, Metrics& metrics) {
   const BuildInfo& build = GetBuildInfo();
@@ -38,12 +40,14 @@ void ExportFacts(const Catalog& catalog, Metrics& metrics) {
       .Set(1);
   auto& views = metrics.GaugeFamily("freshet_catalog_info", "1 for each view that is served.");
   for (const FeatureView& view : catalog.views) {
-    views.Add({{"project", catalog.project}, {"view", view.name}, {"view_version", view.version}}).Set(1);
+    views.Add({{"project", catalog.project}, {"view", view.name}, {"view_version", view.version}})
+        .Set(1);
   }
 }
 
 void ExportReadiness(const Readiness& readiness, Metrics& metrics) {
-  auto& family = metrics.GaugeFamily("freshet_ready", "1 where the condition of /readyz is met; ready where all are.");
+  auto& family = metrics.GaugeFamily(
+      "freshet_ready", "1 where the condition of /readyz is met; ready where all are.");
   metrics.OnScrape([&readiness, &family] {
     for (const ReadinessCondition& condition : readiness.Conditions()) {
       family.Add({{"condition", condition.name}}).Set(condition.met ? 1 : 0);
@@ -76,7 +80,8 @@ struct Server::Impl {
   LogAddress address;
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<Ingest> ingest;
-  std::unique_ptr<HttpServer> admin;  // last to go: /readyz says "stopping" to the end, and a scrape reads the store
+  std::unique_ptr<HttpServer>
+      admin;  // last to go: /readyz says "stopping" to the end, and a scrape reads the store
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -116,10 +121,12 @@ Status Server::Impl::OpenStore() {
   ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));
   for (const FeatureView& view : catalog->views) {
-    ASSIGN_OR_RETURN([[maybe_unused]] const ViewId id, store->OpenView({view.name, view.version, view.keep()}));
+    ASSIGN_OR_RETURN([[maybe_unused]] const ViewId id,
+                     store->OpenView({view.name, view.version, view.keep()}));
   }
   for (const std::string& name : store->UnopenedViews()) {
-    log.Warn("view_not_declared", "The data folder holds a view that the project does not declare; its rows are kept.",
+    log.Warn("view_not_declared",
+             "The data folder holds a view that the project does not declare; its rows are kept.",
              {{"view", name}});
   }
   ExportStoreMetrics(*catalog, *store, metrics);
@@ -136,18 +143,21 @@ Status Server::Impl::FindOrStartBroker() {
     auto started = MockBroker::Start(catalog->storage.path, EmbeddedTopics(*catalog));
     if (started.ok()) {
       broker = *std::move(started);
-      log.Warn("embedded_broker", "The embedded broker keeps about 5 MiB a partition, and nothing across restarts: for "
-                                  "first steps and tests.",
-               {{"bootstrap", broker->bootstrap()}});
+      log.Warn(
+          "embedded_broker",
+          "The embedded broker keeps about 5 MiB a partition, and nothing across restarts: for "
+          "first steps and tests.",
+          {{"bootstrap", broker->bootstrap()}});
     } else if (started.status().code() != absl::StatusCode::kAlreadyExists) {
       return started.status();
     }
   }
   const std::optional<LogAddress> found = FindLog(*catalog);
   if (!found.has_value()) {
-    return FailedPrecondition("{}/broker.json: a broker holds this folder but has not written its address; start again "
-                              "once `freshet broker` says that it is up",
-                              catalog->storage.path);
+    return FailedPrecondition(
+        "{}/broker.json: a broker holds this folder but has not written its address; start again "
+        "once `freshet broker` says that it is up",
+        catalog->storage.path);
   }
   address = *found;
   return OkStatus();
@@ -197,7 +207,8 @@ Status Server::Impl::Stop() {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-StatusOr<std::unique_ptr<Server>> Server::Start(std::shared_ptr<const Catalog> catalog, const Clock& clock, Log& log,
+StatusOr<std::unique_ptr<Server>> Server::Start(std::shared_ptr<const Catalog> catalog,
+                                                const Clock& clock, Log& log,
                                                 const std::function<bool()>& stop_requested) {
   auto impl = std::make_unique<Impl>(std::move(catalog), clock, log);
   RETURN_IF_ERROR(impl->Start(stop_requested));

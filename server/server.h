@@ -28,7 +28,8 @@ class Server {
  public:
   // Runs when it returns; on an error nothing does. `log` and `clock` must outlive it. `stop_requested` ends a start that
   // takes long (CANCELLED).
-  static StatusOr<std::unique_ptr<Server>> Start(std::shared_ptr<const Catalog> catalog, const Clock& clock, Log& log,
+  static StatusOr<std::unique_ptr<Server>> Start(std::shared_ptr<const Catalog> catalog,
+                                                 const Clock& clock, Log& log,
                                                  const std::function<bool()>& stop_requested);
   ~Server();  // Stop
   StartSummary summary() const;

@@ -22,14 +22,18 @@ struct ViewNumber {
 };
 
 constexpr ViewNumber kViewGauges[] = {
-    {&StoreStatistics::View::estimate_num_keys, "freshet_view_keys", "Entities of the view, RocksDB's estimate."},
-    {&StoreStatistics::View::estimate_num_keys, "freshet_rocksdb_estimate_num_keys", "rocksdb.estimate-num-keys"},
+    {&StoreStatistics::View::estimate_num_keys, "freshet_view_keys",
+     "Entities of the view, RocksDB's estimate."},
+    {&StoreStatistics::View::estimate_num_keys, "freshet_rocksdb_estimate_num_keys",
+     "rocksdb.estimate-num-keys"},
     {&StoreStatistics::View::live_sst_files_bytes, "freshet_rocksdb_live_sst_files_bytes",
      "Size of the table files that are in use."},
-    {&StoreStatistics::View::memtable_bytes, "freshet_rocksdb_memtable_bytes", "Rows in memory, not yet in a table file."},
+    {&StoreStatistics::View::memtable_bytes, "freshet_rocksdb_memtable_bytes",
+     "Rows in memory, not yet in a table file."},
     {&StoreStatistics::View::mem_table_flush_pending, "freshet_rocksdb_mem_table_flush_pending",
      "1 where a memtable waits to be written to disk."},
-    {&StoreStatistics::View::compaction_pending, "freshet_rocksdb_compaction_pending", "1 where a compaction waits."},
+    {&StoreStatistics::View::compaction_pending, "freshet_rocksdb_compaction_pending",
+     "1 where a compaction waits."},
     {&StoreStatistics::View::pending_compaction_bytes, "freshet_rocksdb_pending_compaction_bytes",
      "Bytes that compaction has yet to rewrite."},
     {&StoreStatistics::View::background_errors, "freshet_rocksdb_background_errors",
@@ -48,14 +52,22 @@ const std::vector<Total>& Totals() {
   static const std::vector<Total> totals = {
       {&StoreStatistics::bloom_useful, kBloom, kBloomHelp, {{"result", "absent"}}},
       {&StoreStatistics::bloom_true_positive, kBloom, kBloomHelp, {{"result", "present"}}},
-      {&StoreStatistics::wal_bytes_written, "freshet_rocksdb_wal_written_bytes_total",
-       "Bytes written to the write-ahead log.", {}},
-      {&StoreStatistics::flush_bytes_written, "freshet_rocksdb_flush_written_bytes_total",
-       "Bytes written by flushes of memtables.", {}},
-      {&StoreStatistics::compaction_bytes_read, "freshet_rocksdb_compaction_read_bytes_total",
-       "Bytes read by compactions.", {}},
-      {&StoreStatistics::compaction_bytes_written, "freshet_rocksdb_compaction_written_bytes_total",
-       "Bytes written by compactions.", {}},
+      {&StoreStatistics::wal_bytes_written,
+       "freshet_rocksdb_wal_written_bytes_total",
+       "Bytes written to the write-ahead log.",
+       {}},
+      {&StoreStatistics::flush_bytes_written,
+       "freshet_rocksdb_flush_written_bytes_total",
+       "Bytes written by flushes of memtables.",
+       {}},
+      {&StoreStatistics::compaction_bytes_read,
+       "freshet_rocksdb_compaction_read_bytes_total",
+       "Bytes read by compactions.",
+       {}},
+      {&StoreStatistics::compaction_bytes_written,
+       "freshet_rocksdb_compaction_written_bytes_total",
+       "Bytes written by compactions.",
+       {}},
   };
   return totals;
 }
@@ -65,36 +77,54 @@ class StoreMetrics {
   StoreMetrics(const Catalog& catalog, Store& store, Metrics& metrics)
       : catalog_(catalog),
         store_(store),
-        complete_since_(metrics.GaugeFamily("freshet_view_complete_since_timestamp_seconds",
-                                            "A window that reaches below it is only partly filled; no sample: always "
-                                            "complete.")),
-        false_positives_(metrics.CounterFamily(kBloom, kBloomHelp).Add({{"result", "false_positive"}})),
-        stall_(metrics.CounterFamily("freshet_rocksdb_stall_seconds_total", "Time that commits waited for compaction.")
+        complete_since_(metrics.GaugeFamily(
+            "freshet_view_complete_since_timestamp_seconds",
+            "A window that reaches below it is only partly filled; no sample: always "
+            "complete.")),
+        false_positives_(
+            metrics.CounterFamily(kBloom, kBloomHelp).Add({{"result", "false_positive"}})),
+        stall_(metrics
+                   .CounterFamily("freshet_rocksdb_stall_seconds_total",
+                                  "Time that commits waited for compaction.")
                    .Add({})),
-        pinned_(metrics.GaugeFamily("freshet_rocksdb_block_cache_pinned_bytes",
-                                    "Blocks in the cache that are held by readers or pinned.")
+        pinned_(metrics
+                    .GaugeFamily("freshet_rocksdb_block_cache_pinned_bytes",
+                                 "Blocks in the cache that are held by readers or pinned.")
                     .Add({})),
-        wal_(metrics.GaugeFamily("freshet_rocksdb_wal_bytes", "Write-ahead log files that are held now.").Add({})),
-        delayed_write_rate_(metrics
-                                .GaugeFamily("freshet_rocksdb_actual_delayed_write_rate_bytes_per_second",
-                                             "What commits are slowed down to; 0: not delayed.")
-                                .Add({})),
-        free_(metrics.GaugeFamily("freshet_storage_free_bytes", "Free space where the data folder lies.").Add({})),
-        size_(metrics.GaugeFamily("freshet_storage_size_bytes", "Table files and write-ahead logs of the data folder.")
+        wal_(metrics
+                 .GaugeFamily("freshet_rocksdb_wal_bytes",
+                              "Write-ahead log files that are held now.")
+                 .Add({})),
+        delayed_write_rate_(
+            metrics
+                .GaugeFamily("freshet_rocksdb_actual_delayed_write_rate_bytes_per_second",
+                             "What commits are slowed down to; 0: not delayed.")
+                .Add({})),
+        free_(
+            metrics
+                .GaugeFamily("freshet_storage_free_bytes", "Free space where the data folder lies.")
+                .Add({})),
+        size_(metrics
+                  .GaugeFamily("freshet_storage_size_bytes",
+                               "Table files and write-ahead logs of the data folder.")
                   .Add({})),
-        budget_(metrics.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")),
+        budget_(
+            metrics.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")),
         used_(metrics.GaugeFamily("freshet_memory_used_bytes", "Memory in use by part.")),
         level_files_(metrics.GaugeFamily("freshet_rocksdb_level_files", "Table files by level.")),
-        level_bytes_(metrics.GaugeFamily("freshet_rocksdb_level_bytes", "Bytes of table files by level.")),
+        level_bytes_(
+            metrics.GaugeFamily("freshet_rocksdb_level_bytes", "Bytes of table files by level.")),
         block_lookups_(metrics.CounterFamily("freshet_rocksdb_block_cache_lookups_total",
                                              "Lookups in the block cache by kind of block.")) {
     for (const ViewNumber& gauge : kViewGauges) {
       auto& family = metrics.GaugeFamily(gauge.name, gauge.help);
-      for (const FeatureView& view : catalog.views) view_gauges_[&gauge][view.name] = &family.Add({{kView, view.name}});
+      for (const FeatureView& view : catalog.views)
+        view_gauges_[&gauge][view.name] = &family.Add({{kView, view.name}});
     }
     auto& expired = metrics.CounterFamily("freshet_rocksdb_expired_rows_dropped_total",
                                           "Rows past their ttl that compaction removed.");
-    for (const FeatureView& view : catalog.views) expired_[view.name] = &expired.Add({{kView, view.name}});
+    for (const FeatureView& view : catalog.views)
+      expired_[view.name] = &expired.Add({{kView, view.name}});
     for (const Total& total : Totals()) {
       totals_.push_back(&metrics.CounterFamily(total.name, total.help).Add(total.labels));
     }
@@ -114,7 +144,8 @@ class StoreMetrics {
       }
       SetLevels(view);
     }
-    for (size_t i = 0; i < totals_.size(); ++i) RaiseTo(*totals_[i], static_cast<double>(now.*Totals()[i].number));
+    for (size_t i = 0; i < totals_.size(); ++i)
+      RaiseTo(*totals_[i], static_cast<double>(now.*Totals()[i].number));
     // RocksDB counts all positives and the true ones.
     RaiseTo(false_positives_,
             static_cast<double>(now.bloom_positive) - static_cast<double>(now.bloom_true_positive));
@@ -125,8 +156,10 @@ class StoreMetrics {
     wal_.Set(static_cast<double>(now.wal_bytes));
     delayed_write_rate_.Set(static_cast<double>(now.actual_delayed_write_rate));
     for (const auto& lookups : now.block_cache_lookups) {
-      RaiseTo(block_lookups_.Add({{"block", lookups.block}, {"result", "hit"}}), static_cast<double>(lookups.hits));
-      RaiseTo(block_lookups_.Add({{"block", lookups.block}, {"result", "miss"}}), static_cast<double>(lookups.misses));
+      RaiseTo(block_lookups_.Add({{"block", lookups.block}, {"result", "hit"}}),
+              static_cast<double>(lookups.hits));
+      RaiseTo(block_lookups_.Add({{"block", lookups.block}, {"result", "miss"}}),
+              static_cast<double>(lookups.misses));
     }
     for (const MemoryPart& part : store_.Memory()) {
       budget_.Add({{"part", part.part}}).Set(static_cast<double>(part.budget_bytes));
@@ -134,7 +167,9 @@ class StoreMetrics {
     }
     for (uint32_t view = 0; view < catalog_.views.size(); ++view) {
       const int64_t since = store_.view_status(ViewId{view}).complete_since_us.load();
-      if (since != kNoTime) complete_since_.Add({{kView, catalog_.views[view].name}}).Set(static_cast<double>(since) / 1e6);
+      if (since != kNoTime)
+        complete_since_.Add({{kView, catalog_.views[view].name}})
+            .Set(static_cast<double>(since) / 1e6);
     }
   }
 
@@ -142,7 +177,8 @@ class StoreMetrics {
   // A level that compaction emptied says 0, rather than what it last held.
   void SetLevels(const StoreStatistics::View& view) {
     size_t& seen = levels_seen_[view.view];
-    for (const auto& level : view.levels) seen = std::max(seen, static_cast<size_t>(level.level) + 1);
+    for (const auto& level : view.levels)
+      seen = std::max(seen, static_cast<size_t>(level.level) + 1);
     std::vector<StoreStatistics::Level> levels(seen);
     for (const auto& level : view.levels) levels[static_cast<size_t>(level.level)] = level;
     for (size_t level = 0; level < seen; ++level) {

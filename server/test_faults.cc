@@ -13,12 +13,15 @@ namespace freshet {
 
 StatusOr<CommitFaults> CommitFaultsFromEnvironment(Log& log) {
   CommitFaults faults;
-  if (const char* name = std::getenv("FRESHET_TEST_COMMIT_FAULT"); name != nullptr && *name != '\0') {
+  if (const char* name = std::getenv("FRESHET_TEST_COMMIT_FAULT");
+      name != nullptr && *name != '\0') {
     const auto kind = CommitFaults::FromName(name);
-    if (!kind.has_value()) return InvalidArgument("FRESHET_TEST_COMMIT_FAULT: there is no fault {}; unset it", name);
+    if (!kind.has_value())
+      return InvalidArgument("FRESHET_TEST_COMMIT_FAULT: there is no fault {}; unset it", name);
     faults.kind = *kind;
     log.Warn("commit_fault",
-             "FRESHET_TEST_COMMIT_FAULT is set: this server loses or repeats events when it is killed. For tests only.",
+             "FRESHET_TEST_COMMIT_FAULT is set: this server loses or repeats events when it is "
+             "killed. For tests only.",
              {{"fault", std::string(name)}});
   }
   if (const char* path = std::getenv("FRESHET_TEST_COMMIT_LOG"); path != nullptr && *path != '\0') {

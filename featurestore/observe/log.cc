@@ -49,8 +49,9 @@ class StderrLog final : public Log {
              std::initializer_list<LogField> fields) override {
     if (level < least_) return;
     const std::string time = FormatTimestamp(SystemClock().Now());
-    const std::string line = for_people_ ? internal::FormatLogText(time, level, event, message, fields)
-                                         : internal::FormatLogJson(time, level, event, message, fields);
+    const std::string line = for_people_
+                                 ? internal::FormatLogText(time, level, event, message, fields)
+                                 : internal::FormatLogJson(time, level, event, message, fields);
     logger_.log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
   }
 
@@ -62,7 +63,8 @@ class StderrLog final : public Log {
 
 class NullLog final : public Log {
  public:
-  void Write(LogLevel, std::string_view, std::string_view, std::initializer_list<LogField>) override {}
+  void Write(LogLevel, std::string_view, std::string_view,
+             std::initializer_list<LogField>) override {}
 };
 
 }  // namespace
@@ -87,7 +89,8 @@ std::string FormatLogText(std::string_view time, LogLevel level, std::string_vie
   // Quoted as JSON would, without the quotes: a newline in a message cannot forge a line.
   const std::string quoted = Dump(nlohmann::ordered_json(message));
   line.append(quoted, 1, quoted.size() - 2);
-  for (const LogField& field : fields) line.append(" ").append(field.name).append("=").append(Dump(ToJson(field)));
+  for (const LogField& field : fields)
+    line.append(" ").append(field.name).append("=").append(Dump(ToJson(field)));
   return line;
 }
 

@@ -25,13 +25,16 @@ class Log {
   // `event` is a stable snake_case name; `message` a sentence for people.
   virtual void Write(LogLevel level, std::string_view event, std::string_view message,
                      std::initializer_list<LogField> fields = {}) = 0;
-  void Info(std::string_view event, std::string_view message, std::initializer_list<LogField> fields = {}) {
+  void Info(std::string_view event, std::string_view message,
+            std::initializer_list<LogField> fields = {}) {
     Write(LogLevel::kInfo, event, message, fields);
   }
-  void Warn(std::string_view event, std::string_view message, std::initializer_list<LogField> fields = {}) {
+  void Warn(std::string_view event, std::string_view message,
+            std::initializer_list<LogField> fields = {}) {
     Write(LogLevel::kWarn, event, message, fields);
   }
-  void Error(std::string_view event, std::string_view message, std::initializer_list<LogField> fields = {}) {
+  void Error(std::string_view event, std::string_view message,
+             std::initializer_list<LogField> fields = {}) {
     Write(LogLevel::kError, event, message, fields);
   }
 };
@@ -41,10 +44,10 @@ std::unique_ptr<Log> MakeNullLog();  // tests
 
 namespace internal {  // for tests
 
-std::string FormatLogJson(std::string_view time, LogLevel level, std::string_view event, std::string_view message,
-                          std::initializer_list<LogField> fields);
-std::string FormatLogText(std::string_view time, LogLevel level, std::string_view event, std::string_view message,
-                          std::initializer_list<LogField> fields);
+std::string FormatLogJson(std::string_view time, LogLevel level, std::string_view event,
+                          std::string_view message, std::initializer_list<LogField> fields);
+std::string FormatLogText(std::string_view time, LogLevel level, std::string_view event,
+                          std::string_view message, std::initializer_list<LogField> fields);
 
 }  // namespace internal
 

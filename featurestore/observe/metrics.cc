@@ -23,8 +23,8 @@ const prometheus::Histogram::BucketBoundaries& FreshnessBuckets() {
 }
 
 const prometheus::Histogram::BucketBoundaries& RowCountBuckets() {
-  static const prometheus::Histogram::BucketBoundaries buckets = {1,   2,   5,    10,   20,   50,   100,
-                                                                  200, 500, 1000, 2000, 5000, 10000};
+  static const prometheus::Histogram::BucketBoundaries buckets = {
+      1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
   return buckets;
 }
 
@@ -38,7 +38,8 @@ MetricFamily<Gauge>& Metrics::GaugeFamily(const std::string& name, const std::st
   return prometheus::BuildGauge().Name(name).Help(help).Register(*registry_);
 }
 
-MetricFamily<Histogram>& Metrics::HistogramFamily(const std::string& name, const std::string& help) {
+MetricFamily<Histogram>& Metrics::HistogramFamily(const std::string& name,
+                                                  const std::string& help) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry_);
 }
 

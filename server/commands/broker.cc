@@ -19,12 +19,15 @@ int Broker(const ProjectArguments& arguments) {
   const std::string& folder = project.catalog->storage.path;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return Fail(FailedPrecondition("{}: cannot make the data folder: {}", folder, error.message()));
+  if (error)
+    return Fail(FailedPrecondition("{}: cannot make the data folder: {}", folder, error.message()));
 
   auto broker = MockBroker::Start(folder, EmbeddedTopics(*project.catalog));
   if (!broker.ok()) return Fail(broker.status());
-  fmt::print("broker  {}\nIt keeps about 5 MiB a partition, and nothing across restarts. SIGTERM or Ctrl-C ends it.\n",
-             (*broker)->bootstrap());
+  fmt::print(
+      "broker  {}\nIt keeps about 5 MiB a partition, and nothing across restarts. SIGTERM or "
+      "Ctrl-C ends it.\n",
+      (*broker)->bootstrap());
   std::fflush(stdout);
   stop.Wait();
   return 0;
@@ -33,10 +36,12 @@ int Broker(const ProjectArguments& arguments) {
 }  // namespace
 
 void AddBrokerCommand(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("broker", "Runs the embedded broker as a process of its own: servers may come and go");
+  auto* command = app.add_subcommand(
+      "broker", "Runs the embedded broker as a process of its own: servers may come and go");
   auto arguments = std::make_shared<ProjectArguments>();
   AddProjectArguments(*command, *arguments);
-  command->footer("Example:\n  freshet broker config/quickstart &\n  freshet serve config/quickstart");
+  command->footer(
+      "Example:\n  freshet broker config/quickstart &\n  freshet serve config/quickstart");
   command->callback([arguments, &run] { run = [arguments] { return Broker(*arguments); }; });
 }
 

@@ -25,8 +25,8 @@ Project LoadOrExplain(const ProjectArguments& arguments) {
   Project project = LoadProject(arguments.folder, options);
   for (const Diagnostic& error : project.errors) fmt::print(stderr, "{}\n", ToString(error));
   if (!project.errors.empty()) {
-    fmt::print(stderr, "freshet: {} error{} in {}\n", project.errors.size(), project.errors.size() == 1 ? "" : "s",
-               arguments.folder);
+    fmt::print(stderr, "freshet: {} error{} in {}\n", project.errors.size(),
+               project.errors.size() == 1 ? "" : "s", arguments.folder);
   }
   return project;
 }

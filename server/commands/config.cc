@@ -18,7 +18,8 @@ int Config(const ProjectArguments& arguments) {
     value_width = std::max(value_width, std::min<size_t>(setting.value.size(), 40));
   }
   for (const Setting& setting : project.settings) {
-    fmt::print("{:<{}}  {:<{}}  {}\n", setting.path, setting_width, setting.value, value_width, setting.origin);
+    fmt::print("{:<{}}  {:<{}}  {}\n", setting.path, setting_width, setting.value, value_width,
+               setting.origin);
   }
   return project.catalog == nullptr ? 1 : 0;
 }
@@ -26,7 +27,8 @@ int Config(const ProjectArguments& arguments) {
 }  // namespace
 
 void AddConfigCommand(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("config", "Prints every setting, its value and where the value came from");
+  auto* command =
+      app.add_subcommand("config", "Prints every setting, its value and where the value came from");
   auto arguments = std::make_shared<ProjectArguments>();
   AddProjectArguments(*command, *arguments);
   command->footer("Example:\n  FRESHET_STORAGE__MEMORY=1GiB freshet config config/quickstart");

@@ -22,7 +22,8 @@ Number ReadAt(std::string_view bytes, size_t index) {
 }
 
 Status Malformed(std::string_view what) {
-  return Internal("the server's answer is not whole: {}; is it of another version than this freshet?", what);
+  return Internal(
+      "the server's answer is not whole: {}; is it of another version than this freshet?", what);
 }
 
 // JSON has no words for them.
@@ -41,9 +42,12 @@ Json FloatAsJson(float number) {
 // One value of a column by its type's form; `size` says how many there are.
 class ColumnValues {
  public:
-  static StatusOr<ColumnValues> Of(const v1::Column& column, const std::string& name, Type type, size_t size) {
+  static StatusOr<ColumnValues> Of(const v1::Column& column, const std::string& name, Type type,
+                                   size_t size) {
     ColumnValues values(column, type);
-    const auto wrong = [&] { return Malformed(fmt::format("column {} does not hold {} values", name, size)); };
+    const auto wrong = [&] {
+      return Malformed(fmt::format("column {} does not hold {} values", name, size));
+    };
     switch (column.values_case()) {
       case v1::Column::kInt64Le:
         values.bytes_ = column.int64_le();
@@ -110,7 +114,8 @@ class ColumnValues {
 
   Json TextAt(size_t index) const {
     const uint32_t begin = ReadAt<uint32_t>(offsets_, index);
-    const std::string_view text = bytes_.substr(begin, ReadAt<uint32_t>(offsets_, index + 1) - begin);
+    const std::string_view text =
+        bytes_.substr(begin, ReadAt<uint32_t>(offsets_, index + 1) - begin);
     if (type_ != Type::kBytes) return std::string(text);
     std::string encoded;
     absl::Base64Escape(absl::string_view(text.data(), text.size()), &encoded);
@@ -141,10 +146,12 @@ Status DecodeViews(const v1::GetFeaturesResponse& response, FeatureAnswer& answe
     if (info.has_complete_since_us()) view.complete_since = Timestamp{info.complete_since_us()};
     const size_t sent = info.broadcast() ? 1 : answer.rows.size();
     const std::string& times = info.event_times_us_le();
-    if (times.size() != sent * sizeof(int64_t)) return Malformed("event times of view " + info.view());
+    if (times.size() != sent * sizeof(int64_t))
+      return Malformed("event times of view " + info.view());
     for (size_t row = 0; row < answer.rows.size(); ++row) {
       const auto time = ReadAt<int64_t>(times, info.broadcast() ? 0 : row);
-      answer.rows[row].event_times.push_back(time == kNoRow ? std::nullopt : std::optional(Timestamp{time}));
+      answer.rows[row].event_times.push_back(time == kNoRow ? std::nullopt
+                                                            : std::optional(Timestamp{time}));
     }
   }
   return OkStatus();
@@ -167,17 +174,21 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
     for (size_t row = 0; row < answer.rows.size(); ++row) {
       const size_t at = column.broadcast() ? 0 : row;
       AnswerCell& cell = answer.rows[row].cells.emplace_back();
-      const auto status = statuses ? static_cast<uint8_t>(response.statuses()[before + at]) : uint8_t{v1::PRESENT};
+      const auto status =
+          statuses ? static_cast<uint8_t>(response.statuses()[before + at]) : uint8_t{v1::PRESENT};
       cell.status = StatusName(status);
       cell.degraded = degraded && response.degraded()[before + at] != 0;
-      if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default())) cell.value = values.At(at);
+      if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default()))
+        cell.value = values.At(at);
     }
     before += sent;
   }
   return OkStatus();
 }
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 // --- tables -----------------------------------------------------------------------------------------------------
 
@@ -190,8 +201,9 @@ std::string Plain(const Json& value) {
 }
 
 size_t WidthOf(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string Align(const std::vector<std::vector<std::string>>& lines) {
@@ -220,13 +232,16 @@ std::string Align(const std::vector<std::vector<std::string>>& lines) {
   return text;
 }
 
-std::string TimeText(const std::optional<Timestamp>& time) { return time.has_value() ? FormatTimestamp(*time) : "–"; }
+std::string TimeText(const std::optional<Timestamp>& time) {
+  return time.has_value() ? FormatTimestamp(*time) : "–";
+}
 
 std::string Heading(const FeatureAnswer& answer) {
   std::string text = "evaluated at " + FormatTimestamp(answer.evaluated_at);
   for (const FeatureAnswer::View& view : answer.views) {
     text += fmt::format("; {}: watermark {}", view.name, TimeText(view.watermark));
-    if (view.complete_since.has_value()) text += ", complete since " + FormatTimestamp(*view.complete_since);
+    if (view.complete_since.has_value())
+      text += ", complete since " + FormatTimestamp(*view.complete_since);
   }
   return text + "\n";
 }
@@ -236,7 +251,8 @@ std::string OneRowTable(const FeatureAnswer& answer) {
   std::vector<std::vector<std::string>> lines = {{"feature", "value", "status", "event time"}};
   for (size_t i = 0; i < answer.features.size(); ++i) {
     const AnswerCell& cell = row.cells[i];
-    lines.push_back({answer.features[i].name, Plain(cell.value), cell.status + (cell.degraded ? " (degraded)" : ""),
+    lines.push_back({answer.features[i].name, Plain(cell.value),
+                     cell.status + (cell.degraded ? " (degraded)" : ""),
                      TimeText(row.event_times[answer.features[i].view])});
   }
   return Align(lines);
@@ -244,7 +260,8 @@ std::string OneRowTable(const FeatureAnswer& answer) {
 
 std::string ManyRowsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys,
                           std::span<const RequestRow> asked) {
-  const bool timed = std::any_of(asked.begin(), asked.end(), [](const RequestRow& row) { return row.as_of_us.has_value(); });
+  const bool timed = std::any_of(asked.begin(), asked.end(),
+                                 [](const RequestRow& row) { return row.as_of_us.has_value(); });
   std::vector<std::vector<std::string>> lines(1);
   for (const RequestKey& key : keys) lines[0].push_back(key.name);
   if (timed) lines[0].push_back("as of");
@@ -252,7 +269,8 @@ std::string ManyRowsTable(const FeatureAnswer& answer, std::span<const RequestKe
   for (size_t r = 0; r < answer.rows.size(); ++r) {
     auto& line = lines.emplace_back();
     for (const Json& key : asked[r].keys) line.push_back(Plain(key));
-    if (timed) line.push_back(asked[r].as_of_us.has_value() ? FormatTimestamp({*asked[r].as_of_us}) : "–");
+    if (timed)
+      line.push_back(asked[r].as_of_us.has_value() ? FormatTimestamp({*asked[r].as_of_us}) : "–");
     for (const AnswerCell& cell : answer.rows[r].cells) {
       std::string text = cell.value.is_null() ? cell.status : Plain(cell.value);
       if (!cell.value.is_null() && cell.status != "PRESENT") text += " " + cell.status;
@@ -274,7 +292,8 @@ StatusOr<FeatureAnswer> DecodeAnswer(const v1::GetFeaturesResponse& response) {
   return answer;
 }
 
-std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys, const RequestRow& asked) {
+std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys,
+                      const RequestRow& asked) {
   const AnswerRow& answered = answer.rows[row];
   // One object after the other: Json keeps the order of insertion, and an insertion moves what stands in it already.
   Json key_values = Json::object();
@@ -299,9 +318,11 @@ std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const R
   return Dump(line);
 }
 
-std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys, std::span<const RequestRow> asked) {
+std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys,
+                          std::span<const RequestRow> asked) {
   if (answer.rows.empty()) return "no rows\n";
-  return Heading(answer) + (answer.rows.size() == 1 ? OneRowTable(answer) : ManyRowsTable(answer, keys, asked));
+  return Heading(answer) +
+         (answer.rows.size() == 1 ? OneRowTable(answer) : ManyRowsTable(answer, keys, asked));
 }
 
 }  // namespace freshet

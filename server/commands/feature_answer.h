@@ -21,8 +21,8 @@ struct AnswerCell {
 };
 
 struct AnswerRow {
-  std::vector<AnswerCell> cells;                       // by feature
-  std::vector<std::optional<Timestamp>> event_times;   // by view
+  std::vector<AnswerCell> cells;                      // by feature
+  std::vector<std::optional<Timestamp>> event_times;  // by view
 };
 
 struct FeatureAnswer {
@@ -46,9 +46,11 @@ struct FeatureAnswer {
 StatusOr<FeatureAnswer> DecodeAnswer(const v1::GetFeaturesResponse& response);
 
 // {"keys": {…}, "features": {…}, "statuses": {…}, "degraded": […] where some are, "event_times": {…}}, without a newline.
-std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys, const RequestRow& asked);
+std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const RequestKey> keys,
+                      const RequestRow& asked);
 
 // One row: a line a feature. Several: a line a row. Ends in a newline.
-std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys, std::span<const RequestRow> asked);
+std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys,
+                          std::span<const RequestRow> asked);
 
 }  // namespace freshet

@@ -26,7 +26,8 @@ struct GetArguments {
   std::string output = "table";
 };
 
-StatusOr<std::vector<RequestRow>> RowsAsked(const GetArguments& arguments, std::span<const RequestKey> keys) {
+StatusOr<std::vector<RequestRow>> RowsAsked(const GetArguments& arguments,
+                                            std::span<const RequestKey> keys) {
   std::vector<RequestRow> rows;
   if (arguments.rows_file.empty()) {
     ASSIGN_OR_RETURN(RequestRow row, ParseKeyArguments(arguments.service, keys, arguments.keys));
@@ -35,7 +36,9 @@ StatusOr<std::vector<RequestRow>> RowsAsked(const GetArguments& arguments, std::
     ASSIGN_OR_RETURN(rows, ReadRows(arguments.service, keys, std::cin, "standard input"));
   } else {
     std::ifstream file(arguments.rows_file);
-    if (!file) return NotFound("{}: cannot be opened; --rows takes a file with a JSON object a line", arguments.rows_file);
+    if (!file)
+      return NotFound("{}: cannot be opened; --rows takes a file with a JSON object a line",
+                      arguments.rows_file);
     ASSIGN_OR_RETURN(rows, ReadRows(arguments.service, keys, file, arguments.rows_file));
   }
   std::optional<int64_t> as_of;
@@ -47,9 +50,10 @@ StatusOr<std::vector<RequestRow>> RowsAsked(const GetArguments& arguments, std::
 }
 
 // Asks for `rows`, in as many calls as the server's limits ask for, and hands each call's answer on in order.
-Status AskInCalls(ClientChannel& channel, const std::string& service, std::span<const RequestKey> keys,
-                  std::span<const RequestRow> rows,
-                  const std::function<Status(std::span<const RequestRow>, const v1::GetFeaturesResponse&)>& answered) {
+Status AskInCalls(ClientChannel& channel, const std::string& service,
+                  std::span<const RequestKey> keys, std::span<const RequestRow> rows,
+                  const std::function<Status(std::span<const RequestRow>,
+                                             const v1::GetFeaturesResponse&)>& answered) {
   size_t per_call = kRowsPerCall;
   while (!rows.empty()) {
     const auto part = rows.first(std::min(per_call, rows.size()));
@@ -71,26 +75,27 @@ Status AskInCalls(ClientChannel& channel, const std::string& service, std::span<
   return OkStatus();
 }
 
-Status Print(const GetArguments& arguments, std::span<const RequestKey> keys, std::span<const RequestRow> rows,
-             ClientChannel& channel) {
+Status Print(const GetArguments& arguments, std::span<const RequestKey> keys,
+             std::span<const RequestRow> rows, ClientChannel& channel) {
   const bool json = arguments.output == "json";
   FeatureAnswer all;  // a table's columns are as wide as its widest cell: printed at the end
-  RETURN_IF_ERROR(AskInCalls(channel, arguments.service, keys, rows,
-                             [&](std::span<const RequestRow> part, const v1::GetFeaturesResponse& response) -> Status {
-                               ASSIGN_OR_RETURN(FeatureAnswer answer, DecodeAnswer(response));
-                               if (answer.rows.size() != part.size()) {
-                                 return Internal("asked for {} rows, the server answered {}", part.size(),
-                                                 answer.rows.size());
-                               }
-                               for (size_t i = 0; json && i < part.size(); ++i) {
-                                 fmt::print("{}\n", RowAsJson(answer, i, keys, part[i]));
-                               }
-                               if (json) return OkStatus();
-                               answer.rows.insert(answer.rows.begin(), std::make_move_iterator(all.rows.begin()),
-                                                  std::make_move_iterator(all.rows.end()));
-                               all = std::move(answer);
-                               return OkStatus();
-                             }));
+  RETURN_IF_ERROR(AskInCalls(
+      channel, arguments.service, keys, rows,
+      [&](std::span<const RequestRow> part, const v1::GetFeaturesResponse& response) -> Status {
+        ASSIGN_OR_RETURN(FeatureAnswer answer, DecodeAnswer(response));
+        if (answer.rows.size() != part.size()) {
+          return Internal("asked for {} rows, the server answered {}", part.size(),
+                          answer.rows.size());
+        }
+        for (size_t i = 0; json && i < part.size(); ++i) {
+          fmt::print("{}\n", RowAsJson(answer, i, keys, part[i]));
+        }
+        if (json) return OkStatus();
+        answer.rows.insert(answer.rows.begin(), std::make_move_iterator(all.rows.begin()),
+                           std::make_move_iterator(all.rows.end()));
+        all = std::move(answer);
+        return OkStatus();
+      }));
   if (!json) fmt::print("{}", AnswerAsTable(all, keys, rows));
   return OkStatus();
 }
@@ -98,7 +103,8 @@ Status Print(const GetArguments& arguments, std::span<const RequestKey> keys, st
 int Get(const GetArguments& arguments) {
   ClientChannel channel(arguments.address);
   v1::DescribeCatalogResponse catalog;
-  if (const CallResult result = channel.DescribeCatalog(arguments.service, catalog); !result.status.ok()) {
+  if (const CallResult result = channel.DescribeCatalog(arguments.service, catalog);
+      !result.status.ok()) {
     return Fail(result.status);
   }
   const auto keys = KeysOfService(catalog, arguments.service);
@@ -116,16 +122,21 @@ void AddGetCommand(CLI::App& app, Run& run) {
   auto arguments = std::make_shared<GetArguments>();
   command->add_option("SERVICE", arguments->service, "Feature service")->required();
   auto* keys = command->add_option("KEYS", arguments->keys, "The entity: key=value …");
-  auto* rows = command->add_option("--rows", arguments->rows_file,
-                                   "A file with a JSON object a row: keys, and as_of where the row has a time of its own; - is "
-                                   "standard input");
+  auto* rows = command->add_option(
+      "--rows", arguments->rows_file,
+      "A file with a JSON object a row: keys, and as_of where the row has a time of its own; - is "
+      "standard input");
   rows->type_name("FILE.jsonl")->excludes(keys);
-  command->add_option("--as-of", arguments->as_of, "Values as of this time: RFC 3339, or microseconds since 1970")
+  command
+      ->add_option("--as-of", arguments->as_of,
+                   "Values as of this time: RFC 3339, or microseconds since 1970")
       ->type_name("T");
   command->add_option("--address", arguments->address, "The server's gRPC address")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  command->add_option("--output", arguments->output, "table, or json: an object a row, in the order asked")
+  command
+      ->add_option("--output", arguments->output,
+                   "table, or json: an object a row, in the order asked")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(

@@ -8,7 +8,8 @@
 namespace freshet {
 
 // "[#########---------------------]  30%  101,033 events  52,000/s  ETA 0:04". `bytes_total` 0: the share is not known.
-std::string ProgressLine(uint64_t events, uint64_t bytes_read, uint64_t bytes_total, double seconds);
+std::string ProgressLine(uint64_t events, uint64_t bytes_read, uint64_t bytes_total,
+                         double seconds);
 
 // 336776 → "336,776"
 std::string WithThousands(uint64_t number);

@@ -53,14 +53,17 @@ StatusOr<LogAddress> WaitForLog(const Catalog& catalog, const StopSignal& stop) 
     const auto found = FindLog(catalog);
     if (found.has_value() && (!found->is_mock || SomebodyListens(found->bootstrap))) return *found;
     if (!said) {
-      fmt::print(stderr, "waiting for the embedded broker of {} (start `freshet serve` on the project)\n",
+      fmt::print(stderr,
+                 "waiting for the embedded broker of {} (start `freshet serve` on the project)\n",
                  catalog.storage.path);
       said = true;
     }
     if (std::chrono::steady_clock::now() > give_up) {
-      return Unavailable("no embedded broker came up for {} within {} s; start `freshet serve` or `freshet broker` on the "
-                         "project",
-                         catalog.storage.path, kBrokerWait.count());
+      return Unavailable(
+          "no embedded broker came up for {} within {} s; start `freshet serve` or `freshet "
+          "broker` on the "
+          "project",
+          catalog.storage.path, kBrokerWait.count());
     }
     stop.WaitFor(kBrokerPeriod);
   }
@@ -70,7 +73,8 @@ StatusOr<LogAddress> WaitForLog(const Catalog& catalog, const StopSignal& stop) 
 // Asks the server how far it has applied one source.
 class AppliedProgress {
  public:
-  AppliedProgress(const std::string& address, const Source& source, const LogAddress& log, ProgressBar& bar)
+  AppliedProgress(const std::string& address, const Source& source, const LogAddress& log,
+                  ProgressBar& bar)
       : channel_(address), source_(source), log_(log), bar_(bar) {}
 
   StatusOr<std::map<int32_t, int64_t>> Ask() {
@@ -91,22 +95,27 @@ class AppliedProgress {
       if (progress.source() != source_.name) continue;
       // Offsets of another log say nothing about this one: they may be far ahead of anything produced here.
       if (progress.log_id() != log_.log_id) {
-        return Unavailable("source {}: the server reads another log than the one at {}; it has to be started anew on this "
-                           "broker",
-                           source_.name, log_.bootstrap);
+        return Unavailable(
+            "source {}: the server reads another log than the one at {}; it has to be started anew "
+            "on this "
+            "broker",
+            source_.name, log_.bootstrap);
       }
       std::map<int32_t, int64_t> next;
       for (const v1::PartitionProgress& partition : progress.partitions()) {
-        const auto [known, first] = incarnations_.try_emplace(partition.partition(), partition.incarnation());
+        const auto [known, first] =
+            incarnations_.try_emplace(partition.partition(), partition.incarnation());
         if (!first && known->second != partition.incarnation()) {
-          return FailedPrecondition("source {}: the log was made anew while it was replayed to; replay again", source_.name);
+          return FailedPrecondition(
+              "source {}: the log was made anew while it was replayed to; replay again",
+              source_.name);
         }
         next[partition.partition()] = partition.next_offset();
       }
       // What stands still for another reason than a broker that is away needs somebody who reads why.
       if (!progress.paused_reason().empty()) {
-        return Unavailable("source {} stands still ({}): {}", source_.name, progress.paused_reason(),
-                           progress.paused_detail());
+        return Unavailable("source {} stands still ({}): {}", source_.name,
+                           progress.paused_reason(), progress.paused_detail());
       }
       return next;
     }
@@ -129,27 +138,33 @@ int ReplayFile(const ReplayArguments& arguments) {
   const auto source = FindSource(catalog, arguments.source);
   if (!source.ok()) return Fail(source.status());
   if (catalog.kafka.kind == KafkaSettings::Kind::kNone) {
-    return Fail(FailedPrecondition("project {}: kafka.brokers is none, so there is no topic to replay to", catalog.project));
+    return Fail(FailedPrecondition(
+        "project {}: kafka.brokers is none, so there is no topic to replay to", catalog.project));
   }
   const auto log = WaitForLog(catalog, stop);
   if (!log.ok()) return Fail(log.status());
 
   ProgressBar bar;
-  AppliedProgress applied(arguments.address.empty() ? ServerAddress(catalog) : arguments.address, **source, *log, bar);
+  AppliedProgress applied(arguments.address.empty() ? ServerAddress(catalog) : arguments.address,
+                          **source, *log, bar);
   ReplayOptions options;
   options.file = arguments.file;
   options.rate = arguments.rate;
   options.wait = arguments.wait;
   // A real broker keeps what the server has not read yet: no need to ask it.
   if (log->is_mock || arguments.wait) options.applied = [&applied] { return applied.Ask(); };
-  options.progress = [&bar](uint64_t events, uint64_t read, uint64_t total) { bar.Show(events, read, total); };
+  options.progress = [&bar](uint64_t events, uint64_t read, uint64_t total) {
+    bar.Show(events, read, total);
+  };
   options.cancelled = [&stop] { return stop.requested(); };
   const auto result = Replay(**source, *log, catalog.kafka.options, options);
   bar.End();
   if (!result.ok()) return Fail(result.status());
-  const double rate = result->seconds > 0 ? static_cast<double>(result->events) / result->seconds : 0;
-  fmt::print("{} events to {} in {:.1f} s ({}/s){}\n", WithThousands(result->events), (*source)->topic, result->seconds,
-             WithThousands(static_cast<uint64_t>(rate)), arguments.wait && !stop.requested() ? ", all applied" : "");
+  const double rate =
+      result->seconds > 0 ? static_cast<double>(result->events) / result->seconds : 0;
+  fmt::print("{} events to {} in {:.1f} s ({}/s){}\n", WithThousands(result->events),
+             (*source)->topic, result->seconds, WithThousands(static_cast<uint64_t>(rate)),
+             arguments.wait && !stop.requested() ? ", all applied" : "");
   return stop.requested() ? 1 : 0;
 }
 
@@ -161,7 +176,8 @@ void AddReplayCommand(CLI::App& app, Run& run) {
   command->add_option("FILE", arguments->file, "Events, a JSON object a line: .jsonl or .jsonl.gz")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--project", arguments->project.folder, "Project folder: where freshet.yaml is")
+  command
+      ->add_option("--project", arguments->project.folder, "Project folder: where freshet.yaml is")
       ->required()
       ->type_name("DIR");
   command->add_option("--source", arguments->source, "Whose topic")->required()->type_name("NAME");
@@ -169,10 +185,14 @@ void AddReplayCommand(CLI::App& app, Run& run) {
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   command->add_flag("--wait", arguments->wait, "Return once the server has applied them all");
-  command->add_option("--address", arguments->address, "The server's gRPC address; without it, the project's server.grpc")
+  command
+      ->add_option("--address", arguments->address,
+                   "The server's gRPC address; without it, the project's server.grpc")
       ->type_name("HOST:PORT");
   AddSetOption(*command, arguments->project);
-  command->footer("Example:\n  freshet replay flights.jsonl.gz --project config/quickstart --source flights --wait");
+  command->footer(
+      "Example:\n  freshet replay flights.jsonl.gz --project config/quickstart --source flights "
+      "--wait");
   command->callback([arguments, &run] { run = [arguments] { return ReplayFile(*arguments); }; });
 }
 

@@ -40,12 +40,15 @@ bool IsBase64(const std::string& text) {
   return absl::Base64Unescape(text, &bytes);
 }
 
-Status WrongType(const std::string& place, const RequestKey& key, std::string_view got, std::string_view wanted) {
-  return InvalidArgument("{}: key {} is {}, and {} is not one; write {}", place, key.name, TypeName(key.type), got, wanted);
+Status WrongType(const std::string& place, const RequestKey& key, std::string_view got,
+                 std::string_view wanted) {
+  return InvalidArgument("{}: key {} is {}, and {} is not one; write {}", place, key.name,
+                         TypeName(key.type), got, wanted);
 }
 
 // As JSON holds a key of this type: numbers as numbers, times as RFC 3339.
-StatusOr<Json> KeyFromText(const std::string& place, const RequestKey& key, const std::string& text) {
+StatusOr<Json> KeyFromText(const std::string& place, const RequestKey& key,
+                           const std::string& text) {
   switch (key.type) {
     case Type::kInt64:
       if (const auto number = ParseInt64(text)) return Json(*number);
@@ -68,9 +71,10 @@ StatusOr<Json> KeyFromJson(const std::string& place, const RequestKey& key, cons
   if (member.is_null()) return member;
   switch (key.type) {
     case Type::kInt64: {
-      const bool fits = member.is_number_integer() &&
-                        (!member.is_number_unsigned() ||
-                         member.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+      const bool fits =
+          member.is_number_integer() &&
+          (!member.is_number_unsigned() ||
+           member.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
       if (fits) return Json(member.get<int64_t>());
       return WrongType(place, key, member.dump(), "a whole number: 42");
     }
@@ -88,17 +92,19 @@ StatusOr<int64_t> AsOfFromJson(const std::string& place, const Json& member) {
   if (member.is_string()) {
     if (auto time = ParseAsOf(member.get<std::string>()); time.ok()) return time;
   }
-  return InvalidArgument("{}: as_of {} is no time; write \"2013-01-01T10:15:00Z\", or microseconds since 1970", place,
-                         member.dump());
+  return InvalidArgument(
+      "{}: as_of {} is no time; write \"2013-01-01T10:15:00Z\", or microseconds since 1970", place,
+      member.dump());
 }
 
-StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const RequestKey> keys, const std::string& place,
-                                 const Json& object) {
+StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const RequestKey> keys,
+                                 const std::string& place, const Json& object) {
   RequestRow row;
   row.keys.resize(keys.size());
   std::vector<bool> given(keys.size());
   for (const auto& [name, member] : object.items()) {
-    const auto key = std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
     if (key != keys.end()) {
       const auto index = static_cast<size_t>(key - keys.begin());
       ASSIGN_OR_RETURN(row.keys[index], KeyFromJson(place, *key, member));
@@ -111,13 +117,16 @@ StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const Req
     }
   }
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (!given[i]) return InvalidArgument("{}: key {} is missing (null where there is no entity)", place, keys[i].name);
+    if (!given[i])
+      return InvalidArgument("{}: key {} is missing (null where there is no entity)", place,
+                             keys[i].name);
   }
   return row;
 }
 
 int64_t Int64Of(const RequestKey& key, const Json& value) {
-  return key.type == Type::kTimestamp ? ParseTimestamp(value.get<std::string>())->us : value.get<int64_t>();
+  return key.type == Type::kTimestamp ? ParseTimestamp(value.get<std::string>())->us
+                                      : value.get<int64_t>();
 }
 
 std::string BytesOf(const RequestKey& key, const Json& value) {
@@ -135,7 +144,8 @@ void AppendLittleEndian(std::string& out, Number number) {
   out.append(bytes, sizeof(Number));
 }
 
-void FillColumn(const RequestKey& key, size_t index, std::span<const RequestRow> rows, v1::Column& column) {
+void FillColumn(const RequestKey& key, size_t index, std::span<const RequestRow> rows,
+                v1::Column& column) {
   column.set_name(key.name);
   std::string packed;
   std::string offsets;
@@ -175,15 +185,17 @@ void FillColumn(const RequestKey& key, size_t index, std::span<const RequestRow>
 
 }  // namespace
 
-StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogResponse& catalog, const std::string& service) {
+StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogResponse& catalog,
+                                                const std::string& service) {
   for (const v1::FeatureServiceInfo& info : catalog.services()) {
     if (info.name() != service) continue;
     std::vector<RequestKey> keys;
     for (const v1::KeyInfo& key : info.keys()) {
       const std::optional<Type> type = TypeFromName(key.type());
       if (!type.has_value()) {
-        return FailedPrecondition("service {}: key {} is {}, which this freshet does not know; use the server's version",
-                                  service, key.name(), key.type());
+        return FailedPrecondition(
+            "service {}: key {} is {}, which this freshet does not know; use the server's version",
+            service, key.name(), key.type());
       }
       keys.push_back({key.name(), *type});
     }
@@ -197,7 +209,8 @@ StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogRespons
 StatusOr<int64_t> ParseAsOf(std::string_view text) {
   if (const auto time = ParseTimestamp(text)) return time->us;
   if (const auto number = ParseInt64(text)) return *number;
-  return InvalidArgument("--as-of \"{}\" is no time; write 2013-01-01T10:15:00Z, or microseconds since 1970", text);
+  return InvalidArgument(
+      "--as-of \"{}\" is no time; write 2013-01-01T10:15:00Z, or microseconds since 1970", text);
 }
 
 StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<const RequestKey> keys,
@@ -209,26 +222,33 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
   for (const std::string& argument : arguments) {
     const size_t equals = argument.find('=');
     if (equals == std::string::npos) {
-      return InvalidArgument("{}: \"{}\" is not key=value; keys: {}", place, argument, Joined(NamesOf(keys)));
+      return InvalidArgument("{}: \"{}\" is not key=value; keys: {}", place, argument,
+                             Joined(NamesOf(keys)));
     }
     const std::string name = argument.substr(0, equals);
-    const auto key = std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
     if (key == keys.end()) {
-      return InvalidArgument("{}: there is no key \"{}\"{}", place, name, Suggestion(name, NamesOf(keys)));
+      return InvalidArgument("{}: there is no key \"{}\"{}", place, name,
+                             Suggestion(name, NamesOf(keys)));
     }
     const auto index = static_cast<size_t>(key - keys.begin());
-    if (given[index]) return InvalidArgument("{}: key {} is given twice; several rows come with --rows", place, name);
+    if (given[index])
+      return InvalidArgument("{}: key {} is given twice; several rows come with --rows", place,
+                             name);
     given[index] = true;
     ASSIGN_OR_RETURN(row.keys[index], KeyFromText(place, *key, argument.substr(equals + 1)));
   }
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (!given[i]) return InvalidArgument("{}: key {} is missing; add {}=…", place, keys[i].name, keys[i].name);
+    if (!given[i])
+      return InvalidArgument("{}: key {} is missing; add {}=…", place, keys[i].name, keys[i].name);
   }
   return row;
 }
 
-StatusOr<std::vector<RequestRow>> ReadRows(const std::string& service, std::span<const RequestKey> keys,
-                                           std::istream& lines, const std::string& place) {
+StatusOr<std::vector<RequestRow>> ReadRows(const std::string& service,
+                                           std::span<const RequestKey> keys, std::istream& lines,
+                                           const std::string& place) {
   std::vector<RequestRow> rows;
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
@@ -253,15 +273,18 @@ Status FillAsOf(std::optional<int64_t> as_of_us, std::vector<RequestRow>& rows) 
     timed += row.as_of_us.has_value() ? 1 : 0;
   }
   if (timed != 0 && timed != rows.size()) {
-    return InvalidArgument("{} of {} rows have an as_of; give the others one with --as-of", timed, rows.size());
+    return InvalidArgument("{} of {} rows have an as_of; give the others one with --as-of", timed,
+                           rows.size());
   }
   return OkStatus();
 }
 
-void FillRequest(std::span<const RequestKey> keys, std::span<const RequestRow> rows, v1::GetFeaturesRequest& request) {
+void FillRequest(std::span<const RequestKey> keys, std::span<const RequestRow> rows,
+                 v1::GetFeaturesRequest& request) {
   for (size_t i = 0; i < keys.size(); ++i) FillColumn(keys[i], i, rows, *request.add_keys());
-  const bool one_time = std::all_of(rows.begin(), rows.end(),
-                                    [&](const RequestRow& row) { return row.as_of_us == rows.front().as_of_us; });
+  const bool one_time = std::all_of(rows.begin(), rows.end(), [&](const RequestRow& row) {
+    return row.as_of_us == rows.front().as_of_us;
+  });
   for (const RequestRow& row : rows) {
     if (row.as_of_us.has_value()) request.add_as_of_us(*row.as_of_us);
     if (one_time) break;

@@ -23,10 +23,12 @@ struct RequestKey {
 };
 
 // The keys of one service, as DescribeCatalog tells them.
-StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogResponse& catalog, const std::string& service);
+StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogResponse& catalog,
+                                                const std::string& service);
 
 struct RequestRow {
-  std::vector<nlohmann::ordered_json> keys;  // by RequestKey: as answered under "keys"; null: no entity
+  std::vector<nlohmann::ordered_json>
+      keys;  // by RequestKey: as answered under "keys"; null: no entity
   std::optional<int64_t> as_of_us;
 };
 
@@ -39,14 +41,16 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
 
 // An object a line; empty lines are passed over. `place` is the file's name in errors. A member "as_of" is the row's time
 // unless a key is named so.
-StatusOr<std::vector<RequestRow>> ReadRows(const std::string& service, std::span<const RequestKey> keys,
-                                           std::istream& lines, const std::string& place);
+StatusOr<std::vector<RequestRow>> ReadRows(const std::string& service,
+                                           std::span<const RequestKey> keys, std::istream& lines,
+                                           const std::string& place);
 
 // Rows without a time take `as_of_us`; a request can tell one time for all rows or one a row, so either all have one by then or
 // none has.
 Status FillAsOf(std::optional<int64_t> as_of_us, std::vector<RequestRow>& rows);
 
 // `rows` as the columns of one call.
-void FillRequest(std::span<const RequestKey> keys, std::span<const RequestRow> rows, v1::GetFeaturesRequest& request);
+void FillRequest(std::span<const RequestKey> keys, std::span<const RequestRow> rows,
+                 v1::GetFeaturesRequest& request);
 
 }  // namespace freshet

@@ -28,7 +28,8 @@ int Serve(const ProjectArguments& arguments) {
   if (project.catalog == nullptr) return 1;
 
   const std::unique_ptr<Log> log = MakeStderrLog();
-  for (const Diagnostic& warning : project.warnings) log->Warn("declaration_warning", ToString(warning));
+  for (const Diagnostic& warning : project.warnings)
+    log->Warn("declaration_warning", ToString(warning));
   const SystemClock clock;
   auto server = Server::Start(project.catalog, clock, *log, [&stop] { return stop.requested(); });
   if (absl::IsCancelled(server.status())) return 0;
@@ -38,7 +39,8 @@ int Serve(const ProjectArguments& arguments) {
             {{"project", project.catalog->project}, {"version", GetBuildInfo().version}});
 
   stop.Wait();
-  log->Info("stopping", "Stopping: no new calls, then the last commit. A second signal ends at once.");
+  log->Info("stopping",
+            "Stopping: no new calls, then the last commit. A second signal ends at once.");
   if (const Status stopped = (*server)->Stop(); !stopped.ok()) return Fail(stopped);
   server->reset();
   log->Info("stopped", "Stopped.");
@@ -48,10 +50,13 @@ int Serve(const ProjectArguments& arguments) {
 }  // namespace
 
 void AddServeCommand(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("serve", "Reads the project's topics and serves its features, until SIGTERM");
+  auto* command = app.add_subcommand(
+      "serve", "Reads the project's topics and serves its features, until SIGTERM");
   auto arguments = std::make_shared<ProjectArguments>();
   AddProjectArguments(*command, *arguments);
-  command->footer("Example:\n  freshet serve config/quickstart --set storage.memory=1GiB --set server.grpc=0.0.0.0:7570");
+  command->footer(
+      "Example:\n  freshet serve config/quickstart --set storage.memory=1GiB --set "
+      "server.grpc=0.0.0.0:7570");
   command->callback([arguments, &run] { run = [arguments] { return Serve(*arguments); }; });
 }
 

@@ -32,13 +32,15 @@ int CompareWithData(const Catalog& catalog) {
   if (!store.ok()) return Fail(store.status());
   for (const FeatureView& view : catalog.views) {
     const std::optional<std::string> complete = (*store)->CompleteVersion(view.name);
-    const char* what = !complete.has_value()      ? "not complete yet: a start goes on building it"
-                       : *complete == view.version ? "unchanged: a start serves it at once"
-                                                   : "changed: a start rebuilds it from its log's start";
+    const char* what = !complete.has_value() ? "not complete yet: a start goes on building it"
+                       : *complete == view.version
+                           ? "unchanged: a start serves it at once"
+                           : "changed: a start rebuilds it from its log's start";
     fmt::print("  {}  {}\n", view.name, what);
   }
   for (const std::string& name : (*store)->UnopenedViews()) {
-    if (!catalog.ViewIndex(name).has_value()) fmt::print("  {}  not declared any more: its rows are kept\n", name);
+    if (!catalog.ViewIndex(name).has_value())
+      fmt::print("  {}  not declared any more: its rows are kept\n", name);
   }
   return 0;
 }
@@ -49,7 +51,8 @@ int Validate(const ValidateArguments& arguments) {
     return 0;
   }
   const Project project = LoadOrExplain(arguments);
-  for (const Diagnostic& warning : project.warnings) fmt::print(stderr, "warning: {}\n", ToString(warning));
+  for (const Diagnostic& warning : project.warnings)
+    fmt::print(stderr, "warning: {}\n", ToString(warning));
   if (project.catalog == nullptr) return 1;
   fmt::print("{}", DescribeProject(*project.catalog));
   return arguments.data ? CompareWithData(*project.catalog) : 0;
@@ -58,12 +61,16 @@ int Validate(const ValidateArguments& arguments) {
 }  // namespace
 
 void AddValidateCommand(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("validate", "Checks a project, and says what each view serves and how large its rows are");
+  auto* command = app.add_subcommand(
+      "validate", "Checks a project, and says what each view serves and how large its rows are");
   auto arguments = std::make_shared<ValidateArguments>();
-  auto* folder = command->add_option("DIR", arguments->folder, "Project folder: where freshet.yaml is");
+  auto* folder =
+      command->add_option("DIR", arguments->folder, "Project folder: where freshet.yaml is");
   AddSetOption(*command, *arguments);
-  command->add_flag("--data", arguments->data, "Say which views a start would rebuild; may run beside a server");
-  command->add_flag("--schema", arguments->schema, "Print the JSON Schema of the language instead, for editors");
+  command->add_flag("--data", arguments->data,
+                    "Say which views a start would rebuild; may run beside a server");
+  command->add_flag("--schema", arguments->schema,
+                    "Print the JSON Schema of the language instead, for editors");
   command->footer("Example:\n  freshet validate config/quickstart --data");
   command->callback([arguments, folder, &run] {
     if (!arguments->schema && folder->empty()) throw CLI::RequiredError("DIR");

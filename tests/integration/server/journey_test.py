@@ -43,8 +43,9 @@ class Journey(unittest.TestCase):
         with self.subTest("JSON: one object a row, in the order asked"):
             bob, nobody, ann = self.folder.rows([{"rider": "bob"}, {"rider": "zoe"}, {"rider": "ann"}])
             self.assertEqual(bob["keys"], {"rider": "bob"})
+            # A day back from the newest event, to the pane that holds its edge: yesterday's trip at the same hour counts.
             self.assertEqual(bob["features"],
-                             {"trips_1d": 1, "trips_lifetime": 10, "km_lifetime": 55, "tip_lifetime": 2.5})
+                             {"trips_1d": 2, "trips_lifetime": 10, "km_lifetime": 55, "tip_lifetime": 2.5})
             self.assertEqual(set(bob["statuses"].values()), {"PRESENT"})
             self.assertEqual(set(bob["event_times"].values()), {"2024-01-10T12:00:00Z"})
             self.assertEqual(nobody["features"],
@@ -107,7 +108,7 @@ class Journey(unittest.TestCase):
         self.serve()
         self.replay([{**event, "km": 100} for event in EVENTS])
         self.assertEqual(self.folder.rows([{"rider": "ann"}])[0]["features"],
-                         {"trips_1d": 2, "trips_lifetime": 20, "km_lifetime": 1055, "tip_lifetime": 2.5})
+                         {"trips_1d": 4, "trips_lifetime": 20, "km_lifetime": 1055, "tip_lifetime": 2.5})
 
     def test_second_server_on_the_same_folder(self):
         self.serve()

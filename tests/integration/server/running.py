@@ -182,9 +182,13 @@ class Proxy:
         while True:
             try:
                 near, _ = listener.accept()
-                far = socket.create_connection((host, int(port)))
             except OSError:
                 return
+            try:
+                far = socket.create_connection((host, int(port)))
+            except OSError:
+                near.close()
+                continue
             threading.Thread(target=Proxy._pump, args=(near, far), daemon=True).start()
 
     @staticmethod

@@ -23,7 +23,9 @@ class RawConnection {
     fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
   }
-  RawConnection(RawConnection&& other) noexcept : fd_(other.fd_), connected_(other.connected_) { other.fd_ = -1; }
+  RawConnection(RawConnection&& other) noexcept : fd_(other.fd_), connected_(other.connected_) {
+    other.fd_ = -1;
+  }
   RawConnection(const RawConnection&) = delete;
   RawConnection& operator=(const RawConnection&) = delete;
   ~RawConnection() {
@@ -31,7 +33,8 @@ class RawConnection {
   }
 
   bool Send(std::string_view text) {
-    return connected_ && send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+    return connected_ &&
+           send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
   // All until the server closes; what came so far where that takes longer than `at_most`.
   std::string ReadToEnd(std::chrono::milliseconds at_most = std::chrono::seconds(10)) {
@@ -39,7 +42,8 @@ class RawConnection {
     const auto end = std::chrono::steady_clock::now() + at_most;
     char buffer[4096];
     while (true) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          end - std::chrono::steady_clock::now());
       pollfd waiting{fd_, POLLIN, 0};
       if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) <= 0) return all;
       const ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
@@ -58,8 +62,9 @@ class RawConnection {
   bool closed_ = false;
 };
 
-inline std::string HttpGet(const std::string& address, const std::string& target, const std::string& method = "GET",
-                           const std::string& headers = "", const std::string& body = "") {
+inline std::string HttpGet(const std::string& address, const std::string& target,
+                           const std::string& method = "GET", const std::string& headers = "",
+                           const std::string& body = "") {
   RawConnection connection(address);
   connection.Send(method + " " + target + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n" + body);
   return connection.ReadToEnd();

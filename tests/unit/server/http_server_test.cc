@@ -12,12 +12,14 @@ namespace {
 using std::chrono::seconds;
 
 std::unique_ptr<HttpServer> StartServer(const HttpLimits& limits = {}) {
-  auto server = HttpServer::Start("127.0.0.1:0",
-                                  {{"/page", [](const HttpRequest& request) {
-                                      return HttpResponse{200, "text/plain", request.has_query("v") ? "with v" : "plain"};
-                                    }},
-                                   {"/throws", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("no"); }}},
-                                  limits);
+  auto server = HttpServer::Start(
+      "127.0.0.1:0",
+      {{"/page",
+        [](const HttpRequest& request) {
+          return HttpResponse{200, "text/plain", request.has_query("v") ? "with v" : "plain"};
+        }},
+       {"/throws", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("no"); }}},
+      limits);
   REQUIRE(server.ok());
   return *std::move(server);
 }
@@ -39,10 +41,12 @@ TEST_CASE("what is not there is 404 and names what is; another method is 405; a 
   const std::string missing = HttpGet(server->address(), "/pages");
   CHECK(StatusOf(missing) == 404);
   CHECK(missing.find("/page\n") != std::string::npos);
-  CHECK(StatusOf(HttpGet(server->address(), "/page", "POST", "Content-Length: 3\r\n", "abc")) == 405);
+  CHECK(StatusOf(HttpGet(server->address(), "/page", "POST", "Content-Length: 3\r\n", "abc")) ==
+        405);
   CHECK(StatusOf(HttpGet(server->address(), "/page", "DELETE")) == 405);
   CHECK(StatusOf(HttpGet(server->address(), "/page", "GET", "Content-Length: 1000000\r\n")) == 413);
-  CHECK(StatusOf(HttpGet(server->address(), "/page", "GET", "Transfer-Encoding: chunked\r\n")) == 413);
+  CHECK(StatusOf(HttpGet(server->address(), "/page", "GET", "Transfer-Encoding: chunked\r\n")) ==
+        413);
 }
 
 TEST_CASE("a handler that throws is a 500, and the server lives on") {
@@ -65,13 +69,13 @@ TEST_CASE("half-open connections do not hold up another request") {
 
 TEST_CASE("a handler that hangs does not hold up another request") {
   std::promise<void> release;
-  auto server = HttpServer::Start(
-      "127.0.0.1:0", {{"/hangs",
-                       [future = release.get_future().share()](const HttpRequest&) {
-                         future.wait();
-                         return HttpResponse{};
-                       }},
-                      {"/livez", [](const HttpRequest&) { return HttpResponse{}; }}});
+  auto server = HttpServer::Start("127.0.0.1:0",
+                                  {{"/hangs",
+                                    [future = release.get_future().share()](const HttpRequest&) {
+                                      future.wait();
+                                      return HttpResponse{};
+                                    }},
+                                   {"/livez", [](const HttpRequest&) { return HttpResponse{}; }}});
   REQUIRE(server.ok());
   RawConnection hanging((*server)->address());
   hanging.Send("GET /hangs HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -82,7 +86,8 @@ TEST_CASE("a handler that hangs does not hold up another request") {
 
 TEST_CASE("headers beyond the limit are refused") {
   const auto server = StartServer();
-  const std::string answer = HttpGet(server->address(), "/page", "GET", "X: " + std::string(40'000, 'x') + "\r\n");
+  const std::string answer =
+      HttpGet(server->address(), "/page", "GET", "X: " + std::string(40'000, 'x') + "\r\n");
   CHECK((StatusOf(answer) == 431 || StatusOf(answer) == 0));  // 0: closed before all was sent
   CHECK(StatusOf(HttpGet(server->address(), "/page")) == 200);
 }

@@ -25,14 +25,17 @@ TEST_CASE("a key that is wrong, unknown, missing or given twice is named") {
   const auto error = [](std::vector<std::string> arguments) {
     return std::string(MessageOf(ParseKeyArguments("spend", kCard, arguments).status()));
   };
-  CHECK(error({"card=x", "shop=4.5"}) == "service spend: key shop is int64, and \"4.5\" is not one; write shop=42");
+  CHECK(error({"card=x", "shop=4.5"}) ==
+        "service spend: key shop is int64, and \"4.5\" is not one; write shop=42");
   CHECK(error({"crad=x"}) == "service spend: there is no key \"crad\"; did you mean card?");
   CHECK(error({"card=x"}) == "service spend: key shop is missing; add shop=…");
-  CHECK(error({"card=x", "card=y", "shop=1"}) == "service spend: key card is given twice; several rows come with --rows");
+  CHECK(error({"card=x", "card=y", "shop=1"}) ==
+        "service spend: key card is given twice; several rows come with --rows");
   CHECK(error({"card"}) == "service spend: \"card\" is not key=value; keys: card, shop");
 }
 
-TEST_CASE("rows of a file keep their order, may have a time of their own, and a null key is no entity") {
+TEST_CASE(
+    "rows of a file keep their order, may have a time of their own, and a null key is no entity") {
   std::istringstream lines(
       "{\"card\": \"a\", \"shop\": 1}\n\n"
       "{\"shop\": -9223372036854775808, \"card\": null, \"as_of\": \"2013-01-01T00:00:00Z\"}\r\n");
@@ -53,7 +56,8 @@ TEST_CASE("a mistake in a rows file is named with its line") {
         "rows.jsonl:1: key card is string, and 7 is not one; write text in quotes");
   CHECK(MessageOf(ErrorOfRows("{\"card\": \"a\", \"shop\": 1, \"sopp\": 2}")) ==
         "rows.jsonl:1: \"sopp\" is not a key of service spend; did you mean shop?");
-  CHECK(MessageOf(ErrorOfRows("[1]")) == "rows.jsonl:1: not a JSON object; write one a line: {\"card\": …}");
+  CHECK(MessageOf(ErrorOfRows("[1]")) ==
+        "rows.jsonl:1: not a JSON object; write one a line: {\"card\": …}");
   CHECK_FALSE(ErrorOfRows("{\"card\": \"a\", \"shop\": 9223372036854775808}").ok());
   CHECK_FALSE(ErrorOfRows("{\"card\": \"a\", \"shop\": 1.0}").ok());
   CHECK_FALSE(ErrorOfRows("{\"card\": \"a\", \"shop\": 1, \"as_of\": \"soon\"}").ok());
@@ -84,7 +88,9 @@ TEST_CASE("rows with and without a time are refused unless --as-of fills them") 
   CHECK(rows[1].as_of_us == 7);
 }
 
-TEST_CASE("a request holds each key as one packed column, nulls marked, and one time where all are equal") {
+TEST_CASE(
+    "a request holds each key as one packed column, nulls marked, and one time where all are "
+    "equal") {
   std::vector<RequestRow> rows(2);
   rows[0].keys = {"ab", 1};
   rows[1].keys = {nullptr, 2};
