@@ -64,8 +64,8 @@ TEST_CASE(
       RowAsJson(*answer, 0, kKeys, asked[0]) ==
       R"({"keys":{"origin":"JFK"},"features":{"trips":9223372036854775807,"delay":0.1,"carrier":"UA"},)"
       R"("statuses":{"trips":"PRESENT","delay":"PRESENT","carrier":"PRESENT"},)"
-      R"("event_times":{"trips":"1970-01-01T00:00:00.5Z","delay":"1970-01-01T00:00:00.5Z",)"
-        R"("carrier":"1970-01-01T00:00:00.5Z"}})");
+      R"("event_times":{"trips":"1970-01-01T00:00:00.500Z","delay":"1970-01-01T00:00:00.500Z",)"
+      R"("carrier":"1970-01-01T00:00:00.500Z"}})");
 }
 
 TEST_CASE("a default stands beside NOT_FOUND; a 0 without one is null") {
@@ -139,10 +139,10 @@ TEST_CASE("one row is a table of features, several are a table of rows") {
   CHECK(AnswerAsTable(one, kKeys, std::span(asked).first(1)) ==
         "evaluated at 1970-01-01T00:00:01Z; airport: watermark –\n"
         "feature  value                status   event time\n"
-        "───────  ───────────────────  ───────  ──────────────────────\n"
-        "trips    9223372036854775807  PRESENT  1970-01-01T00:00:00.5Z\n"
-        "delay    0.1                  PRESENT  1970-01-01T00:00:00.5Z\n"
-        "carrier  UA                   PRESENT  1970-01-01T00:00:00.5Z\n");
+        "───────  ───────────────────  ───────  ────────────────────────\n"
+        "trips    9223372036854775807  PRESENT  1970-01-01T00:00:00.500Z\n"
+        "delay    0.1                  PRESENT  1970-01-01T00:00:00.500Z\n"
+        "carrier  UA                   PRESENT  1970-01-01T00:00:00.500Z\n");
 }
 
 }  // namespace
