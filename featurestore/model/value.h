@@ -74,11 +74,13 @@ class Value {
 
   Kind kind_ = Kind::kNull;
   uint32_t text_size_ = 0;
+  // NOLINTBEGIN(readability-identifier-naming))
   union {
     int64_t int64_ = 0;
     double double_;
     const char* text_;
   };
+  // NOLINTEND(readability-identifier-naming)
 };
 
 // For people and logs: JSON's spelling, text quoted.
