@@ -145,7 +145,7 @@ bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena,
     case Type::kBytes: {
       std::string bytes;
       if (first != '"' || !DecodeBase64(string, bytes)) {
-        return Mistyped(field, text, "a base64 string (standard alphabet, padded)", detail);
+        return Mistyped(field, text, "a base64 string (standard alphabet, padded, no stray bits at its end)", detail);
       }
       value = Value::Text(arena.Copy(bytes));
       return true;

@@ -140,6 +140,8 @@ std::optional<std::string> FromBase64(std::string_view text) {
       bytes.push_back(static_cast<char>(bits >> count & 0xff));
     }
   }
+  // RFC 4648, 3.5: what is left over is zero, so that equal bytes have one spelling.
+  if ((bits & ((1u << count) - 1)) != 0) return std::nullopt;
   return bytes;
 }
 
