@@ -74,7 +74,7 @@ class Value {
 
   Kind kind_ = Kind::kNull;
   uint32_t text_size_ = 0;
-  // NOLINTBEGIN(readability-identifier-naming))
+  // clang-tidy takes members of an anonymous union for public ones. NOLINTBEGIN(readability-identifier-naming)
   union {
     int64_t int64_ = 0;
     double double_;
