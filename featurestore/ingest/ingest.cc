@@ -61,6 +61,8 @@ class SourceThreads {
 
  private:
   void StartPasses() {
+    // A source that stopped at its very start has told nobody where the log stands.
+    if (!live_->stop().ok()) return;
     for (PassPlan& plan : live_->TakePasses()) {
       auto log = context_.open_log();
       if (!log.ok()) {

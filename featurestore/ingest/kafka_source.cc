@@ -129,7 +129,10 @@ Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
     RETURN_IF_ERROR(Take(0, std::min(limits.records - batch.records.size(), kTakeAtOnce), batch));
     if (messages_.size() == before) break;
   }
-  if (!lost_connection_.empty() && batch.records.empty()) {
+  // Records that came after the connection was lost may be another log's: they are read again once that was verified.
+  if (!lost_connection_.empty()) {
+    Release();
+    batch.Clear();
     return Unavailable("{}: {}", options_.bootstrap, lost_connection_);
   }
   return OkStatus();

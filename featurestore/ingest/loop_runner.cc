@@ -83,7 +83,12 @@ bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
     case StepKind::kLogError:
       // The first try to begin anew comes at once: a connection that was closed while idle is no pause.
       begun_ = false;
-      Wait(kHeldWait, stop);
+      if (++log_errors_ == 1) {
+        Wait(kHeldWait, stop);
+      } else {
+        Pause(LogPauseReason(result.status), std::string(MessageOf(result.status)));
+        BackOff(stop);
+      }
       return true;
     case StepKind::kStoreError:
       Pause(PauseReason(result.status), std::string(MessageOf(result.status)));
@@ -112,6 +117,7 @@ void LoopRunner::Pause(const std::string& reason, const std::string& detail) {
 
 void LoopRunner::Resume() {
   backoff_ = kFirstBackoff;
+  log_errors_ = 0;
   if (!reports_ || paused_.empty()) return;
   paused_.clear();
   context_.store.source_status(context_.source.name).SetPaused("", "");

@@ -40,6 +40,7 @@ class LoopRunner {
   const bool reports_;
   std::string paused_;  // reason
   bool begun_ = false;
+  int log_errors_ = 0;  // in a row, with nothing read between
   Duration backoff_;
   std::mutex mutex_;
   std::condition_variable_any wake_;

@@ -90,16 +90,35 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
   return OkStatus();
 }
 
+StatusOr<bool> Processor::WasRefused(const Coordinates& at) {
+  auto last = last_refused_.find(at.partition);
+  if (last == last_refused_.end()) {
+    ASSIGN_OR_RETURN(const auto found,
+                     store_.LastRefused(source_.name, at.incarnation, at.partition));
+    last = last_refused_.emplace(at.partition, found.value_or(-1)).first;
+  }
+  if (at.offset > last->second) return false;
+  return store_.IsRefused(source_.name, at);
+}
+
+// Whether some view of the source, this loop's or not, has a key in the event.
+bool Processor::Usable(const Event& event) const {
+  return std::any_of(
+      options_.all_views.begin(), options_.all_views.end(), [&](const RowLayout* layout) {
+        const std::vector<uint32_t>& keys = layout->view().key_fields;
+        return std::none_of(keys.begin(), keys.end(),
+                            [&](uint32_t field) { return event.fields[field].is_null(); });
+      });
+}
+
 StatusOr<bool> Processor::InFuture(const SourceRecord& record, const Coordinates& at,
                                    Timestamp time, Commit& commit) {
   if (options_.future == FutureRule::kNone) return false;
   const Duration skew = source_.max_future_skew;
   if (record.broker_time) return time > record.raw.record_time + skew;
-  if (options_.future != FutureRule::kDecide) {
-    ASSIGN_OR_RETURN(const bool recorded, store_.IsRefused(source_.name, at));
-    if (recorded) return true;
-    if (options_.future == FutureRule::kRecorded) return false;
-  }
+  ASSIGN_OR_RETURN(const bool recorded, WasRefused(at));
+  if (recorded) return true;
+  if (options_.future == FutureRule::kRecorded) return false;
   if (time <= now_ + skew) return false;
   commit.AddRefusal(source_.name, at);
   return true;
@@ -147,7 +166,7 @@ Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit
   }
   if (views_.empty() || !options_.dead_letters) return OkStatus();
   for (uint32_t e = 0; e < events_.size(); ++e) {
-    if (used[e]) continue;
+    if (used[e] || Usable(events_[e])) continue;
     Refuse(records[record_of_[e]], events_[e].at, Refusal::kNoKey,
            fmt::format("a key of every view of source {} is null in this event", source_.name),
            commit, outcome);

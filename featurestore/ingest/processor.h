@@ -27,14 +27,15 @@ struct ProcessorView {
 // Whose word it is that an event comes from the future (semantics.md, Time).
 enum class FutureRule : uint8_t {
   kNone,      // clock: event_time: nobody's
-  kDecide,    // first reading: the wall clock's, and what is refused is recorded
-  kDecideNew, // may have been read before: what was recorded, else the wall clock's
+  kDecide,    // what was recorded at an earlier reading, else the wall clock's, and what is refused is recorded
   kRecorded,  // read before: only what was recorded
 };
 
 struct ProcessorOptions {
   FutureRule future = FutureRule::kDecide;
   bool dead_letters = true;  // the live loop's alone
+  // Every view of the source, whichever loop feeds it: an event that one of them can use is no dead letter.
+  std::vector<const RowLayout*> all_views;
   uint64_t cache_bytes = 32ull << 20;
 };
 
@@ -79,6 +80,9 @@ class Processor {
   Status DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
                    BatchOutcome& outcome);
   // Whether the event was refused as of the future; what decides it is recorded in `commit`.
+  // Whether an earlier reading refused this record.
+  StatusOr<bool> WasRefused(const Coordinates& at);
+  bool Usable(const Event& event) const;
   StatusOr<bool> InFuture(const SourceRecord& record, const Coordinates& at, Timestamp time,
                           Commit& commit);
   void Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,
@@ -96,6 +100,8 @@ class Processor {
   std::unique_ptr<Decoder> decoder_;
   RowCache cache_;
   Timestamp now_;  // at the batch's first reading
+  // By partition, the last offset that an earlier reading refused (-1: none); beyond it there is nothing to look up.
+  std::map<int32_t, int64_t> last_refused_;
 
   // Of the batch at hand; kept for their memory.
   TextArena arena_;

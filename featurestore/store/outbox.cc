@@ -3,6 +3,8 @@
 #include "featurestore/store/outbox.h"
 
 #include <algorithm>
+#include <limits>
+#include <memory>
 #include <utility>
 
 #include "featurestore/base/coding.h"
@@ -121,6 +123,20 @@ StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at
   if (got.IsNotFound()) return false;
   RETURN_IF_ERROR(FromRocks(got, "read a refusal", impl_->folder()));
   return true;
+}
+
+StatusOr<std::optional<int64_t>> Store::LastRefused(const std::string& source,
+                                                    uint32_t incarnation,
+                                                    int32_t partition) const {
+  const std::string greatest = keys::RecordKey(
+      source, {incarnation, partition, std::numeric_limits<int64_t>::max()});
+  const std::string prefix = greatest.substr(0, greatest.size() - sizeof(int64_t));
+  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->refusals));
+  at->SeekForPrev(greatest);
+  RETURN_IF_ERROR(FromRocks(at->status(), "read refusals", impl_->folder()));
+  if (!at->Valid() || !at->key().starts_with(prefix)) return std::nullopt;
+  ByteReader offset({at->key().data() + prefix.size(), at->key().size() - prefix.size()});
+  return offset.Ordered64();
 }
 
 Status Store::PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,

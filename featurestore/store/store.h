@@ -200,6 +200,9 @@ class Store {
 
   // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
   StatusOr<bool> IsRefused(const std::string& source, const Coordinates& at) const;
+  // The greatest offset of a partition that was refused. None: none was.
+  StatusOr<std::optional<int64_t>> LastRefused(const std::string& source, uint32_t incarnation,
+                                               int32_t partition) const;
   Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
                        int64_t before_offset);
 
