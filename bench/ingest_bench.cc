@@ -49,11 +49,13 @@ class Zipf {
  public:
   explicit Zipf(size_t n) : cumulative_(n) {
     double sum = 0;
-    for (size_t i = 0; i < n; ++i) cumulative_[i] = sum += std::pow(static_cast<double>(i + 1), -0.99);
+    for (size_t i = 0; i < n; ++i)
+      cumulative_[i] = sum += std::pow(static_cast<double>(i + 1), -0.99);
   }
   size_t operator()(std::mt19937_64& random) const {
     const double at = std::uniform_real_distribution<double>(0, cumulative_.back())(random);
-    return static_cast<size_t>(std::lower_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin());
+    return static_cast<size_t>(std::lower_bound(cumulative_.begin(), cumulative_.end(), at) -
+                               cumulative_.begin());
   }
 
  private:
@@ -66,11 +68,12 @@ std::vector<std::string> MakeEvents() {
   std::vector<std::string> events(kEvents);
   Timestamp at{1'700'000'000'000'000};
   for (std::string& event : events) {
-    at = at + Duration::Millis(static_cast<int64_t>(random() % 400));  // about 5 a second: 22 hours in all
+    at = at + Duration::Millis(
+                  static_cast<int64_t>(random() % 400));  // about 5 a second: 22 hours in all
     event = fmt::format(
         R"({{"at":"{}","card":"card-{:08}","amount":{:.2f},"merchant":"merchant-{:05}","country":"DE","online":{}}})",
-        FormatTimestamp(at), cards(random), static_cast<double>(random() % 50'000) / 100, random() % 20'000,
-        random() % 2 == 0 ? "true" : "false");
+        FormatTimestamp(at), cards(random), static_cast<double>(random() % 50'000) / 100,
+        random() % 20'000, random() % 2 == 0 ? "true" : "false");
   }
   return events;
 }
@@ -118,7 +121,8 @@ Ingested IngestFromMemory(const Catalog& catalog, const std::vector<std::string>
   }
   const Seconds seconds = std::chrono::steady_clock::now() - begin;
 
-  if (applied != events.size()) Die(Internal("{} of {} events were applied", applied, events.size()));
+  if (applied != events.size())
+    Die(Internal("{} of {} events were applied", applied, events.size()));
   return {seconds.count(), static_cast<double>(store->Statistics().wal_bytes_written)};
 }
 
@@ -176,10 +180,11 @@ int Run() {
   uint64_t bytes = 0;
   for (const std::string& event : events) bytes += event.size();
   const auto rate = [&](double seconds) { return static_cast<double>(events.size()) / seconds; };
-  Case result{.bench = "ingest",
-              .name = "memory_vs_count",
-              .what = "events/s from memory into 10 features, WAL on, against a consumer that only counts",
-              .unit = "events/s"};
+  Case result{
+      .bench = "ingest",
+      .name = "memory_vs_count",
+      .what = "events/s from memory into 10 features, WAL on, against a consumer that only counts",
+      .unit = "events/s"};
   Interleave(
       result, kPairs,
       [&] {

@@ -55,17 +55,21 @@ inline void Print(const Case& result) {
   const std::vector<double> ratios = result.Ratios();
   const auto [least, greatest] = std::minmax_element(ratios.begin(), ratios.end());
   std::string more;
-  for (const auto& [name, value] : result.more) more += fmt::format(", \"{}\": {:.6g}", name, value);
+  for (const auto& [name, value] : result.more)
+    more += fmt::format(", \"{}\": {:.6g}", name, value);
   fmt::print(
-      "{{\"bench\": \"{}\", \"case\": \"{}\", \"what\": \"{}\", \"freshet\": {:.6g}, \"baseline\": {:.6g}, "
-      "\"ratio\": {:.3f}, \"ratio_min\": {:.3f}, \"ratio_max\": {:.3f}, \"unit\": \"{}\", \"runs\": {}{}}}\n",
+      "{{\"bench\": \"{}\", \"case\": \"{}\", \"what\": \"{}\", \"freshet\": {:.6g}, \"baseline\": "
+      "{:.6g}, "
+      "\"ratio\": {:.3f}, \"ratio_min\": {:.3f}, \"ratio_max\": {:.3f}, \"unit\": \"{}\", "
+      "\"runs\": {}{}}}\n",
       result.bench, result.name, result.what, Median(result.freshet), Median(result.baseline),
       Median(ratios), *least, *greatest, result.unit, ratios.size(), more);
   std::fflush(stdout);
-  fmt::print(stderr, "{:<22} {:>14} {:>14} {:>8} {:>17}  {}\n", "case", "freshet", "baseline", "ratio", "spread",
-             "unit");
+  fmt::print(stderr, "{:<22} {:>14} {:>14} {:>8} {:>17}  {}\n", "case", "freshet", "baseline",
+             "ratio", "spread", "unit");
   fmt::print(stderr, "{:<22} {:>14.6g} {:>14.6g} {:>8.3f} {:>8.3f}–{:<8.3f}  {}\n", result.name,
-             Median(result.freshet), Median(result.baseline), Median(ratios), *least, *greatest, result.unit);
+             Median(result.freshet), Median(result.baseline), Median(ratios), *least, *greatest,
+             result.unit);
   for (const auto& [name, value] : result.more) fmt::print(stderr, "  {}: {:.6g}\n", name, value);
 }
 

@@ -6,6 +6,8 @@
 // calls in flight, one connection. The two are measured in turn, pair by pair.
 //
 //   freshet_bench_serve [--case point] [--pairs 7] [--seconds 2] [--in-flight 16] [--transport callback|async] [--queues 1]
+#include <google/protobuf/arena.h>
+#include <grpcpp/grpcpp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -24,9 +26,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <google/protobuf/arena.h>
-#include <grpcpp/grpcpp.h>
 
 #include "absl/synchronization/mutex.h"
 #include "featurestore/observe/log.h"
@@ -113,10 +112,12 @@ void Fill(ServedProject& project) {
     Row row(layout);
     for (int e = 0; e < kEventsACard; ++e) {
       // Oldest first, over the last day.
-      const auto ago = Duration::Seconds(86'400 * (kEventsACard - e) / kEventsACard - static_cast<int64_t>(random() % 4000));
+      const auto ago = Duration::Seconds(86'400 * (kEventsACard - e) / kEventsACard -
+                                         static_cast<int64_t>(random() % 4000));
       const Timestamp at = now - std::max(ago, Duration::Seconds(1));
       const Value values[] = {Value::Time(at), Value::Text(name),
-                              Value::Double(static_cast<double>(random() % 100'000) / 100), Value::Text("shop")};
+                              Value::Double(static_cast<double>(random() % 100'000) / 100),
+                              Value::Text("shop")};
       row.Apply({at, {1, 0, offset++}, values});
     }
     key.clear();
@@ -127,7 +128,9 @@ void Fill(ServedProject& project) {
     commit.PutRow({0}, key, bytes);
     if (commit.bytes() > (4 << 20) && !commit.Apply().ok()) std::abort();
   }
-  if (!commit.Apply().ok() || !project.store().Flush().ok() || !project.store().CompactView({0}).ok()) std::abort();
+  if (!commit.Apply().ok() || !project.store().Flush().ok() ||
+      !project.store().CompactView({0}).ok())
+    std::abort();
 }
 
 void RunFreshet(const Options& options) {
@@ -138,9 +141,11 @@ void RunFreshet(const Options& options) {
   const auto log = MakeNullLog();
   GrpcServerOptions server_options;
   server_options.queues = options.queues;
-  server_options.transport = options.transport == "callback" ? GrpcServerOptions::Transport::kCallback
-                                                             : GrpcServerOptions::Transport::kAsync;
-  auto server = GrpcServer::Start(project.catalog(), project.store(), clock, metrics, *log, server_options);
+  server_options.transport = options.transport == "callback"
+                                 ? GrpcServerOptions::Transport::kCallback
+                                 : GrpcServerOptions::Transport::kAsync;
+  auto server =
+      GrpcServer::Start(project.catalog(), project.store(), clock, metrics, *log, server_options);
   if (!server.ok()) {
     std::fprintf(stderr, "%s\n", server.status().ToString().c_str());
     std::exit(1);
@@ -171,7 +176,8 @@ struct EmptyCall {
 class EmptyCallback final : public v1::ServingService::CallbackService {
  public:
   explicit EmptyCallback(const v1::GetFeaturesResponse& canned) : canned_(canned) {}
-  grpc::ServerUnaryReactor* GetFeatures(grpc::CallbackServerContext* context, const v1::GetFeaturesRequest*,
+  grpc::ServerUnaryReactor* GetFeatures(grpc::CallbackServerContext* context,
+                                        const v1::GetFeaturesRequest*,
                                         v1::GetFeaturesResponse* response) override {
     *response = canned_;
     auto* reactor = context->DefaultReactor();
@@ -186,7 +192,8 @@ class EmptyCallback final : public v1::ServingService::CallbackService {
 void RunEmpty(const Options& options) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   v1::GetFeaturesResponse canned;
-  canned.set_matrix(std::string(options.response_bytes - std::min<size_t>(options.response_bytes, 2), 'x'));
+  canned.set_matrix(
+      std::string(options.response_bytes - std::min<size_t>(options.response_bytes, 2), 'x'));
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -237,8 +244,9 @@ class Child {
       close(in[1]);
       const std::string queues = std::to_string(options.queues);
       const std::string bytes = std::to_string(response_bytes);
-      execl("/proc/self/exe", "freshet_bench_serve", "--role", role.c_str(), "--transport", options.transport.c_str(),
-            "--queues", queues.c_str(), "--response-bytes", bytes.c_str(), nullptr);
+      execl("/proc/self/exe", "freshet_bench_serve", "--role", role.c_str(), "--transport",
+            options.transport.c_str(), "--queues", queues.c_str(), "--response-bytes",
+            bytes.c_str(), nullptr);
       std::_Exit(127);
     }
     close(out[1]);
@@ -287,7 +295,8 @@ struct Measured {
 class Client {
  public:
   Client(const std::string& address, uint64_t schema_id)
-      : stub_(v1::ServingService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))),
+      : stub_(v1::ServingService::NewStub(
+            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))),
         schema_id_(schema_id) {}
 
   v1::GetFeaturesResponse One() {
@@ -314,7 +323,8 @@ class Client {
     }
     // Connections and caches settle before anything counts.
     const auto counts_from = Steady::now() + std::chrono::milliseconds(300);
-    const auto until = counts_from + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
+    const auto until = counts_from + std::chrono::duration_cast<Steady::duration>(
+                                         std::chrono::duration<double>(seconds));
     std::vector<double> latencies;
     latencies.reserve(static_cast<size_t>(seconds * 100'000));
     double cpu = -1;
@@ -347,8 +357,8 @@ class Client {
       }
     }
     Measured result;
-    result.calls_per_second =
-        static_cast<double>(latencies.size()) / std::chrono::duration<double>(ended - begun).count();
+    result.calls_per_second = static_cast<double>(latencies.size()) /
+                              std::chrono::duration<double>(ended - begun).count();
     result.cpu_us_a_call = (cpu_end - cpu) * 1e6 / static_cast<double>(latencies.size());
     std::sort(latencies.begin(), latencies.end());
     result.p50_us = latencies[latencies.size() / 2];
@@ -417,28 +427,34 @@ int RunPoint(const Options& options) {
     ours.push_back(freshet_client.Measure(freshet, options.in_flight, options.seconds));
     theirs.push_back(empty_client.Measure(empty, options.in_flight, options.seconds));
     ratios.push_back(ours.back().calls_per_second / theirs.back().calls_per_second);
-    std::fprintf(stderr, "pair %d: %.0f and %.0f calls/s, ratio %.3f\n", pair + 1, ours.back().calls_per_second,
-                 theirs.back().calls_per_second, ratios.back());
+    std::fprintf(stderr, "pair %d: %.0f and %.0f calls/s, ratio %.3f\n", pair + 1,
+                 ours.back().calls_per_second, theirs.back().calls_per_second, ratios.back());
   }
   std::sort(ratios.begin(), ratios.end());
   const auto rate = [](const Measured& m) { return m.calls_per_second; };
   const auto p50 = [](const Measured& m) { return m.p50_us; };
   const auto p99 = [](const Measured& m) { return m.p99_us; };
   const auto cpu = [](const Measured& m) { return m.cpu_us_a_call; };
-  std::printf("{\"bench\": \"serve\", \"case\": \"point\", \"what\": \"calls/s, 1 row x 10 features, against the empty "
-              "server\", \"freshet\": %.0f, \"baseline\": %.0f, \"ratio\": %.3f, \"ratio_min\": %.3f, \"ratio_max\": %.3f, "
-              "\"unit\": \"calls/s\", \"runs\": %d, \"freshet_p50_us\": %.0f, \"freshet_p99_us\": %.0f, "
-              "\"baseline_p50_us\": %.0f, \"baseline_p99_us\": %.0f, \"freshet_cpu_us\": %.1f, \"baseline_cpu_us\": %.1f}\n",
-              MedianOf(ours, rate), MedianOf(theirs, rate), ratios[ratios.size() / 2], ratios.front(), ratios.back(),
-              options.pairs, MedianOf(ours, p50), MedianOf(ours, p99), MedianOf(theirs, p50), MedianOf(theirs, p99),
-              MedianOf(ours, cpu), MedianOf(theirs, cpu));
+  std::printf(
+      "{\"bench\": \"serve\", \"case\": \"point\", \"what\": \"calls/s, 1 row x 10 features, "
+      "against the empty "
+      "server\", \"freshet\": %.0f, \"baseline\": %.0f, \"ratio\": %.3f, \"ratio_min\": %.3f, "
+      "\"ratio_max\": %.3f, "
+      "\"unit\": \"calls/s\", \"runs\": %d, \"freshet_p50_us\": %.0f, \"freshet_p99_us\": %.0f, "
+      "\"baseline_p50_us\": %.0f, \"baseline_p99_us\": %.0f, \"freshet_cpu_us\": %.1f, "
+      "\"baseline_cpu_us\": %.1f}\n",
+      MedianOf(ours, rate), MedianOf(theirs, rate), ratios[ratios.size() / 2], ratios.front(),
+      ratios.back(), options.pairs, MedianOf(ours, p50), MedianOf(ours, p99), MedianOf(theirs, p50),
+      MedianOf(theirs, p99), MedianOf(ours, cpu), MedianOf(theirs, cpu));
   std::fflush(stdout);
-  std::fprintf(stderr, "\npoint: 1 row x 10 features, %d in flight, %s, answers of %zu bytes\n%-10s %10s %10s %10s %16s\n",
-               options.in_flight, options.transport.c_str(), typical.ByteSizeLong(), "", "calls/s", "p50 us", "p99 us",
-               "server cpu us");
+  std::fprintf(stderr,
+               "\npoint: 1 row x 10 features, %d in flight, %s, answers of %zu bytes\n%-10s %10s "
+               "%10s %10s %16s\n",
+               options.in_flight, options.transport.c_str(), typical.ByteSizeLong(), "", "calls/s",
+               "p50 us", "p99 us", "server cpu us");
   for (const auto& [name, all] : {std::pair{"freshet", &ours}, std::pair{"empty", &theirs}}) {
-    std::fprintf(stderr, "%-10s %10.0f %10.0f %10.0f %16.1f\n", name, MedianOf(*all, rate), MedianOf(*all, p50),
-                 MedianOf(*all, p99), MedianOf(*all, cpu));
+    std::fprintf(stderr, "%-10s %10.0f %10.0f %10.0f %16.1f\n", name, MedianOf(*all, rate),
+                 MedianOf(*all, p50), MedianOf(*all, p99), MedianOf(*all, cpu));
   }
   return 0;
 }
@@ -448,16 +464,25 @@ int Run(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     const std::string value = argv[i + 1];
-    if (flag == "--case") options.name = value;
-    else if (flag == "--role") options.role = value;
-    else if (flag == "--pairs") options.pairs = std::max(1, std::atoi(value.c_str()));
-    else if (flag == "--seconds") options.seconds = std::max(0.1, std::atof(value.c_str()));
-    else if (flag == "--in-flight") options.in_flight = std::max(1, std::atoi(value.c_str()));
-    else if (flag == "--transport") options.transport = value;
-    else if (flag == "--queues") options.queues = std::max(1, std::atoi(value.c_str()));
-    else if (flag == "--response-bytes") options.response_bytes = static_cast<size_t>(std::atoll(value.c_str()));
+    if (flag == "--case")
+      options.name = value;
+    else if (flag == "--role")
+      options.role = value;
+    else if (flag == "--pairs")
+      options.pairs = std::max(1, std::atoi(value.c_str()));
+    else if (flag == "--seconds")
+      options.seconds = std::max(0.1, std::atof(value.c_str()));
+    else if (flag == "--in-flight")
+      options.in_flight = std::max(1, std::atoi(value.c_str()));
+    else if (flag == "--transport")
+      options.transport = value;
+    else if (flag == "--queues")
+      options.queues = std::max(1, std::atoi(value.c_str()));
+    else if (flag == "--response-bytes")
+      options.response_bytes = static_cast<size_t>(std::atoll(value.c_str()));
     else {
-      std::fprintf(stderr, "unknown flag %s; the top of bench/serve_bench.cc lists them\n", flag.c_str());
+      std::fprintf(stderr, "unknown flag %s; the top of bench/serve_bench.cc lists them\n",
+                   flag.c_str());
       return 2;
     }
   }

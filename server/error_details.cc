@@ -48,11 +48,13 @@ grpc::Status ToGrpcStatus(const ServeError& error) {
   if (error.retry_after) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(error.retry_after->us / 1'000'000);
-    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(error.retry_after->us % 1'000'000 * 1000));
+    retry.mutable_retry_delay()->set_nanos(
+        static_cast<int32_t>(error.retry_after->us % 1'000'000 * 1000));
     details.add_details()->PackFrom(retry);
   }
   // absl's codes are gRPC's.
-  return grpc::Status(static_cast<grpc::StatusCode>(error.code), details.message(), details.SerializeAsString());
+  return grpc::Status(static_cast<grpc::StatusCode>(error.code), details.message(),
+                      details.SerializeAsString());
 }
 
 }  // namespace freshet

@@ -48,7 +48,8 @@ struct AsyncCall {
 // One completion queue and its thread.
 class Queue {
  public:
-  Queue(FeatureHandler& handler, Service& service, BatchThreads& batch, std::unique_ptr<grpc::ServerCompletionQueue> queue)
+  Queue(FeatureHandler& handler, Service& service, BatchThreads& batch,
+        std::unique_ptr<grpc::ServerCompletionQueue> queue)
       : handler_(handler), service_(service), batch_(batch), queue_(std::move(queue)) {}
 
   void Start() {
@@ -84,7 +85,8 @@ class Queue {
     AsyncCall* call = free_.back();
     free_.pop_back();
     call->Prepare();
-    service_.RequestGetFeatures(&*call->context, call->request, &*call->responder, queue_.get(), queue_.get(), call);
+    service_.RequestGetFeatures(&*call->context, call->request, &*call->responder, queue_.get(),
+                                queue_.get(), call);
   }
 
   void Run() {
@@ -157,7 +159,8 @@ class AsyncTransport final : public Transport {
   void Register(grpc::ServerBuilder& builder) override {
     builder.RegisterService(&service_);
     for (int i = 0; i < queue_count_; ++i) {
-      queues_.push_back(std::make_unique<Queue>(handler_, service_, batch_, builder.AddCompletionQueue()));
+      queues_.push_back(
+          std::make_unique<Queue>(handler_, service_, batch_, builder.AddCompletionQueue()));
     }
   }
   void Start() override {
@@ -179,7 +182,8 @@ class AsyncTransport final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> MakeAsyncTransport(FeatureHandler& handler, int queues, int batch_threads) {
+std::unique_ptr<Transport> MakeAsyncTransport(FeatureHandler& handler, int queues,
+                                              int batch_threads) {
   return std::make_unique<AsyncTransport>(handler, queues, batch_threads);
 }
 

@@ -10,7 +10,8 @@ namespace freshet {
 namespace {
 
 // Both messages of a call in one arena.
-class ArenaMessages final : public grpc::MessageHolder<v1::GetFeaturesRequest, v1::GetFeaturesResponse> {
+class ArenaMessages final
+    : public grpc::MessageHolder<v1::GetFeaturesRequest, v1::GetFeaturesResponse> {
  public:
   ArenaMessages() {
     set_request(google::protobuf::Arena::CreateMessage<v1::GetFeaturesRequest>(&arena_));
@@ -22,16 +23,19 @@ class ArenaMessages final : public grpc::MessageHolder<v1::GetFeaturesRequest, v
   google::protobuf::Arena arena_;
 };
 
-class ArenaAllocator final : public grpc::MessageAllocator<v1::GetFeaturesRequest, v1::GetFeaturesResponse> {
+class ArenaAllocator final
+    : public grpc::MessageAllocator<v1::GetFeaturesRequest, v1::GetFeaturesResponse> {
  public:
-  grpc::MessageHolder<v1::GetFeaturesRequest, v1::GetFeaturesResponse>* AllocateMessages() override {
+  grpc::MessageHolder<v1::GetFeaturesRequest, v1::GetFeaturesResponse>* AllocateMessages()
+      override {
     return new ArenaMessages;
   }
 };
 
 class CallbackTransport final : public Transport, private v1::ServingService::CallbackService {
  public:
-  CallbackTransport(FeatureHandler& handler, int batch_threads) : handler_(handler), batch_(batch_threads) {}
+  CallbackTransport(FeatureHandler& handler, int batch_threads)
+      : handler_(handler), batch_(batch_threads) {}
   void Register(grpc::ServerBuilder& builder) override {
     SetMessageAllocatorFor_GetFeatures(&allocator_);
     builder.RegisterService(this);
@@ -40,7 +44,8 @@ class CallbackTransport final : public Transport, private v1::ServingService::Ca
   void Stop() override { batch_.Stop(); }
 
  private:
-  grpc::ServerUnaryReactor* GetFeatures(grpc::CallbackServerContext* context, const v1::GetFeaturesRequest* request,
+  grpc::ServerUnaryReactor* GetFeatures(grpc::CallbackServerContext* context,
+                                        const v1::GetFeaturesRequest* request,
                                         v1::GetFeaturesResponse* response) override {
     FeatureCall call;
     call.context = context;

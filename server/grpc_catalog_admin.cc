@@ -26,10 +26,12 @@ class Counted {
 
 }  // namespace
 
-grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*, const v1::DescribeCatalogRequest* request,
+grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
+                                            const v1::DescribeCatalogRequest* request,
                                             v1::DescribeCatalogResponse* response) {
   Counted counted(method_);
-  return counted.Done(freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
+  return counted.Done(
+      freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
 }
 
 grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,
@@ -38,10 +40,11 @@ grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgres
   if (!request->source().empty() && !catalog_.SourceIndex(request->source())) {
     std::vector<std::string> names;
     for (const Source& source : catalog_.sources) names.push_back(source.name);
-    return counted.Done(NotFoundError("UNKNOWN_SOURCE",
-                                      fmt::format("there is no source {} in project {}{}", QuotedName(request->source()),
-                                                  catalog_.project, Suggestion(request->source(), names)),
-                                      {{"source", request->source()}}));
+    return counted.Done(NotFoundError(
+        "UNKNOWN_SOURCE",
+        fmt::format("there is no source {} in project {}{}", QuotedName(request->source()),
+                    catalog_.project, Suggestion(request->source(), names)),
+        {{"source", request->source()}}));
   }
   for (const Source& source : catalog_.sources) {
     if (!request->source().empty() && source.name != request->source()) continue;
@@ -61,7 +64,8 @@ grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgres
     progress.set_paused_detail(detail);
     progress.set_caught_up(status.caught_up_once.load());
     // As the store counts it: written before the first offset of that log is.
-    if (const auto log = store_.ReadLog(source.name); log.ok() && log->has_value()) progress.set_log_id((*log)->log_id);
+    if (const auto log = store_.ReadLog(source.name); log.ok() && log->has_value())
+      progress.set_log_id((*log)->log_id);
   }
   return counted.Done(std::nullopt);
 }

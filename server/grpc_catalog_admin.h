@@ -13,8 +13,11 @@ namespace freshet {
 class CatalogServer final : public v1::CatalogService::Service {
  public:
   CatalogServer(const Plans& plans, const Store& store, ServeMetrics& metrics)
-      : plans_(plans), store_(store), method_(metrics.Method("freshet.v1.CatalogService", "DescribeCatalog")) {}
-  grpc::Status DescribeCatalog(grpc::ServerContext* context, const v1::DescribeCatalogRequest* request,
+      : plans_(plans),
+        store_(store),
+        method_(metrics.Method("freshet.v1.CatalogService", "DescribeCatalog")) {}
+  grpc::Status DescribeCatalog(grpc::ServerContext* context,
+                               const v1::DescribeCatalogRequest* request,
                                v1::DescribeCatalogResponse* response) override;
 
  private:
@@ -27,7 +30,9 @@ class CatalogServer final : public v1::CatalogService::Service {
 class AdminServer final : public v1::AdminService::Service {
  public:
   AdminServer(const Catalog& catalog, Store& store, ServeMetrics& metrics)
-      : catalog_(catalog), store_(store), method_(metrics.Method("freshet.v1.AdminService", "GetProgress")) {}
+      : catalog_(catalog),
+        store_(store),
+        method_(metrics.Method("freshet.v1.AdminService", "GetProgress")) {}
   // NOT_FOUND / UNKNOWN_SOURCE.
   grpc::Status GetProgress(grpc::ServerContext* context, const v1::GetProgressRequest* request,
                            v1::GetProgressResponse* response) override;

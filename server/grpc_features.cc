@@ -26,13 +26,16 @@ ServeError UnavailableNow(std::string reason, std::string message, Duration retr
 // What later issues bring is refused, never ignored.
 Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
   if (request.inputs_size() > 0) {
-    return BadField("NOT_SUPPORTED", "inputs[0]", "request-time inputs are not supported yet; leave them out");
+    return BadField("NOT_SUPPORTED", "inputs[0]",
+                    "request-time inputs are not supported yet; leave them out");
   }
   if (!request.event_id().empty()) {
-    return BadField("NOT_SUPPORTED", "event_id", "count_request is not supported yet; leave event_id out");
+    return BadField("NOT_SUPPORTED", "event_id",
+                    "count_request is not supported yet; leave event_id out");
   }
   if (!v1::Layout_IsValid(request.layout())) {
-    return BadField("NOT_SUPPORTED", "layout", fmt::format("there is no layout {}", static_cast<int>(request.layout())));
+    return BadField("NOT_SUPPORTED", "layout",
+                    fmt::format("there is no layout {}", static_cast<int>(request.layout())));
   }
   return std::nullopt;
 }
@@ -56,8 +59,8 @@ std::string MetadataOf(const grpc::ServerContextBase& context, const char* name)
 
 }  // namespace
 
-FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics, Log& log,
-                               size_t max_in_flight)
+FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock,
+                               ServeMetrics& metrics, Log& log, size_t max_in_flight)
     : plans_(plans),
       store_(store),
       clock_(clock),
@@ -73,11 +76,15 @@ std::optional<grpc::Status> FeatureHandler::Admit(FeatureCall& call) {
   const size_t before = in_flight_.fetch_add(1);
   Outcome refusal;
   if (draining_.load()) {
-    refusal = UnavailableNow("DRAINING", "this server is stopping; another one answers", Duration::Millis(100));
-  } else if (before >= max_in_flight_) {
-    refusal = UnavailableNow("OVERLOADED", fmt::format("{} requests are in hand, which is as many as this server takes; "
-                                                       "retry later, or add servers", max_in_flight_),
+    refusal = UnavailableNow("DRAINING", "this server is stopping; another one answers",
                              Duration::Millis(100));
+  } else if (before >= max_in_flight_) {
+    refusal = UnavailableNow(
+        "OVERLOADED",
+        fmt::format("{} requests are in hand, which is as many as this server takes; "
+                    "retry later, or add servers",
+                    max_in_flight_),
+        Duration::Millis(100));
     call.context->AddTrailingMetadata("grpc-retry-pushback-ms", "100");
   }
   if (!refusal) {
@@ -144,7 +151,8 @@ grpc::Status FeatureHandler::Serve(FeatureCall& call) {
   return status;
 }
 
-Outcome FeatureHandler::Select(const v1::GetFeaturesRequest& request, std::shared_ptr<const Plan>& plan) {
+Outcome FeatureHandler::Select(const v1::GetFeaturesRequest& request,
+                               std::shared_ptr<const Plan>& plan) {
   if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
     const auto& names = request.features().names();
     return plans_.Features({names.data(), static_cast<size_t>(names.size())}, plan);
@@ -168,7 +176,8 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   options.event_times = request.event_times();
   options.max_rows = server.max_rows;
   // Objects are judged as they are made, which stops in time; the packed values under them are a fraction of them.
-  options.max_response_bytes = server.max_response_bytes * (request.layout() == v1::LAYOUT_ROWS ? 16 : 1);
+  options.max_response_bytes =
+      server.max_response_bytes * (request.layout() == v1::LAYOUT_ROWS ? 16 : 1);
   const auto expired = [&] {
     return has_deadline ? system_clock::now() > deadline : steady_clock::now() > default_end;
   };
@@ -183,14 +192,16 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   const size_t limit = server.max_response_bytes;
   size_t rows_fit = answer.num_rows;
   if (request.layout() == v1::LAYOUT_ROWS) {
-    rows_fit = PutRows(*plan, scratch.lookup.keys(), answer, request.event_times(), limit, response);
+    rows_fit =
+        PutRows(*plan, scratch.lookup.keys(), answer, request.event_times(), limit, response);
     for (AnswerView& view : answer.views) view.event_times.clear();
     PutHeader(*plan, answer, request, response);
   } else {
     const size_t payload = PayloadBytes(*plan, answer, answer.num_rows);
     if (payload > limit / 2) {
       const size_t frame = FrameBytes(*plan);
-      if (payload + frame > limit) rows_fit = RowsThatFit(*plan, answer, limit > frame ? limit - frame : 0);
+      if (payload + frame > limit)
+        rows_fit = RowsThatFit(*plan, answer, limit > frame ? limit - frame : 0);
     }
     if (rows_fit == answer.num_rows) {
       PutHeader(*plan, answer, request, response);

@@ -31,8 +31,8 @@ struct FeatureCall {
 // Thread-safe. All arguments must outlive it.
 class FeatureHandler {
  public:
-  FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics, Log& log,
-                 size_t max_in_flight);
+  FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics,
+                 Log& log, size_t max_in_flight);
 
   // At a call's arrival, before it waits for anything: none admits it, and Serve must follow. Otherwise the answer:
   // DRAINING or OVERLOADED.

@@ -7,7 +7,6 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,8 +41,11 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerSettings& settings) {
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   // max_response decides for features; the catalog may be larger than it.
-  builder.SetMaxSendMessageSize(static_cast<int>(std::max<uint64_t>(settings.max_response_bytes, 16 << 20)));
-  const auto set = [&builder](const char* name, int value) { builder.AddChannelArgument(name, value); };
+  builder.SetMaxSendMessageSize(
+      static_cast<int>(std::max<uint64_t>(settings.max_response_bytes, 16 << 20)));
+  const auto set = [&builder](const char* name, int value) {
+    builder.AddChannelArgument(name, value);
+  };
   set(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
   set(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsAConnection);
   // A dead peer is found after 80 s; an idle connection ends after 10 min, any after an hour, so that clients spread
@@ -69,8 +71,8 @@ std::vector<std::string> NamesOf(const Things& things) {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(std::shared_ptr<const Catalog> the_catalog, Store& the_store, const Clock& clock, Metrics& the_metrics, Log& log,
-       const GrpcServerOptions& options)
+  Impl(std::shared_ptr<const Catalog> the_catalog, Store& the_store, const Clock& clock,
+       Metrics& the_metrics, Log& log, const GrpcServerOptions& options)
       : catalog(std::move(the_catalog)),
         store(the_store),
         plans(catalog),
@@ -101,7 +103,8 @@ struct GrpcServer::Impl {
     for (const FeatureService& service : catalog->services) {
       bool complete = true;
       for (const ServedFeature& feature : service.features) {
-        complete = complete && store.view_status(ViewId{feature.view}).complete.load(std::memory_order_acquire);
+        complete = complete &&
+                   store.view_status(ViewId{feature.view}).complete.load(std::memory_order_acquire);
       }
       health->SetServingStatus(service.name, ready && complete);
     }
@@ -114,8 +117,9 @@ GrpcServer::~GrpcServer() { Drain(Duration{}); }
 
 const std::string& GrpcServer::address() const { return impl_->address; }
 
-StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Catalog> catalog, Store& store,
-                                                        const Clock& clock, Metrics& metrics, Log& log,
+StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Catalog> catalog,
+                                                        Store& store, const Clock& clock,
+                                                        Metrics& metrics, Log& log,
                                                         const GrpcServerOptions& options) {
   // Debian's abseil is built with deadlock detection, which halves a server's throughput.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
@@ -143,7 +147,10 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || port == 0) {
     impl->transport->Stop();
-    return Unavailable("cannot listen on {}: another program took the address meanwhile; start again, or change server.grpc", settings.grpc);
+    return Unavailable(
+        "cannot listen on {}: another program took the address meanwhile; start again, or change "
+        "server.grpc",
+        settings.grpc);
   }
   const size_t colon = settings.grpc.rfind(':');
   impl->address = settings.grpc.substr(0, colon) + ":" + std::to_string(port);

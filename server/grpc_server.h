@@ -17,9 +17,10 @@ namespace freshet {
 struct GrpcServerOptions {
   enum class Transport : uint8_t { kAsync, kCallback };
   Transport transport = Transport::kCallback;
-  int queues = 1;               // of kAsync: each with one thread
-  int batch_threads = 1;        // compute requests of many rows
-  size_t max_in_flight = 1024;  // feature requests in hand; more are refused UNAVAILABLE / OVERLOADED
+  int queues = 1;         // of kAsync: each with one thread
+  int batch_threads = 1;  // compute requests of many rows
+  size_t max_in_flight =
+      1024;  // feature requests in hand; more are refused UNAVAILABLE / OVERLOADED
 };
 
 // Thread-safe.
@@ -28,10 +29,11 @@ class GrpcServer {
   // Listens on catalog->server.grpc (port 0: any; see address()). The store is open and its views are opened in the catalog's
   // order; every complete view answers at once. An address that is taken is an error that says so.
   // `clock`, `metrics`, `log`, `store` must outlive it.
-  static StatusOr<std::unique_ptr<GrpcServer>> Start(std::shared_ptr<const Catalog> catalog, Store& store,
-                                                     const Clock& clock, Metrics& metrics, Log& log,
+  static StatusOr<std::unique_ptr<GrpcServer>> Start(std::shared_ptr<const Catalog> catalog,
+                                                     Store& store, const Clock& clock,
+                                                     Metrics& metrics, Log& log,
                                                      const GrpcServerOptions& options = {});
-  ~GrpcServer();  // Drain without grace
+  ~GrpcServer();                       // Drain without grace
   const std::string& address() const;  // host:port actually bound
   // grpc.health.v1 for "" (the whole server); each feature service is SERVING while that is and its views are complete, as seen
   // at this call: call it again, every second or so, for views that become complete. NOT_SERVING until the first call.

@@ -22,7 +22,8 @@ class Transport {
 };
 
 // `queues` completion queues with one thread each.
-std::unique_ptr<Transport> MakeAsyncTransport(FeatureHandler& handler, int queues, int batch_threads);
+std::unique_ptr<Transport> MakeAsyncTransport(FeatureHandler& handler, int queues,
+                                              int batch_threads);
 // gRPC's callback API: calls run on gRPC's own threads.
 std::unique_ptr<Transport> MakeCallbackTransport(FeatureHandler& handler, int batch_threads);
 

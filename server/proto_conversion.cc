@@ -8,7 +8,8 @@ namespace {
 using Form = RequestColumn::Form;
 
 std::string_view Bytes(const google::protobuf::RepeatedField<int64_t>& values) {
-  return {reinterpret_cast<const char*>(values.data()), static_cast<size_t>(values.size()) * sizeof(int64_t)};
+  return {reinterpret_cast<const char*>(values.data()),
+          static_cast<size_t>(values.size()) * sizeof(int64_t)};
 }
 
 void ToColumn(const v1::Column& from, RequestColumn& to) {
@@ -24,7 +25,8 @@ void ToColumn(const v1::Column& from, RequestColumn& to) {
     case v1::Column::kStrings:
       to.form = Form::kStrings;
       to.wire_name = "strings";
-      to.strings = {from.strings().values().data(), static_cast<size_t>(from.strings().values_size())};
+      to.strings = {from.strings().values().data(),
+                    static_cast<size_t>(from.strings().values_size())};
       return;
     case v1::Column::kInt64S:
       to.form = Form::kInt64;
@@ -72,9 +74,11 @@ void ToProto(Type type, AnswerColumn& from, v1::Column& to) {
 
 }  // namespace
 
-FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request, std::vector<RequestColumn>& columns) {
+FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request,
+                                std::vector<RequestColumn>& columns) {
   columns.assign(static_cast<size_t>(request.keys_size()), {});
-  for (int i = 0; i < request.keys_size(); ++i) ToColumn(request.keys(i), columns[static_cast<size_t>(i)]);
+  for (int i = 0; i < request.keys_size(); ++i)
+    ToColumn(request.keys(i), columns[static_cast<size_t>(i)]);
   return {columns, {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())}};
 }
 
@@ -107,7 +111,8 @@ void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& r
   }
 }
 
-void PutValues(const Plan& plan, Answer& answer, bool with_names, v1::GetFeaturesResponse& response) {
+void PutValues(const Plan& plan, Answer& answer, bool with_names,
+               v1::GetFeaturesResponse& response) {
   response.set_statuses(std::move(answer.statuses));
   response.set_degraded(std::move(answer.degraded));
   if (!answer.matrix.empty()) {

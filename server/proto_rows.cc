@@ -32,10 +32,14 @@ std::string ValidUtf8(std::string_view text) {
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
     const auto first = static_cast<uint8_t>(text[i]);
-    const size_t length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3
-                          : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+    const size_t length = first < 0x80                    ? 1
+                          : first >= 0xc2 && first < 0xe0 ? 2
+                          : first >= 0xe0 && first < 0xf0 ? 3
+                          : first >= 0xf0 && first < 0xf5 ? 4
+                                                          : 0;
     bool valid = length > 0 && i + length <= text.size();
-    for (size_t k = 1; valid && k < length; ++k) valid = (static_cast<uint8_t>(text[i + k]) & 0xc0) == 0x80;
+    for (size_t k = 1; valid && k < length; ++k)
+      valid = (static_cast<uint8_t>(text[i + k]) & 0xc0) == 0x80;
     if (valid && length >= 3) {  // neither overlong, nor a surrogate, nor beyond U+10FFFF
       const auto second = static_cast<uint8_t>(text[i + 1]);
       valid = !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second >= 0xa0) &&
@@ -95,8 +99,8 @@ void PutJsonValue(Type type, const Value& value, google::protobuf::Value& out) {
   }
 }
 
-size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bool event_times, size_t max_bytes,
-               v1::GetFeaturesResponse& response) {
+size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bool event_times,
+               size_t max_bytes, v1::GetFeaturesResponse& response) {
   // First status of each column.
   std::vector<size_t> first(plan.columns.size());
   size_t cells = 0;
@@ -109,7 +113,8 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
     google::protobuf::Struct& object = *response.add_rows();
     auto& key_object = Object(object, "keys");
     for (uint32_t k = 0; k < plan.keys.size(); ++k) {
-      PutJsonValue(plan.keys[k].type, keys.value(plan, k, row), (*key_object.mutable_fields())[plan.keys[k].name]);
+      PutJsonValue(plan.keys[k].type, keys.value(plan, k, row),
+                   (*key_object.mutable_fields())[plan.keys[k].name]);
     }
     auto& features = *Object(object, "features").mutable_fields();
     auto& statuses = *Object(object, "statuses").mutable_fields();
@@ -118,15 +123,18 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
       const PlanColumn& planned = plan.columns[c];
       const AnswerColumn& column = answer.columns[c];
       const size_t cell = first[c] + (column.broadcast ? 0 : row);
-      const CellStatus status =
-          answer.statuses.empty() ? CellStatus::kPresent : static_cast<CellStatus>(answer.statuses[cell]);
+      const CellStatus status = answer.statuses.empty()
+                                    ? CellStatus::kPresent
+                                    : static_cast<CellStatus>(answer.statuses[cell]);
       const bool has_value = status == CellStatus::kPresent ||
-                             (planned.has_default && (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge));
+                             (planned.has_default && (status == CellStatus::kNotFound ||
+                                                      status == CellStatus::kOutsideMaxAge));
       const Value value = has_value ? AnswerValue(planned.type, column, row) : Value();
       PutJsonValue(planned.type, value, features[planned.name]);
       const std::string_view name = CellStatusName(status);
       statuses[planned.name].set_string_value(name.data(), name.size());
-      if (!answer.degraded.empty() && answer.degraded[cell] != 0) degraded.add_values()->set_string_value(planned.name);
+      if (!answer.degraded.empty() && answer.degraded[cell] != 0)
+        degraded.add_values()->set_string_value(planned.name);
     }
     if (degraded.values_size() > 0) {
       *(*object.mutable_fields())["degraded"].mutable_list_value() = std::move(degraded);
@@ -137,7 +145,8 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
         const AnswerView& view = answer.views[v];
         int64_t us = 0;
         std::memcpy(&us, view.event_times.data() + 8 * (view.broadcast ? 0 : row), 8);
-        PutJsonValue(Type::kTimestamp, us == kNoTime ? Value() : Value::Time({us}), times[plan.view_name(v)]);
+        PutJsonValue(Type::kTimestamp, us == kNoTime ? Value() : Value::Time({us}),
+                     times[plan.view_name(v)]);
       }
     }
     const size_t size = object.ByteSizeLong();

@@ -58,8 +58,8 @@ inline std::string_view MessageOf(const Status& status) {
 #define FRESHET_CONCAT(a, b) FRESHET_CONCAT_INNER(a, b)
 
 // Returns from the calling function where `expression` is an error.
-#define RETURN_IF_ERROR(expression)                                        \
-  do {                                                                     \
+#define RETURN_IF_ERROR(expression)                                           \
+  do {                                                                        \
     if (::absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -18,8 +18,12 @@ const FeatureService* Catalog::FindService(std::string_view name) const {
   return index ? &services[*index] : nullptr;
 }
 
-std::optional<uint32_t> Catalog::ViewIndex(std::string_view name) const { return IndexOf(views, name); }
+std::optional<uint32_t> Catalog::ViewIndex(std::string_view name) const {
+  return IndexOf(views, name);
+}
 
-std::optional<uint32_t> Catalog::SourceIndex(std::string_view name) const { return IndexOf(sources, name); }
+std::optional<uint32_t> Catalog::SourceIndex(std::string_view name) const {
+  return IndexOf(sources, name);
+}
 
 }  // namespace freshet

@@ -19,20 +19,20 @@ enum class ClockKind : uint8_t { kWall, kEventTime };
 
 struct KafkaSettings {
   enum class Kind : uint8_t { kEmbedded, kBrokers, kNone } kind = Kind::kEmbedded;
-  std::string brokers;            // host:port,host:port with kBrokers
+  std::string brokers;  // host:port,host:port with kBrokers
   int32_t embedded_partitions = 1;
-  std::string group;              // default: freshet-<project>
-  std::string dead_letters;       // topic; default: <project>.dead_letters
+  std::string group;                           // default: freshet-<project>
+  std::string dead_letters;                    // topic; default: <project>.dead_letters
   std::map<std::string, std::string> options;  // librdkafka's own
 };
 
 struct StorageSettings {
-  std::string path;               // absolute, or as given relative to the project folder and resolved
+  std::string path;  // absolute, or as given relative to the project folder and resolved
   uint64_t memory_bytes = 512ull << 20;
 };
 
 struct ServerSettings {
-  std::string name;               // this instance
+  std::string name;  // this instance
   std::string grpc = "127.0.0.1:7570";
   std::string admin = "127.0.0.1:7571";
   uint32_t max_rows = 10000;

@@ -33,7 +33,8 @@ class Checker {
     const std::vector<std::string> only = {std::string(missing.name)};
     for (const YamlEntry& entry : node.entries) {
       if (object.Find(entry.key) != nullptr) continue;
-      if (diagnostics_.Suggest(entry.key, only).find("did you mean") != std::string::npos) return true;
+      if (diagnostics_.Suggest(entry.key, only).find("did you mean") != std::string::npos)
+        return true;
     }
     return false;
   }
@@ -61,10 +62,12 @@ class Checker {
     // { brokers: a:9092,b:9092 }: YAML cuts at the comma.
     if (object.title == "kafka" && entry.value.kind == YamlNode::Kind::kNull &&
         entry.key.find(':') != std::string::npos) {
-      return fmt::format("unknown key {}; put a list of brokers in double quotes: \"host:port,host:port\"",
-                         entry.key);
+      return fmt::format(
+          "unknown key {}; put a list of brokers in double quotes: \"host:port,host:port\"",
+          entry.key);
     }
-    if (object.later && parent.entries.size() == 1 && !entry.value.secret && entry.value.kind == YamlNode::Kind::kScalar) {
+    if (object.later && parent.entries.size() == 1 && !entry.value.secret &&
+        entry.value.kind == YamlNode::Kind::kScalar) {
       return fmt::format("{}: {} is a map; write one word: \"{}:{}\"", entry.key, entry.value.text,
                          entry.key, entry.value.text);
     }
@@ -82,9 +85,9 @@ class Checker {
         return;
       case YamlNode::Kind::kList:
         if (shape.list == nullptr) {
-          Bad(node, shape.list_later.empty()
-                        ? fmt::format("{} is a list; {}", what, Wanted(shape))
-                        : fmt::format("`{}` is not supported yet; {}", shape.list_later, Wanted(shape)));
+          Bad(node, shape.list_later.empty() ? fmt::format("{} is a list; {}", what, Wanted(shape))
+                                             : fmt::format("`{}` is not supported yet; {}",
+                                                           shape.list_later, Wanted(shape)));
           return;
         }
         for (YamlNode& item : node.items) CheckValue(item, *shape.list, ItemName(what), item.place);
@@ -141,11 +144,14 @@ class Checker {
       case Form::kDefault:
         break;
       case Form::kName:
-        if (!IsName(node.text)) wrong = fmt::format("{} {} is not a name: a name {}", what, node.Shown(), kNameRule);
+        if (!IsName(node.text))
+          wrong = fmt::format("{} {} is not a name: a name {}", what, node.Shown(), kNameRule);
         break;
       case Form::kReference:
         // Names are printed everywhere; what comes from a file is taken for a secret.
-        if (node.secret) wrong = fmt::format("{} names something, which cannot come from ${{file:…}}; write the name", what);
+        if (node.secret)
+          wrong = fmt::format(
+              "{} names something, which cannot come from ${{file:…}}; write the name", what);
         if (node.text.empty()) wrong = fmt::format("{} is empty", what);
         break;
       case Form::kWord:
@@ -182,9 +188,10 @@ class Checker {
         wrong = Mistake(node, what, ReadHostPort(node.text, 0).status());
         break;
       case Form::kBrokers:
-        wrong = node.text.empty()
-                    ? fmt::format("{} is empty; write embedded, or host:port,host:port", what)
-                    : Mistake(node, what, ReadBrokers(node.text).status()) + SuggestBroker(node, shape);
+        wrong =
+            node.text.empty()
+                ? fmt::format("{} is empty; write embedded, or host:port,host:port", what)
+                : Mistake(node, what, ReadBrokers(node.text).status()) + SuggestBroker(node, shape);
         if (ReadBrokers(node.text).ok()) wrong.clear();
         break;
       case Form::kTopic:
@@ -199,10 +206,12 @@ class Checker {
 
   static std::string Mistake(const YamlNode& node, std::string_view what, const Status& status) {
     if (status.ok()) return {};
-    return fmt::format("{} {} {}", what, node.Shown(), node.secret ? "is not valid" : MessageOf(status));
+    return fmt::format("{} {} {}", what, node.Shown(),
+                       node.secret ? "is not valid" : MessageOf(status));
   }
 
-  static std::string IntegerMistake(const YamlNode& node, const Shape& shape, std::string_view what) {
+  static std::string IntegerMistake(const YamlNode& node, const Shape& shape,
+                                    std::string_view what) {
     const auto value = ReadInteger(node.text);
     if (!value.ok()) return Mistake(node, what, value.status());
     if (*value >= shape.least && *value <= shape.most) return {};
@@ -213,7 +222,8 @@ class Checker {
     const auto duration = ReadDuration(node.text, shape.like);
     if (duration.ok()) {
       if (shape.form == Form::kDuration || duration->us > 0) return {};
-      return fmt::format("{} is {}; it must be more than that, such as {}", what, node.Shown(), shape.like);
+      return fmt::format("{} is {}; it must be more than that, such as {}", what, node.Shown(),
+                         shape.like);
     }
     std::vector<std::string> words;
     for (const Word& word : shape.words) {
@@ -230,10 +240,12 @@ class Checker {
     const auto size = ReadSize(node.text);
     if (!size.ok()) return Mistake(node, what, size.status());
     if (*size < static_cast<uint64_t>(shape.least)) {
-      return fmt::format("{} is {}; it needs at least {}", what, node.Shown(), FormatSize(static_cast<uint64_t>(shape.least)));
+      return fmt::format("{} is {}; it needs at least {}", what, node.Shown(),
+                         FormatSize(static_cast<uint64_t>(shape.least)));
     }
     if (*size > static_cast<uint64_t>(shape.most)) {
-      return fmt::format("{} is {}; at most {} will do", what, node.Shown(), FormatSize(static_cast<uint64_t>(shape.most)));
+      return fmt::format("{} is {}; at most {} will do", what, node.Shown(),
+                         FormatSize(static_cast<uint64_t>(shape.most)));
     }
     return {};
   }
@@ -269,10 +281,13 @@ class Checker {
       text += std::move(more);
     };
     if (!words.empty()) add("one of " + words);
-    if (!shape.like.empty()) add(fmt::format("a value such as {}", shape.like));
-    else if (shape.form != Form::kNone && shape.form != Form::kWord && shape.form != Form::kType) add("one value");
+    if (!shape.like.empty())
+      add(fmt::format("a value such as {}", shape.like));
+    else if (shape.form != Form::kNone && shape.form != Form::kWord && shape.form != Form::kType)
+      add("one value");
     if (shape.list != nullptr) {
-      add(shape.list->like.empty() ? "a list" : fmt::format("a list such as [{}]", shape.list->like));
+      add(shape.list->like.empty() ? "a list"
+                                   : fmt::format("a list such as [{}]", shape.list->like));
     }
     if (shape.object != nullptr && !shape.object->later) add("a map");
     if (shape.map != nullptr) add("a map of names");
@@ -290,7 +305,8 @@ class Checker {
 
 }  // namespace
 
-void CheckObject(YamlNode& node, const Object& object, const Place& owner, Diagnostics& diagnostics) {
+void CheckObject(YamlNode& node, const Object& object, const Place& owner,
+                 Diagnostics& diagnostics) {
   Checker(diagnostics).CheckKeys(node, object, owner);
 }
 

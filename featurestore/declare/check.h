@@ -11,6 +11,7 @@ namespace freshet {
 
 // Reports every mistake under `node`, which stands for `object`, and marks what it reported as bad, so that later
 // steps can go on with the rest. `owner` is the place to name where a key is missing.
-void CheckObject(YamlNode& node, const Object& object, const Place& owner, Diagnostics& diagnostics);
+void CheckObject(YamlNode& node, const Object& object, const Place& owner,
+                 Diagnostics& diagnostics);
 
 }  // namespace freshet

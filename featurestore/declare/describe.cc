@@ -19,21 +19,26 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   std::vector<std::string> keys;
   for (size_t i = 0; i < entity.keys.size(); ++i) {
     const std::string& field = source.fields[view.key_fields[i]].name;
-    keys.push_back(field == entity.keys[i].name ? field : fmt::format("{} from {}", entity.keys[i].name, field));
+    keys.push_back(field == entity.keys[i].name
+                       ? field
+                       : fmt::format("{} from {}", entity.keys[i].name, field));
   }
   out += fmt::format("view {}@{}\n", view.name, view.version);
   out += fmt::format("  source   {} (topic {})\n", source.name, source.topic);
   out += fmt::format("  entity   {} ({})\n", entity.name, fmt::join(keys, ", "));
   out += fmt::format("  ttl      {}{}\n", view.ttl ? FormatDuration(*view.ttl) : "never",
-                     view.default_ttl.us > 0 ? fmt::format(" (windows need {})", FormatDuration(view.default_ttl)) : "");
+                     view.default_ttl.us > 0
+                         ? fmt::format(" (windows need {})", FormatDuration(view.default_ttl))
+                         : "");
   out += fmt::format("  history  {}\n", FormatDuration(view.history));
   size_t width = 0;
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
   for (const Feature& feature : view.features) {
     const std::string of = feature.of ? source.fields[*feature.of].name : "";
-    out += fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width, TypeName(feature.type),
-                       feature.aggregate, of, DescribeWindow(feature.window));
+    out +=
+        fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width,
+                    TypeName(feature.type), feature.aggregate, of, DescribeWindow(feature.window));
     if (!feature.window.has_panes()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {
@@ -42,13 +47,16 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   if (index >= catalog.layouts.size() || catalog.layouts[index] == nullptr) return;
   const RowLayout& layout = *catalog.layouts[index];
   for (const RingInfo& ring : layout.rings()) {
-    out += fmt::format("  ring     chain {}, {} of {}{}, reaching {}: {}\n", ring.chain, Plural(ring.panes_max, "pane", "panes"),
-                       FormatDuration(ring.hop), ring.offset.us == 0 ? "" : fmt::format(" at offset {}", FormatDuration(ring.offset)),
-                       FormatDuration(ring.longest_window), fmt::join(ring.accumulators, ", "));
+    out += fmt::format(
+        "  ring     chain {}, {} of {}{}, reaching {}: {}\n", ring.chain,
+        Plural(ring.panes_max, "pane", "panes"), FormatDuration(ring.hop),
+        ring.offset.us == 0 ? "" : fmt::format(" at offset {}", FormatDuration(ring.offset)),
+        FormatDuration(ring.longest_window), fmt::join(ring.accumulators, ", "));
   }
   const RowSize size = layout.size();
-  out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n", size.bytes_one_event,
-                     Plural(size.panes_max, "pane", "panes"), size.bytes_max, size.bytes_per_pane_max);
+  out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
+                     size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
+                     size.bytes_per_pane_max);
 }
 
 }  // namespace
@@ -57,7 +65,8 @@ std::string DescribeWindow(const Window& window) {
   std::string text;
   switch (window.kind) {
     case WindowKind::kSliding:
-      text = fmt::format("sliding {}, hop {}", FormatDuration(window.length), FormatDuration(window.hop));
+      text = fmt::format("sliding {}, hop {}", FormatDuration(window.length),
+                         FormatDuration(window.hop));
       break;
     case WindowKind::kTumbling:
       text = fmt::format("tumbling {}", FormatDuration(window.length));
@@ -71,9 +80,11 @@ std::string DescribeWindow(const Window& window) {
 }
 
 std::string DescribeProject(const Catalog& catalog) {
-  std::string out = fmt::format("project {}: {}, {}, {}, {}\n", catalog.project, Plural(catalog.sources.size(), "source", "sources"),
+  std::string out = fmt::format("project {}: {}, {}, {}, {}\n", catalog.project,
+                                Plural(catalog.sources.size(), "source", "sources"),
                                 Plural(catalog.entities.size(), "entity", "entities"),
-                                Plural(catalog.views.size(), "view", "views"), Plural(catalog.services.size(), "service", "services"));
+                                Plural(catalog.views.size(), "view", "views"),
+                                Plural(catalog.services.size(), "service", "services"));
   for (size_t i = 0; i < catalog.views.size(); ++i) DescribeView(catalog, i, out);
   for (const FeatureService& service : catalog.services) {
     std::vector<std::string_view> names;

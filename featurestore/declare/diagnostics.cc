@@ -16,9 +16,10 @@ std::vector<Diagnostic> Sorted(std::vector<Diagnostic> list) {
   const auto key = [](const Diagnostic& d) { return std::tie(d.file, d.line, d.column, d.text); };
   std::stable_sort(list.begin(), list.end(),
                    [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
-  list.erase(std::unique(list.begin(), list.end(),
-                         [&](const Diagnostic& a, const Diagnostic& b) { return key(a) == key(b); }),
-             list.end());
+  list.erase(
+      std::unique(list.begin(), list.end(),
+                  [&](const Diagnostic& a, const Diagnostic& b) { return key(a) == key(b); }),
+      list.end());
   return list;
 }
 

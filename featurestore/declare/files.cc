@@ -41,7 +41,8 @@ std::vector<fs::path> Glob(const fs::path& pattern) {
   std::vector<fs::path> found;
   std::error_code error;
   const std::string name = pattern.filename().string();
-  for (fs::directory_iterator it(pattern.parent_path(), error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it(pattern.parent_path(), error), end; !error && it != end;
+       it.increment(error)) {
     const std::string candidate = it->path().filename().string();
     if (candidate[0] != '.' && Matches(candidate, name)) found.push_back(it->path());
     if (found.size() > kMaxFiles) break;
@@ -60,7 +61,8 @@ StatusOr<std::string> ReadWholeFile(const fs::path& path, size_t max_bytes) {
   std::ifstream in(path, std::ios::binary);
   std::string bytes(max_bytes + 1, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!in.is_open() || in.bad()) return InvalidArgument("{} cannot be read; look at its permissions", ShownPath(path));
+  if (!in.is_open() || in.bad())
+    return InvalidArgument("{} cannot be read; look at its permissions", ShownPath(path));
   bytes.resize(static_cast<size_t>(in.gcount()));
   if (bytes.size() > max_bytes) {
     return InvalidArgument("{} is larger than {} bytes", ShownPath(path), max_bytes);
@@ -77,8 +79,8 @@ std::string ShownPath(const fs::path& path) {
   return relative.string();
 }
 
-bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& getenv, Diagnostics& diagnostics,
-                  YamlNode& root) {
+bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& getenv,
+                  Diagnostics& diagnostics, YamlNode& root) {
   const std::string* file = diagnostics.InternFile(ShownPath(path));
   const auto text = ReadWholeFile(path, kMaxYamlBytes);
   if (!text.ok()) {
@@ -87,7 +89,9 @@ bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& ge
   }
   if (!ParseYaml(*text, file, diagnostics, root)) return false;
   if (root.kind != YamlNode::Kind::kMap && root.kind != YamlNode::Kind::kNull) {
-    diagnostics.Error(root.place, fmt::format("the file is {}; it should be a map of keys such as sources:", root.Shown()));
+    diagnostics.Error(
+        root.place,
+        fmt::format("the file is {}; it should be a map of keys such as sources:", root.Shown()));
     return false;
   }
   if (root.place.line == 0) root.place = {file, 1, 1};
@@ -95,7 +99,8 @@ bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& ge
   return true;
 }
 
-std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* include, Diagnostics& diagnostics) {
+std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* include,
+                                    Diagnostics& diagnostics) {
   std::vector<fs::path> files;
   const auto add = [&files](const fs::path& path) {
     const fs::path normal = path.lexically_normal();
@@ -115,27 +120,31 @@ std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* incl
   for (const YamlNode* one : wanted) {
     if (one->bad) continue;
     if (one->secret) {
-      diagnostics.Error(one->place, "include names a file, which cannot come from ${file:…}; write the name");
+      diagnostics.Error(one->place,
+                        "include names a file, which cannot come from ${file:…}; write the name");
       continue;
     }
     const fs::path path = folder / one->text;
     if (path.filename().string().find_first_of("*?") != std::string::npos) {
       const auto found = Glob(path);
       if (found.empty()) {
-        diagnostics.Error(one->place, fmt::format("include {}: no file has such a name in {}", one->text, ShownPath(path.parent_path())));
+        diagnostics.Error(one->place, fmt::format("include {}: no file has such a name in {}",
+                                                  one->text, ShownPath(path.parent_path())));
       }
       for (const fs::path& file : found) add(file);
       continue;
     }
     std::error_code error;
     if (!fs::is_regular_file(path, error)) {
-      diagnostics.Error(one->place, fmt::format("include {}: there is no file {}", one->text, ShownPath(path)));
+      diagnostics.Error(one->place,
+                        fmt::format("include {}: there is no file {}", one->text, ShownPath(path)));
       continue;
     }
     add(path);
   }
   if (files.size() > kMaxFiles) {
-    diagnostics.Error(include->place, fmt::format("include names {} files; at most {} are read", files.size(), kMaxFiles));
+    diagnostics.Error(include->place, fmt::format("include names {} files; at most {} are read",
+                                                  files.size(), kMaxFiles));
     files.resize(kMaxFiles);
   }
   return files;
@@ -145,13 +154,16 @@ void MergeIncluded(YamlNode& root, YamlNode included, Diagnostics& diagnostics) 
   for (YamlEntry& entry : included.entries) {
     if (!IsDataKey(entry.key)) {
       if (LanguageRoot().Find(entry.key) != nullptr) {
-        diagnostics.Error(entry.key_place, fmt::format("{} belongs into freshet.yaml, not into an included file", entry.key));
+        diagnostics.Error(
+            entry.key_place,
+            fmt::format("{} belongs into freshet.yaml, not into an included file", entry.key));
       } else {
         std::vector<std::string> valid;
         for (const Key& key : LanguageRoot().keys) {
           if (IsDataKey(key.name)) valid.emplace_back(key.name);
         }
-        diagnostics.Error(entry.key_place, fmt::format("unknown key {}{}", entry.key, diagnostics.Suggest(entry.key, valid)));
+        diagnostics.Error(entry.key_place, fmt::format("unknown key {}{}", entry.key,
+                                                       diagnostics.Suggest(entry.key, valid)));
       }
       continue;
     }
@@ -162,7 +174,8 @@ void MergeIncluded(YamlNode& root, YamlNode included, Diagnostics& diagnostics) 
     }
     if (entry.value.kind == YamlNode::Kind::kNull) continue;
     if (entry.value.kind != YamlNode::Kind::kMap) {
-      diagnostics.Error(entry.value.place, fmt::format("{} is {}; write a map of names", entry.key, entry.value.Shown()));
+      diagnostics.Error(entry.value.place, fmt::format("{} is {}; write a map of names", entry.key,
+                                                       entry.value.Shown()));
       continue;
     }
     if (section->kind == YamlNode::Kind::kNull) {
@@ -178,8 +191,9 @@ void MergeIncluded(YamlNode& root, YamlNode included, Diagnostics& diagnostics) 
         section->entries.push_back(std::move(one));
         continue;
       }
-      diagnostics.Error(one.key_place, fmt::format("{} is declared in {} already, at {}; rename or remove one", one.key,
-                                                   entry.key, ToString(first->second)));
+      diagnostics.Error(one.key_place,
+                        fmt::format("{} is declared in {} already, at {}; rename or remove one",
+                                    one.key, entry.key, ToString(first->second)));
     }
   }
 }

@@ -18,12 +18,12 @@ StatusOr<std::string> ReadWholeFile(const std::filesystem::path& path, size_t ma
 std::string ShownPath(const std::filesystem::path& path);
 
 // A parsed file, its variables filled in. False where it cannot be read on; the reason is reported.
-bool LoadYamlFile(const std::filesystem::path& path, const std::filesystem::path& folder, const Getenv& getenv,
-                  Diagnostics& diagnostics, YamlNode& root);
+bool LoadYamlFile(const std::filesystem::path& path, const std::filesystem::path& folder,
+                  const Getenv& getenv, Diagnostics& diagnostics, YamlNode& root);
 
 // The files that `include` names (null: features.yaml and features/*.yaml where they exist), in order, each once.
-std::vector<std::filesystem::path> IncludedFiles(const std::filesystem::path& folder, const YamlNode* include,
-                                                 Diagnostics& diagnostics);
+std::vector<std::filesystem::path> IncludedFiles(const std::filesystem::path& folder,
+                                                 const YamlNode* include, Diagnostics& diagnostics);
 
 // Adds an included file's sources, entities, views and services to `root`; refuses other keys, and names that stand
 // there already.

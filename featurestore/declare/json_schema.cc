@@ -91,7 +91,8 @@ class SchemaWriter {
     }
     if (!words.empty()) any.push_back({{"enum", std::move(words)}});
     AddForm(shape, any);
-    if (shape.list != nullptr) any.push_back({{"type", "array"}, {"items", ShapeSchema(*shape.list)}});
+    if (shape.list != nullptr)
+      any.push_back({{"type", "array"}, {"items", ShapeSchema(*shape.list)}});
     if (shape.object != nullptr && !shape.object->later) any.push_back(Reference(*shape.object));
     if (shape.map != nullptr) {
       Json map = {{"type", "object"}, {"additionalProperties", ShapeSchema(*shape.map)}};
@@ -125,7 +126,8 @@ class SchemaWriter {
       properties[std::string(key.name)] = std::move(property);
       if (key.required) required.push_back(key.name);
     }
-    Json schema = {{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+    Json schema = {
+        {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
     if (!required.empty()) schema["required"] = std::move(required);
     return schema;
   }

@@ -50,17 +50,26 @@ constexpr Key kKafkaKeys[] = {
     {"group", "Consumer group for advisory commits. Default: freshet-<project>.", &kText},
     {"dead_letters", "Topic of refused records. Default: <project>.dead_letters.", &kTopic},
     {"options", "librdkafka's own settings, by its own names.", &kOptions},
-    kDescription, kOwner, kTagsKey,
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kKafkaObject{"kafka", kKafkaKeys};
 constexpr Shape kKafka{.object = &kKafkaObject};
 
-constexpr Shape kMemory{.form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
+constexpr Shape kMemory{
+    .form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
 constexpr Key kStorageKeys[] = {
     {"path", "The data folder, relative to the project folder. Default: data.", &kText},
-    {"memory", "One budget for caches, buffers and queues: a size, or a share of the machine's such as 70%.", &kMemory},
-    {"checkpoints", ""}, {"warm", ""}, {"advanced", ""},
-    kDescription, kOwner, kTagsKey,
+    {"memory",
+     "One budget for caches, buffers and queues: a size, or a share of the machine's such as 70%.",
+     &kMemory},
+    {"checkpoints", ""},
+    {"warm", ""},
+    {"advanced", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kStorageObject{"storage", kStorageKeys};
 constexpr Shape kStorage{.object = &kStorageObject};
@@ -71,7 +80,8 @@ constexpr Key kReadinessKeys[] = {
 constexpr Object kReadinessObject{"server.readiness", kReadinessKeys};
 constexpr Shape kReadiness{.object = &kReadinessObject};
 constexpr Shape kMaxRows{.form = Form::kInteger, .least = 1, .most = 1'000'000};
-constexpr Shape kMaxResponse{.form = Form::kSize, .least = kKiB, .most = 2 * kGiB - 1, .like = "4MiB"};
+constexpr Shape kMaxResponse{
+    .form = Form::kSize, .least = kKiB, .most = 2 * kGiB - 1, .like = "4MiB"};
 constexpr Key kServerKeys[] = {
     {"name", "This instance. Default: the host's name.", &kText},
     {"grpc", "host:port of the gRPC server.", &kAddress},
@@ -81,8 +91,11 @@ constexpr Key kServerKeys[] = {
     {"default_deadline", "Of calls that bring none.", &kPositiveDuration},
     {"readiness", "When the server says that it is ready.", &kReadiness},
     {"reflection", "gRPC server reflection, on by default.", &kBool},
-    {"tls", ""}, {"token", ""},
-    kDescription, kOwner, kTagsKey,
+    {"tls", ""},
+    {"token", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kServerObject{"server", kServerKeys};
 constexpr Shape kServer{.object = &kServerObject};
@@ -94,15 +107,22 @@ constexpr Shape kFormat{.form = Form::kWord, .words = kFormatWords};
 constexpr Word kUnitWords[] = {{"s"}, {"ms"}, {"us"}, {"ns"}};
 constexpr Shape kUnit{.form = Form::kWord, .words = kUnitWords};
 
-constexpr Word kTypeWords[] = {{"bool"},  {"int64"},     {"double"},         {"float"},     {"string"},
-                               {"bytes"}, {"timestamp"}, {"decimal", false}, {"map", false}};
+constexpr Word kTypeWords[] = {{"bool"},      {"int64"},          {"double"},
+                               {"float"},     {"string"},         {"bytes"},
+                               {"timestamp"}, {"decimal", false}, {"map", false}};
 constexpr Shape kType{.form = Form::kType, .words = kTypeWords};
 constexpr Key kFieldKeys[] = {
     {"type", "Type of the field.", &kType, true},
-    {"path", "Where it stands in the record: merchant.id, $key, $key.id, $headers.tenant. Default: its name.", &kPath},
+    {"path",
+     "Where it stands in the record: merchant.id, $key, $key.id, $headers.tenant. Default: its "
+     "name.",
+     &kPath},
     {"unit", "Of a timestamp that is a number: s, ms, us or ns.", &kUnit},
-    {"required", ""}, {"on_bad", ""},
-    kDescription, kOwner, kTagsKey,
+    {"required", ""},
+    {"on_bad", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kFieldObject{"a field", kFieldKeys};
 constexpr Shape kField{.form = Form::kType, .words = kTypeWords, .object = &kFieldObject};
@@ -114,19 +134,31 @@ constexpr Key kTimestampKeys[] = {
     {"unit", "Of a number: s, ms, us or ns.", &kUnit},
 };
 constexpr Object kTimestampObject{"timestamp", kTimestampKeys};
-constexpr Shape kTimestamp{.form = Form::kReference, .words = kTimestampWords, .object = &kTimestampObject};
+constexpr Shape kTimestamp{
+    .form = Form::kReference, .words = kTimestampWords, .object = &kTimestampObject};
 
 constexpr Key kSourceKeys[] = {
     {"topic", "The Kafka topic.", &kTopic, true},
     {"format", "Of the record's value: json.", &kFormat},
     {"key", "The field that the record's key holds.", &kReference},
-    {"timestamp", "The field that holds the event's time, or kafka for the record's own.", &kTimestamp, true},
+    {"timestamp", "The field that holds the event's time, or kafka for the record's own.",
+     &kTimestamp, true},
     {"lateness", "How far behind events may arrive. Default: 10m.", &kDuration},
-    {"idle_after", "After how long without events a partition no longer holds the watermark back. Default: 1m.", &kDuration},
-    {"max_future_skew", "How far ahead of the broker's time an event may be. Default: 5m.", &kDuration},
+    {"idle_after",
+     "After how long without events a partition no longer holds the watermark back. Default: 1m.",
+     &kDuration},
+    {"max_future_skew", "How far ahead of the broker's time an event may be. Default: 5m.",
+     &kDuration},
     {"fields", "What is in an event: names and types.", &kFields, true},
-    {"allow_compacted", ""}, {"start", ""}, {"dedup", ""}, {"derive", ""}, {"where", ""}, {"cdc", ""},
-    kDescription, kOwner, kTagsKey,
+    {"allow_compacted", ""},
+    {"start", ""},
+    {"dedup", ""},
+    {"derive", ""},
+    {"where", ""},
+    {"cdc", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kSourceObject{"a source", kSourceKeys};
 constexpr Shape kSource{.object = &kSourceObject};
@@ -136,8 +168,11 @@ constexpr Shape kSources{.map = &kSource};
 
 constexpr Shape kEntityKeyMap{.map = &kType};
 constexpr Key kEntityKeys[] = {
-    {"keys", "Names and types of the values that tell one entity from another.", &kEntityKeyMap, true},
-    kDescription, kOwner, kTagsKey,
+    {"keys", "Names and types of the values that tell one entity from another.", &kEntityKeyMap,
+     true},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kEntityObject{"an entity", kEntityKeys};
 constexpr Shape kEntity{.object = &kEntityObject};
@@ -146,7 +181,8 @@ constexpr Shape kEntities{.map = &kEntity};
 // --- Views ---------------------------------------------------------------------------------------------------------
 
 constexpr Word kTumblingWords[] = {{"day", false}, {"week", false}, {"month", false}};
-constexpr Shape kTumblingLength{.form = Form::kPositiveDuration, .words = kTumblingWords, .like = "1d"};
+constexpr Shape kTumblingLength{
+    .form = Form::kPositiveDuration, .words = kTumblingWords, .like = "1d"};
 constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended", false}};
 constexpr Shape kReport{.form = Form::kWord, .words = kReportWords};
 constexpr Key kWindowKeys[] = {
@@ -156,11 +192,17 @@ constexpr Key kWindowKeys[] = {
     {"offset", "Shifts where panes and buckets begin; needs as.", &kDuration},
     {"as", "The name under which it is served.", &kName},
     {"report", "Of tumbling: the running bucket, or the last completed one.", &kReport},
-    {"exact", ""}, {"max_events", ""}, {"timezone", ""}, {"hopping", ""}, {"session", ""}, {"rows", ""},
+    {"exact", ""},
+    {"max_events", ""},
+    {"timezone", ""},
+    {"hopping", ""},
+    {"session", ""},
+    {"rows", ""},
 };
 constexpr Object kWindowObject{"a window", kWindowKeys};
 constexpr Word kWindowWords[] = {{"lifetime"}};
-constexpr Shape kWindow{.form = Form::kPositiveDuration, .words = kWindowWords, .object = &kWindowObject, .like = "1h"};
+constexpr Shape kWindow{
+    .form = Form::kPositiveDuration, .words = kWindowWords, .object = &kWindowObject, .like = "1h"};
 constexpr Shape kWindows{.list = &kWindow};
 
 constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
@@ -169,9 +211,22 @@ constexpr Key kFeatureKeys[] = {
     {"of", "The field that it is computed of.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
-    {"where", ""}, {"by", ""}, {"max_keys", ""}, {"order_by", ""}, {"n", ""}, {"exact_to", ""}, {"error", ""},
-    {"q", ""}, {"k", ""}, {"counts", ""}, {"bounds", ""}, {"per", ""}, {"half_life", ""},
-    kDescription, kOwner, kTagsKey,
+    {"where", ""},
+    {"by", ""},
+    {"max_keys", ""},
+    {"order_by", ""},
+    {"n", ""},
+    {"exact_to", ""},
+    {"error", ""},
+    {"q", ""},
+    {"k", ""},
+    {"counts", ""},
+    {"bounds", ""},
+    {"per", ""},
+    {"half_life", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kFeatureObject{"a feature", kFeatureKeys};
 constexpr Shape kFeature{.object = &kFeatureObject};
@@ -190,8 +245,13 @@ constexpr Key kViewKeys[] = {
     {"ttl", "How long after its newest event a row is served; never: for ever.", &kTtl},
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
-    {"fields", ""}, {"where", ""}, {"explode", ""}, {"advanced", ""},
-    kDescription, kOwner, kTagsKey,
+    {"fields", ""},
+    {"where", ""},
+    {"explode", ""},
+    {"advanced", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kViewObject{"a feature view", kViewKeys};
 constexpr Shape kView{.object = &kViewObject};
@@ -206,8 +266,12 @@ constexpr Shape kServedList{.list = &kServed};
 constexpr Key kServiceKeys[] = {
     {"features", "Views, and single features as \"view:feature\".", &kServedList, true},
     {"open", "Whole views are meant: a new feature may widen the answer.", &kBool},
-    {"request", ""}, {"derive", ""}, {"count_request", ""},
-    kDescription, kOwner, kTagsKey,
+    {"request", ""},
+    {"derive", ""},
+    {"count_request", ""},
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kServiceObject{"a feature service", kServiceKeys};
 constexpr Shape kService{.list = &kServed, .object = &kServiceObject};
@@ -215,8 +279,13 @@ constexpr Shape kServices{.map = &kService};
 
 constexpr Key kRootKeys[] = {
     {"project", "The project's name.", &kName, true},
-    {"clock", "wall, or event_time: now is the greatest event time (replays, demonstrations, tests).", &kClock},
-    {"include", "Files with sources, entities, views and services. Default: features.yaml and features/*.yaml.", &kInclude},
+    {"clock",
+     "wall, or event_time: now is the greatest event time (replays, demonstrations, tests).",
+     &kClock},
+    {"include",
+     "Files with sources, entities, views and services. Default: features.yaml and "
+     "features/*.yaml.",
+     &kInclude},
     {"kafka", "Where the events are.", &kKafka, true},
     {"storage", "Where rows are kept, and the memory for it.", &kStorage},
     {"server", "Addresses and limits of the server.", &kServer},
@@ -224,11 +293,14 @@ constexpr Key kRootKeys[] = {
     {"entities", "What features are about.", &kEntities},
     {"feature_views", "Features of one entity from one source.", &kViews},
     {"feature_services", "What a model asks for.", &kServices},
-    kDescription, kOwner, kTagsKey,
+    kDescription,
+    kOwner,
+    kTagsKey,
 };
 constexpr Object kRoot{"the project", kRootKeys};
 
-constexpr std::array<std::string_view, 4> kDataKeys = {"sources", "entities", "feature_views", "feature_services"};
+constexpr std::array<std::string_view, 4> kDataKeys = {"sources", "entities", "feature_views",
+                                                       "feature_services"};
 
 }  // namespace
 

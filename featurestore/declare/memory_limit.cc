@@ -40,7 +40,8 @@ uint64_t MemoryLimitBytes() {
     if (path.empty() || slash == std::string::npos) break;
     path.resize(slash);
   }
-  const auto machine = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto machine =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   return std::min(limit, machine);
 }
 

@@ -46,10 +46,12 @@ YamlNode ValueNode(const std::string& text, const std::string* origin, Diagnosti
 std::optional<std::vector<std::string>> EnvironmentPath(const std::string& name) {
   if (name.rfind(kPrefix, 0) != 0) return std::nullopt;
   std::string lower = name.substr(kPrefix.size());
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   std::vector<std::string> path = Split(lower, "__");
   // FRESHET_PORT_7570_TCP and the like are set by Kubernetes for a service of our name: not ours to judge.
-  if (path.size() == 1 && path[0] != "project" && path[0] != "clock" && path[0] != "include") return std::nullopt;
+  if (path.size() == 1 && path[0] != "project" && path[0] != "clock" && path[0] != "include")
+    return std::nullopt;
   if (path.size() == 3 && path[0] == "kafka" && path[1] == "options") {
     std::replace(path[2].begin(), path[2].end(), '_', '.');  // no shell takes dots in names
   }
@@ -58,26 +60,30 @@ std::optional<std::vector<std::string>> EnvironmentPath(const std::string& name)
 
 }  // namespace
 
-std::vector<Override> ReadOverrides(const std::vector<std::string>& sets,
-                                    const std::vector<std::pair<std::string, std::string>>& environment,
-                                    Diagnostics& diagnostics) {
+std::vector<Override> ReadOverrides(
+    const std::vector<std::string>& sets,
+    const std::vector<std::pair<std::string, std::string>>& environment, Diagnostics& diagnostics) {
   std::vector<Override> overrides;
   for (const auto& [name, value] : environment) {
     auto path = EnvironmentPath(name);
     if (!path) continue;
     JoinOptions(*path);
-    overrides.push_back({*std::move(path), ValueNode(value, diagnostics.InternFile(name), diagnostics)});
+    overrides.push_back(
+        {*std::move(path), ValueNode(value, diagnostics.InternFile(name), diagnostics)});
   }
   for (const std::string& set : sets) {
     const size_t equals = set.find('=');
     if (equals == std::string::npos || equals == 0) {
-      diagnostics.Error({diagnostics.InternFile("--set " + set)}, "is not KEY=VALUE; write one such as --set storage.memory=2GiB");
+      diagnostics.Error({diagnostics.InternFile("--set " + set)},
+                        "is not KEY=VALUE; write one such as --set storage.memory=2GiB");
       continue;
     }
     const std::string name = set.substr(0, equals);
     std::vector<std::string> path = Split(name, ".");
     JoinOptions(path);
-    overrides.push_back({std::move(path), ValueNode(set.substr(equals + 1), diagnostics.InternFile("--set " + name), diagnostics)});
+    overrides.push_back(
+        {std::move(path),
+         ValueNode(set.substr(equals + 1), diagnostics.InternFile("--set " + name), diagnostics)});
   }
   return overrides;
 }
@@ -97,7 +103,8 @@ void ApplyOverride(YamlNode& root, const Override& override, Diagnostics& diagno
       if (i == 1 && IsDataKey(override.path[0])) {
         std::vector<std::string> names;
         for (const YamlEntry& entry : node->entries) names.push_back(entry.key);
-        diagnostics.Error(place, fmt::format("{} has no {}{}", override.path[0], step, diagnostics.Suggest(step, names)));
+        diagnostics.Error(place, fmt::format("{} has no {}{}", override.path[0], step,
+                                             diagnostics.Suggest(step, names)));
         return;
       }
       YamlEntry entry;

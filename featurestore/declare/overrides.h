@@ -18,9 +18,9 @@ struct Override {
 };
 
 // The environment's first, then --set in the order given: a later one wins.
-std::vector<Override> ReadOverrides(const std::vector<std::string>& sets,
-                                    const std::vector<std::pair<std::string, std::string>>& environment,
-                                    Diagnostics& diagnostics);
+std::vector<Override> ReadOverrides(
+    const std::vector<std::string>& sets,
+    const std::vector<std::pair<std::string, std::string>>& environment, Diagnostics& diagnostics);
 
 // Puts one into the tree, which makes maps on the way. In sources, entities, feature_views and feature_services the
 // name must be declared already.

@@ -28,7 +28,8 @@ std::vector<std::pair<std::string, std::string>> ProcessEnvironment() {
   for (char** one = environ; one != nullptr && *one != nullptr; ++one) {
     const std::string_view text(*one);
     const size_t equals = text.find('=');
-    if (equals != std::string_view::npos) variables.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    if (equals != std::string_view::npos)
+      variables.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
   return variables;
 }
@@ -38,7 +39,9 @@ class Loader {
   Loader(const std::filesystem::path& folder, const LoadOptions& options)
       : folder_(folder),
         getenv_(options.getenv ? options.getenv : ProcessGetenv()),
-        overrides_(ReadOverrides(options.sets, options.getenv ? options.environment : ProcessEnvironment(), diagnostics_)) {}
+        overrides_(ReadOverrides(options.sets,
+                                 options.getenv ? options.environment : ProcessEnvironment(),
+                                 diagnostics_)) {}
 
   Project Load() {
     auto catalog = std::make_shared<Catalog>();
@@ -75,8 +78,9 @@ class Loader {
     }
     if (!std::filesystem::exists(path, error)) {
       const bool misspelt = std::filesystem::exists(folder_ / "freshet.yml", error);
-      diagnostics_.Error({root_file_, 0, 0}, misspelt ? "there is no such file; rename freshet.yml"
-                                                      : "there is no such file, and a project begins with it");
+      diagnostics_.Error({root_file_, 0, 0},
+                         misspelt ? "there is no such file; rename freshet.yml"
+                                  : "there is no such file, and a project begins with it");
       return false;
     }
     if (LoadYamlFile(path, folder_, getenv_, diagnostics_, root)) {
@@ -94,7 +98,8 @@ class Loader {
     // --set include=… must be known before the files are read.
     for (Override& override : overrides_) {
       Substitute(override.value, folder_, getenv_, diagnostics_);
-      if (override.path.size() == 1 && override.path[0] == "include") ApplyOverride(root, override, diagnostics_);
+      if (override.path.size() == 1 && override.path[0] == "include")
+        ApplyOverride(root, override, diagnostics_);
     }
     const YamlNode* include = Sound(root, "include");
     bool complete = true;
@@ -117,9 +122,12 @@ class Loader {
     for (const std::string_view section : {"sources", "entities", "feature_views"}) {
       const YamlEntry* entry = root.FindEntry(section);
       if (entry == nullptr) {
-        diagnostics_.Error({root_file_, 1, 1}, fmt::format("the project has no {}; add {}: here or in features.yaml", section, section));
+        diagnostics_.Error({root_file_, 1, 1},
+                           fmt::format("the project has no {}; add {}: here or in features.yaml",
+                                       section, section));
       } else if (entry->value.kind == YamlNode::Kind::kMap && entry->value.entries.empty()) {
-        diagnostics_.Error(entry->key_place, fmt::format("{} is empty; declare at least one", section));
+        diagnostics_.Error(entry->key_place,
+                           fmt::format("{} is empty; declare at least one", section));
       }
     }
   }

@@ -16,7 +16,8 @@ namespace freshet {
 
 // file:line:column: text. Lines and columns begin at 1; 0 where there is no place (--set, environment).
 struct Diagnostic {
-  std::string file;  // as the user would type it: relative to the working directory where it lies below
+  std::string
+      file;  // as the user would type it: relative to the working directory where it lies below
   int line = 0;
   int column = 0;
   std::string text;
@@ -35,7 +36,8 @@ struct LoadOptions {
   std::vector<std::string> sets;  // "storage.memory=2GiB", in the order given
   // The environment; tests give their own. Empty: the process's.
   std::function<std::optional<std::string>(const std::string&)> getenv;
-  std::vector<std::pair<std::string, std::string>> environment;  // for FRESHET_…; filled from the process where getenv is empty
+  std::vector<std::pair<std::string, std::string>>
+      environment;  // for FRESHET_…; filled from the process where getenv is empty
 };
 
 struct Project {

@@ -76,7 +76,9 @@ class Resolver {
   std::optional<uint32_t> FindField(const YamlNode& node, const Source& source,
                                     const SourceNotes& notes);
   void Error(const Place& place, std::string text) { diagnostics_.Error(place, std::move(text)); }
-  void Warning(const Place& place, std::string text) { diagnostics_.Warning(place, std::move(text)); }
+  void Warning(const Place& place, std::string text) {
+    diagnostics_.Warning(place, std::move(text));
+  }
 
   const YamlNode& root_;
   Catalog& catalog_;

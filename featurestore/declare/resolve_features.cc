@@ -17,17 +17,26 @@ namespace {
 
 // What other tools call an aggregation of ours; only for "did you mean".
 constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherNames = {{
-    {"avg", "mean"},         {"average", "mean"},   {"stdev", "stddev"},      {"std", "stddev"},
-    {"stddev_samp", "stddev"}, {"var", "variance"}, {"var_samp", "variance"}, {"total", "sum"},
-    {"minimum", "min"},      {"maximum", "max"},    {"latest", "last"},       {"cnt", "count"},
+    {"avg", "mean"},
+    {"average", "mean"},
+    {"stdev", "stddev"},
+    {"std", "stddev"},
+    {"stddev_samp", "stddev"},
+    {"var", "variance"},
+    {"var_samp", "variance"},
+    {"total", "sum"},
+    {"minimum", "min"},
+    {"maximum", "max"},
+    {"latest", "last"},
+    {"cnt", "count"},
 }};
 
 const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {
   if (const Aggregation* found = FindAggregation(node.text)) return found;
   const auto planned = PlannedAggregations();
   if (std::find(planned.begin(), planned.end(), node.text) != planned.end()) {
-    diagnostics.Error(node.place, fmt::format("aggregate `{}` is not supported yet; there are: {}", node.text,
-                                              fmt::join(AggregationNames(), ", ")));
+    diagnostics.Error(node.place, fmt::format("aggregate `{}` is not supported yet; there are: {}",
+                                              node.text, fmt::join(AggregationNames(), ", ")));
     return nullptr;
   }
   std::string suggestion;
@@ -40,7 +49,8 @@ const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostic
 }
 
 std::optional<double> ReadFinite(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string::npos) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string::npos)
+    return std::nullopt;
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   if (end != text.c_str() + text.size() || !std::isfinite(value)) return std::nullopt;
@@ -62,7 +72,8 @@ std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
     case Type::kFloat: {
       const auto value = node.quoted ? std::nullopt : ReadFinite(node.text);
       if (!value) return std::nullopt;
-      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value)) : *value);
+      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
+                                               : *value);
     }
     case Type::kString:
       return DefaultValue(node.text);
@@ -103,8 +114,8 @@ std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type 
 
 }  // namespace
 
-void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
-                              FeatureView& view, ViewNotes& view_notes,
+void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
+                              const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
                               std::map<std::string, Place>& served) {
   view_notes.bad_features.insert(entry.key);  // until it is through
   const YamlNode& object = entry.value;
@@ -132,8 +143,9 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
       of_known = false;
     }
   } else if (aggregation != nullptr && aggregation->of == OfRule::kRequired) {
-    Error(entry.key_place, fmt::format("feature {} needs `of`, the field that {} is computed of: {}", entry.key,
-                                       aggregation->name, aggregation->accepts));
+    Error(entry.key_place,
+          fmt::format("feature {} needs `of`, the field that {} is computed of: {}", entry.key,
+                      aggregation->name, aggregation->accepts));
     sound = false;
     of_known = false;
   }
@@ -142,8 +154,9 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
     type = aggregation->ResultType(of_type);
     if (!type) {
       Error(object.FindEntry("of")->value.place,
-            fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}", aggregation->name,
-                        source->fields[*of].name, TypeName(*of_type), aggregation->accepts));
+            fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
+                        aggregation->name, source->fields[*of].name, TypeName(*of_type),
+                        aggregation->accepts));
     }
   }
   sound &= type.has_value();
@@ -153,8 +166,9 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
     if (type) {
       default_value = ReadDefault(*declared, *type);
       if (!default_value) {
-        Error(declared->place, fmt::format("default {} does not fit feature {}, which is a {}; write {}", declared->Shown(),
-                                           entry.key, TypeName(*type), ExampleOf(*type)));
+        Error(declared->place,
+              fmt::format("default {} does not fit feature {}, which is a {}; write {}",
+                          declared->Shown(), entry.key, TypeName(*type), ExampleOf(*type)));
         sound = false;
       }
     }
@@ -166,7 +180,8 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
   std::vector<WindowEntry> windows;
   if (const YamlNode* list = Sound(object, "windows")) {
     if (list->items.empty()) {
-      Error(list->place, fmt::format("feature {} has no windows; write one such as [1h]", entry.key));
+      Error(list->place,
+            fmt::format("feature {} has no windows; write one such as [1h]", entry.key));
       sound = false;
     }
     for (const YamlNode& item : list->items) {
@@ -179,7 +194,8 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
     }
   } else if (!Declares(object, "windows")) {
     if (aggregation != nullptr && !aggregation->windows_optional) {
-      Error(entry.key_place, fmt::format("feature {} needs windows: add windows: [1h], or [lifetime]", entry.key));
+      Error(entry.key_place,
+            fmt::format("feature {} needs windows: add windows: [1h], or [lifetime]", entry.key));
       sound = false;
     }
     windows.push_back({Window{}, entry.key, entry.key_place});
@@ -187,8 +203,10 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source, cons
   for (const WindowEntry& window : windows) {
     const auto [first, is_new] = served.emplace(window.served, window.place);
     if (!is_new) {
-      Error(window.place, fmt::format("{} is served twice in view {}; the first is at {}; rename one with as: NAME",
-                                      window.served, view.name, ToString(first->second)));
+      Error(
+          window.place,
+          fmt::format("{} is served twice in view {}; the first is at {}; rename one with as: NAME",
+                      window.served, view.name, ToString(first->second)));
       sound = false;
     }
   }

@@ -26,7 +26,9 @@ void Resolver::ResolveServices() {
     }
     if (list == nullptr) continue;
     if (list->items.empty()) {
-      Error(list->place, fmt::format("feature service {} is empty; list views, or features as \"view:feature\"", entry.key));
+      Error(list->place,
+            fmt::format("feature service {} is empty; list views, or features as \"view:feature\"",
+                        entry.key));
     }
     std::map<std::pair<uint32_t, uint32_t>, Place> seen;
     for (const YamlNode& item : list->items) ResolveServed(item, warn_whole, service, seen);
@@ -67,17 +69,21 @@ void Resolver::ResolveServed(const YamlNode& node, bool warn_whole, FeatureServi
   const auto add = [&](uint32_t feature) {
     const auto [first, is_new] = seen.emplace(std::pair(*view_index, feature), node.place);
     if (!is_new) {
-      Error(node.place, fmt::format("{}:{} is in service {} twice; the first is at {}", view.name, view.features[feature].name,
-                                    service.name, ToString(first->second)));
+      Error(node.place,
+            fmt::format("{}:{} is in service {} twice; the first is at {}", view.name,
+                        view.features[feature].name, service.name, ToString(first->second)));
       return;
     }
     service.features.push_back({*view_index, feature, view.features[feature].name});
   };
   if (colon == std::string::npos) {
     if (warn_whole) {
-      Warning(node.place, fmt::format("service {} takes the whole of view {}: a feature added there will widen its answer; "
-                                      "name features as \"view:feature\", or add open: true",
-                                      service.name, view.name));
+      Warning(
+          node.place,
+          fmt::format(
+              "service {} takes the whole of view {}: a feature added there will widen its answer; "
+              "name features as \"view:feature\", or add open: true",
+              service.name, view.name));
     }
     for (uint32_t i = 0; i < view.features.size(); ++i) add(i);
     return;
@@ -89,7 +95,8 @@ void Resolver::ResolveServed(const YamlNode& node, bool warn_whole, FeatureServi
   }
   if (!notes.features_known) return;
   for (const std::string& bad : notes.bad_features) {
-    if (feature_name.rfind(bad, 0) == 0) return;  // surely one of a feature whose mistakes were told
+    if (feature_name.rfind(bad, 0) == 0)
+      return;  // surely one of a feature whose mistakes were told
   }
   std::vector<std::string> names;
   for (const Feature& feature : view.features) names.push_back(feature.name);

@@ -73,8 +73,9 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     if (const YamlNode* key = Sound(object, "key")) {
       source.key = FindField(*key, source, notes);
       if (source.key && !CanBeKey(source.fields[*source.key].type)) {
-        Error(key->place, fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
-                                      key->text, TypeName(source.fields[*source.key].type)));
+        Error(key->place,
+              fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
+                          key->text, TypeName(source.fields[*source.key].type)));
       }
     }
   }
@@ -108,8 +109,9 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
       if (const YamlNode* unit = Sound(value, "unit")) {
         field.unit = TimeUnitFromName(unit->text);
         if (field.type != Type::kTimestamp) {
-          Error(unit->place, fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
-                                         field.name, TypeName(field.type)));
+          Error(unit->place,
+                fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
+                            field.name, TypeName(field.type)));
         }
       }
     }
@@ -128,12 +130,13 @@ void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const So
   if (!index) return;
   Field& field = source.fields[*index];
   source.time_field = index;
-  const std::optional<TimeUnit> time_unit = unit == nullptr ? std::nullopt : TimeUnitFromName(unit->text);
+  const std::optional<TimeUnit> time_unit =
+      unit == nullptr ? std::nullopt : TimeUnitFromName(unit->text);
   switch (field.type) {
     case Type::kTimestamp:
       if (time_unit && field.unit && *time_unit != *field.unit) {
-        Error(unit->place, fmt::format("unit {} is not that of field {}, {}; leave it out here", unit->text,
-                                       field.name, TimeUnitName(*field.unit)));
+        Error(unit->place, fmt::format("unit {} is not that of field {}, {}; leave it out here",
+                                       unit->text, field.name, TimeUnitName(*field.unit)));
       } else if (time_unit) {
         field.unit = time_unit;
       }
@@ -142,15 +145,15 @@ void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const So
     case Type::kDouble:
       source.time_unit = time_unit;
       if (!time_unit && !(is_map && Declares(*timestamp, "unit"))) {
-        Error(name->place, fmt::format("field {} is a {}; say its unit: {{ field: {}, unit: ms }}", field.name,
-                                       TypeName(field.type), field.name));
+        Error(name->place, fmt::format("field {} is a {}; say its unit: {{ field: {}, unit: ms }}",
+                                       field.name, TypeName(field.type), field.name));
       }
       break;
     default:
-      Error(name->place,
-            fmt::format("field {} is a {} and cannot be the event's time; declare it as timestamp, or as int64 or "
-                        "double with a unit",
-                        field.name, TypeName(field.type)));
+      Error(name->place, fmt::format("field {} is a {} and cannot be the event's time; declare it "
+                                     "as timestamp, or as int64 or "
+                                     "double with a unit",
+                                     field.name, TypeName(field.type)));
   }
 }
 
@@ -160,14 +163,17 @@ void Resolver::WarnSharedTopics() {
     if (source.topic.empty()) continue;
     for (size_t j = 0; j < i; ++j) {
       if (catalog_.sources[j].topic != source.topic) continue;
-      Warning(source_notes_[i].place, fmt::format("source {} reads topic {}, as source {} does ({}); each reads all of it",
-                                                  source.name, source.topic, catalog_.sources[j].name,
-                                                  ToString(source_notes_[j].place)));
+      Warning(source_notes_[i].place,
+              fmt::format("source {} reads topic {}, as source {} does ({}); each reads all of it",
+                          source.name, source.topic, catalog_.sources[j].name,
+                          ToString(source_notes_[j].place)));
       break;
     }
     if (!catalog_.kafka.dead_letters.empty() && source.topic == catalog_.kafka.dead_letters) {
-      Error(source_notes_[i].place, fmt::format("source {} reads topic {}, where refused records go; set kafka.dead_letters",
-                                                source.name, source.topic));
+      Error(
+          source_notes_[i].place,
+          fmt::format("source {} reads topic {}, where refused records go; set kafka.dead_letters",
+                      source.name, source.topic));
     }
   }
 }
@@ -184,7 +190,8 @@ void Resolver::ResolveEntities() {
       notes.sound = false;
     } else {
       if (keys->entries.empty()) {
-        Error(keys->place, fmt::format("entity {} has no keys; write keys: {{ {}: string }}", entity.name, entity.name));
+        Error(keys->place, fmt::format("entity {} has no keys; write keys: {{ {}: string }}",
+                                       entity.name, entity.name));
         notes.sound = false;
       }
       for (const YamlEntry& key : keys->entries) {
@@ -194,7 +201,8 @@ void Resolver::ResolveEntities() {
           continue;
         }
         if (!CanBeKey(*type)) {
-          Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, string, bool, bytes or timestamp",
+          Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, "
+                                             "string, bool, bytes or timestamp",
                                              key.key, TypeName(*type)));
           notes.sound = false;
         }

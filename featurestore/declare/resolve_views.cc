@@ -63,22 +63,25 @@ void Resolver::ResolveView(const YamlEntry& entry) {
         view.source = *index;
         source_known = true;
       } else if (Sound(root_, "sources") != nullptr) {
-        Error(name->place, fmt::format("unknown source {}{}", name->text,
-                                       diagnostics_.Suggest(name->text, NamesOf(catalog_.sources))));
+        Error(name->place,
+              fmt::format("unknown source {}{}", name->text,
+                          diagnostics_.Suggest(name->text, NamesOf(catalog_.sources))));
       }
     }
     ResolveKeys(entry, source_known, view);
     const YamlNode* features = Sound(object, "features");
     if (features != nullptr && features->kind == YamlNode::Kind::kMap) {
       notes.features_known = true;
-      if (features->entries.empty()) Error(features->place, fmt::format("view {} has no features", view.name));
+      if (features->entries.empty())
+        Error(features->place, fmt::format("view {} has no features", view.name));
       std::map<std::string, Place> served;
       for (const YamlEntry& feature : features->entries) {
         ResolveFeature(feature, source_known ? &catalog_.sources[view.source] : nullptr,
                        source_known ? &source_notes_[view.source] : nullptr, view, notes, served);
       }
     } else if (!Declares(object, "features") && !Declares(object, "fields")) {
-      Error(entry.key_place, fmt::format("view {} has no features: add features: {{ … }}", view.name));
+      Error(entry.key_place,
+            fmt::format("view {} has no features: add features: {{ … }}", view.name));
     }
     ResolveTtl(entry, view);
   }
@@ -129,7 +132,8 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
       field = source.FieldIndex(key.name);
       if (!field) {
         if (notes.fields_known && notes.bad_fields.count(key.name) == 0) {
-          Error(place, fmt::format("source {} has no field {}, which entity {} needs; say which it is: keys: {{ {}: FIELD }}{}",
+          Error(place, fmt::format("source {} has no field {}, which entity {} needs; say which it "
+                                   "is: keys: {{ {}: FIELD }}{}",
                                    source.name, key.name, entity.name, key.name,
                                    diagnostics_.Suggest(key.name, NamesOf(source.fields))));
         }
@@ -137,9 +141,11 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
       }
     }
     if (source.fields[*field].type != key.type) {
-      Error(place, fmt::format("key {} of entity {} is a {}, and field {} of source {} a {}; make them the same", key.name,
-                               entity.name, TypeName(key.type), source.fields[*field].name, source.name,
-                               TypeName(source.fields[*field].type)));
+      Error(place,
+            fmt::format(
+                "key {} of entity {} is a {}, and field {} of source {} a {}; make them the same",
+                key.name, entity.name, TypeName(key.type), source.fields[*field].name, source.name,
+                TypeName(source.fields[*field].type)));
     }
     view.key_fields.push_back(*field);
   }
@@ -163,21 +169,24 @@ void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
   if (!Declares(object, "ttl")) {
     view.ttl = view.default_ttl;
     if (lifetime != nullptr) {
-      Error(entry.key_place,
-            fmt::format("view {} needs a ttl, since {} is over the lifetime of a row: add ttl: 30d, or ttl: never",
-                        view.name, lifetime->name));
+      Error(entry.key_place, fmt::format("view {} needs a ttl, since {} is over the lifetime of a "
+                                         "row: add ttl: 30d, or ttl: never",
+                                         view.name, lifetime->name));
     }
   }
   if (ttl != nullptr && view.ttl && longest != nullptr && *view.ttl < longest->window.reach()) {
-    Warning(ttl->place, fmt::format("ttl {} is shorter than the window of {}, {}: rows expire before their events leave it",
-                                    FormatDuration(*view.ttl), longest->name, FormatDuration(longest->window.reach())));
+    Warning(
+        ttl->place,
+        fmt::format(
+            "ttl {} is shorter than the window of {}, {}: rows expire before their events leave it",
+            FormatDuration(*view.ttl), longest->name, FormatDuration(longest->window.reach())));
   }
   if (const YamlNode* history = Sound(object, "history");
       history != nullptr && view.history.us > 0 && longest == nullptr && lifetime != nullptr) {
-    Warning(history->place,
-            fmt::format("history {} reaches nothing: all features of view {} are over a row's lifetime, for which it counts "
-                        "as 0; give one a window or leave history out",
-                        FormatDuration(view.history), view.name));
+    Warning(history->place, fmt::format("history {} reaches nothing: all features of view {} are "
+                                        "over a row's lifetime, for which it counts "
+                                        "as 0; give one a window or leave history out",
+                                        FormatDuration(view.history), view.name));
   }
 }
 
@@ -194,9 +203,9 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
   }
   const RowSize size = (*layout)->size();
   if (size.panes_max > kManyPanes) {
-    Warning(entry.key_place,
-            fmt::format("a row of view {} may hold {} panes, {} bytes; longer hops or less history make it smaller", view.name,
-                        size.panes_max, size.bytes_max));
+    Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "
+                                         "hops or less history make it smaller",
+                                         view.name, size.panes_max, size.bytes_max));
   }
   catalog_.layouts.back() = *std::move(layout);
 }

@@ -17,10 +17,14 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 // What someone who wrote `1hour` surely meant.
 std::optional<std::string> MeantDuration(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kMeant = {{
-      {"sec", "s"},   {"secs", "s"},  {"second", "s"}, {"seconds", "s"}, {"min", "m"},    {"mins", "m"},
-      {"minute", "m"}, {"minutes", "m"}, {"hr", "h"},  {"hrs", "h"},     {"hour", "h"},   {"hours", "h"},
-      {"day", "d"},   {"days", "d"},  {"S", "s"},      {"M", "m"},       {"H", "h"},      {"D", "d"},
-      {"msec", "ms"}, {"millis", "ms"}, {"milliseconds", "ms"}, {"MS", "ms"},
+      {"sec", "s"},     {"secs", "s"},    {"second", "s"},
+      {"seconds", "s"}, {"min", "m"},     {"mins", "m"},
+      {"minute", "m"},  {"minutes", "m"}, {"hr", "h"},
+      {"hrs", "h"},     {"hour", "h"},    {"hours", "h"},
+      {"day", "d"},     {"days", "d"},    {"S", "s"},
+      {"M", "m"},       {"H", "h"},       {"D", "d"},
+      {"msec", "ms"},   {"millis", "ms"}, {"milliseconds", "ms"},
+      {"MS", "ms"},
   }};
   size_t digits = 0;
   while (digits < text.size() && IsDigit(text[digits])) ++digits;
@@ -55,10 +59,12 @@ StatusOr<Duration> ReadDuration(std::string_view text, std::string_view example)
     return *duration;
   }
   if (!text.empty() && text[0] == '-') {
-    return InvalidArgument("is negative, which a duration cannot be; write one such as {}", example);
+    return InvalidArgument("is negative, which a duration cannot be; write one such as {}",
+                           example);
   }
   if (!text.empty() && std::all_of(text.begin(), text.end(), IsDigit)) {
-    return InvalidArgument("has no unit; write {}", text == "0" ? "0s" : fmt::format("{}s, {}m or {}h", text, text, text));
+    return InvalidArgument("has no unit; write {}",
+                           text == "0" ? "0s" : fmt::format("{}s, {}m or {}h", text, text, text));
   }
   return InvalidArgument("is not a duration; write {}",
                          MeantDuration(text).value_or(fmt::format("one such as {}", example)));
@@ -66,7 +72,11 @@ StatusOr<Duration> ReadDuration(std::string_view text, std::string_view example)
 
 StatusOr<uint64_t> ReadSize(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, uint64_t>, 5> kUnits = {
-      {{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
+      {{"B", 1},
+       {"KiB", 1ull << 10},
+       {"MiB", 1ull << 20},
+       {"GiB", 1ull << 30},
+       {"TiB", 1ull << 40}}};
   uint64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
@@ -124,9 +134,11 @@ StatusOr<HostPort> ReadHostPort(std::string_view text, int least_port) {
   const std::string_view port = text.substr(colon + 1);
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   for (const char c : host) {
-    const bool fine = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
+    const bool fine =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
     if (fine || (bracketed && (c == ':' || c == '[' || c == ']' || c == '%'))) continue;
-    if (c == ':') return InvalidArgument("is not host:port; put an IPv6 address in brackets: [::1]:9092");
+    if (c == ':')
+      return InvalidArgument("is not host:port; put an IPv6 address in brackets: [::1]:9092");
     return InvalidArgument("is not host:port; a host's name has no \"{}\"", c);
   }
   const auto number = ReadInteger(port);
@@ -175,7 +187,8 @@ StatusOr<std::vector<std::string>> ReadPath(std::string_view text) {
   if (text.substr(0, kHeaders.size()) == kHeaders) {
     const std::string_view header = text.substr(kHeaders.size());
     if (header.empty()) return InvalidArgument("names no header; write $headers.tenant");
-    return std::vector<std::string>{"$headers", std::string(header)};  // a header's name may have dots
+    return std::vector<std::string>{"$headers",
+                                    std::string(header)};  // a header's name may have dots
   }
   std::vector<std::string> path;
   for (size_t begin = 0; begin <= text.size();) {
@@ -188,7 +201,8 @@ StatusOr<std::vector<std::string>> ReadPath(std::string_view text) {
   if (path.size() > kMaxPath) return InvalidArgument("is deeper than {}", kMaxPath);
   if (path[0] == "$headers") return InvalidArgument("names no header; write $headers.tenant");
   if (path[0][0] == '$' && path[0] != "$key") {
-    return InvalidArgument("begins with {}; what stands beside the value is $key and $headers.NAME", path[0]);
+    return InvalidArgument("begins with {}; what stands beside the value is $key and $headers.NAME",
+                           path[0]);
   }
   return path;
 }
@@ -201,7 +215,8 @@ std::optional<std::string> ReadBase64(std::string_view text) {
   int count = 0;
   for (const char c : text) {
     const size_t digit =
-        std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/").find(c);
+        std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+            .find(c);
     if (digit == std::string_view::npos) return std::nullopt;
     bits = (bits << 6) | static_cast<uint32_t>(digit);
     count += 6;

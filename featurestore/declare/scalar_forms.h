@@ -17,7 +17,8 @@ namespace freshet {
 inline constexpr Duration kMaxDuration = Duration::Days(36500);
 
 bool IsName(std::string_view text);  // [a-z][a-z0-9_]*, at most 100 letters
-inline constexpr std::string_view kNameRule = "begins with a to z and goes on with a to z, 0 to 9 and _";
+inline constexpr std::string_view kNameRule =
+    "begins with a to z and goes on with a to z, 0 to 9 and _";
 
 StatusOr<Duration> ReadDuration(std::string_view text, std::string_view example);
 StatusOr<uint64_t> ReadSize(std::string_view text);  // 64KiB; B KiB MiB GiB TiB, whole numbers

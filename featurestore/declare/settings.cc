@@ -34,9 +34,12 @@ std::string HostName() {
 
 bool IsSecretOption(std::string_view name) {
   std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  constexpr std::array<std::string_view, 5> kSigns = {"password", "secret", "key", "token", "oauthbearer.config"};
-  return std::any_of(kSigns.begin(), kSigns.end(), [&](std::string_view sign) { return lower.find(sign) != std::string::npos; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array<std::string_view, 5> kSigns = {"password", "secret", "key", "token",
+                                                      "oauthbearer.config"};
+  return std::any_of(kSigns.begin(), kSigns.end(),
+                     [&](std::string_view sign) { return lower.find(sign) != std::string::npos; });
 }
 
 void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnostics) {
@@ -49,7 +52,8 @@ void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnost
       settings.brokers = ReadBrokers(brokers->text).value_or("");
       if (catalog.clock == ClockKind::kEventTime) {
         diagnostics.Warning(brokers->place,
-                            "clock: event_time with a real broker: now follows the events, so nothing ages while none come; "
+                            "clock: event_time with a real broker: now follows the events, so "
+                            "nothing ages while none come; "
                             "it is meant for replays, demonstrations and tests");
       }
     }
@@ -57,14 +61,16 @@ void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnost
   if (const YamlNode* partitions = Sound(Section(kafka, "embedded"), "partitions")) {
     settings.embedded_partitions = static_cast<int32_t>(ReadInteger(partitions->text).value_or(1));
     if (settings.kind != KafkaSettings::Kind::kEmbedded) {
-      diagnostics.Warning(partitions->place, "embedded.partitions counts only with brokers: embedded");
+      diagnostics.Warning(partitions->place,
+                          "embedded.partitions counts only with brokers: embedded");
     }
   }
   settings.group = TextOr(kafka, "group", "freshet-" + catalog.project);
   settings.dead_letters = TextOr(kafka, "dead_letters", catalog.project + ".dead_letters");
   for (const YamlEntry& option : Section(kafka, "options").entries) {
     if (option.key == "bootstrap.servers" || option.key == "metadata.broker.list") {
-      diagnostics.Error(option.key_place, fmt::format("{} is what kafka.brokers says; remove it", option.key));
+      diagnostics.Error(option.key_place,
+                        fmt::format("{} is what kafka.brokers says; remove it", option.key));
     }
     if (!option.value.bad) settings.options[option.key] = option.value.text;
   }
@@ -73,10 +79,12 @@ void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnost
 void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder, Catalog& catalog,
                     Diagnostics& diagnostics) {
   const YamlNode* path = Sound(storage, "path");
-  if (path != nullptr && path->text.empty()) diagnostics.Error(path->place, "path is empty; write one such as ./data");
+  if (path != nullptr && path->text.empty())
+    diagnostics.Error(path->place, "path is empty; write one such as ./data");
   std::error_code error;
-  catalog.storage.path =
-      std::filesystem::absolute(folder / TextOr(storage, "path", "data"), error).lexically_normal().string();
+  catalog.storage.path = std::filesystem::absolute(folder / TextOr(storage, "path", "data"), error)
+                             .lexically_normal()
+                             .string();
   const YamlNode* memory = Sound(storage, "memory");
   if (memory == nullptr) return;
   const uint64_t limit = MemoryLimitBytes();
@@ -88,8 +96,11 @@ void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder
   }
   catalog.storage.memory_bytes = ReadSize(memory->text).value_or(catalog.storage.memory_bytes);
   if (catalog.storage.memory_bytes > limit) {
-    diagnostics.Warning(memory->place, fmt::format("memory is {}, and this machine or its cgroup has {}; write a share such as 70%",
-                                                   memory->Shown(), FormatSize(limit)));
+    diagnostics.Warning(
+        memory->place,
+        fmt::format(
+            "memory is {}, and this machine or its cgroup has {}; write a share such as 70%",
+            memory->Shown(), FormatSize(limit)));
   }
 }
 
@@ -111,8 +122,11 @@ void ResolveServer(const YamlNode& server, Catalog& catalog, Diagnostics& diagno
   const auto grpc = ReadHostPort(settings.grpc, 0);
   const auto admin = ReadHostPort(settings.admin, 0);
   if (grpc.ok() && admin.ok() && grpc->port != 0 && settings.grpc == settings.admin) {
-    const YamlNode* node = Sound(server, "admin") != nullptr ? Sound(server, "admin") : Sound(server, "grpc");
-    diagnostics.Error(node->place, fmt::format("grpc and admin are both at {}; give each a port of its own", settings.grpc));
+    const YamlNode* node =
+        Sound(server, "admin") != nullptr ? Sound(server, "admin") : Sound(server, "grpc");
+    diagnostics.Error(
+        node->place,
+        fmt::format("grpc and admin are both at {}; give each a port of its own", settings.grpc));
   }
 }
 
@@ -130,11 +144,14 @@ class SettingList {
   // `value` is what it came to; text of the file is not repeated.
   void Add(std::string_view section, std::string_view key, std::string value) {
     const YamlNode& object = section.empty() ? root_ : Section(root_, section);
-    AddAt(object, section.empty() ? std::string(key) : fmt::format("{}.{}", section, key), key, std::move(value));
+    AddAt(object, section.empty() ? std::string(key) : fmt::format("{}.{}", section, key), key,
+          std::move(value));
   }
   void AddAt(const YamlNode& object, std::string path, std::string_view key, std::string value) {
     const YamlNode* node = Sound(object, key);
-    settings_.push_back({std::move(path), node != nullptr && node->secret ? "***" : std::move(value), OriginOf(node)});
+    settings_.push_back({std::move(path),
+                         node != nullptr && node->secret ? "***" : std::move(value),
+                         OriginOf(node)});
   }
   std::vector<Setting> Take() { return std::move(settings_); }
 
@@ -148,7 +165,8 @@ class SettingList {
 void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder, Catalog& catalog,
                      Diagnostics& diagnostics) {
   catalog.project = TextOr(root, "project", "");
-  catalog.clock = TextOr(root, "clock", "wall") == "event_time" ? ClockKind::kEventTime : ClockKind::kWall;
+  catalog.clock =
+      TextOr(root, "clock", "wall") == "event_time" ? ClockKind::kEventTime : ClockKind::kWall;
   ResolveKafka(Section(root, "kafka"), catalog, diagnostics);
   ResolveStorage(Section(root, "storage"), folder, catalog, diagnostics);
   ResolveServer(Section(root, "server"), catalog, diagnostics);
@@ -160,7 +178,8 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   const ServerSettings& server = catalog.server;
   list.Add("", "project", catalog.project);
   list.Add("", "clock", catalog.clock == ClockKind::kWall ? "wall" : "event_time");
-  list.Add("kafka", "brokers", kafka.kind == KafkaSettings::Kind::kEmbedded ? "embedded" : kafka.brokers);
+  list.Add("kafka", "brokers",
+           kafka.kind == KafkaSettings::Kind::kEmbedded ? "embedded" : kafka.brokers);
   const YamlNode& kafka_node = Section(root, "kafka");
   if (kafka.kind == KafkaSettings::Kind::kEmbedded) {
     list.AddAt(Section(kafka_node, "embedded"), "kafka.embedded.partitions", "partitions",
@@ -169,7 +188,8 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("kafka", "group", kafka.group);
   list.Add("kafka", "dead_letters", kafka.dead_letters);
   for (const auto& [name, value] : kafka.options) {
-    list.AddAt(Section(kafka_node, "options"), "kafka.options." + name, name, IsSecretOption(name) ? "***" : value);
+    list.AddAt(Section(kafka_node, "options"), "kafka.options." + name, name,
+               IsSecretOption(name) ? "***" : value);
   }
   list.Add("storage", "path", catalog.storage.path);
   list.Add("storage", "memory", FormatSize(catalog.storage.memory_bytes));
@@ -179,8 +199,8 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("server", "max_rows", fmt::to_string(server.max_rows));
   list.Add("server", "max_response", FormatSize(server.max_response_bytes));
   list.Add("server", "default_deadline", FormatDuration(server.default_deadline));
-  list.AddAt(Section(Section(root, "server"), "readiness"), "server.readiness.give_up_after", "give_up_after",
-             FormatDuration(server.readiness_give_up_after));
+  list.AddAt(Section(Section(root, "server"), "readiness"), "server.readiness.give_up_after",
+             "give_up_after", FormatDuration(server.readiness_give_up_after));
   list.Add("server", "reflection", server.reflection ? "true" : "false");
   return list.Take();
 }

@@ -14,7 +14,8 @@ constexpr std::string_view kFile = "file:";
 bool IsVariable(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
   for (const char c : name) {
-    if (c != '_' && !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z')) return false;
+    if (c != '_' && !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
+      return false;
   }
   return true;
 }
@@ -25,7 +26,8 @@ class Substituter {
       : folder_(folder), getenv_(getenv), diagnostics_(diagnostics) {}
 
   void Walk(YamlNode& node) {
-    if (node.kind == YamlNode::Kind::kScalar && node.text.find("${") != std::string::npos) Scalar(node);
+    if (node.kind == YamlNode::Kind::kScalar && node.text.find("${") != std::string::npos)
+      Scalar(node);
     for (YamlNode& item : node.items) Walk(item);
     for (YamlEntry& entry : node.entries) Walk(entry.value);
   }
@@ -79,12 +81,16 @@ class Substituter {
     const size_t dash = inside.find(":-");
     const std::string name = inside.substr(0, dash);
     if (!IsVariable(name)) {
-      Bad(node, fmt::format("${{{}}} names no variable; write ${{NAME}}, ${{NAME:-default}} or ${{file:PATH}}", inside));
+      Bad(node,
+          fmt::format(
+              "${{{}}} names no variable; write ${{NAME}}, ${{NAME:-default}} or ${{file:PATH}}",
+              inside));
       return std::nullopt;
     }
     if (auto value = getenv_(name)) return value;
     if (dash != std::string::npos) return inside.substr(dash + 2);
-    Bad(node, fmt::format("environment variable {} is not set; set it, or write ${{{}:-default}}", name, name));
+    Bad(node, fmt::format("environment variable {} is not set; set it, or write ${{{}:-default}}",
+                          name, name));
     return std::nullopt;
   }
 
@@ -100,7 +106,8 @@ class Substituter {
 
 }  // namespace
 
-void Substitute(YamlNode& node, const std::filesystem::path& folder, const Getenv& getenv, Diagnostics& diagnostics) {
+void Substitute(YamlNode& node, const std::filesystem::path& folder, const Getenv& getenv,
+                Diagnostics& diagnostics) {
   Substituter(folder, getenv, diagnostics).Walk(node);
 }
 

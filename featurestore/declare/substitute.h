@@ -14,6 +14,7 @@ using Getenv = std::function<std::optional<std::string>(const std::string&)>;
 
 // In every scalar under `node`. What came from a file makes its scalar secret. Relative PATHs are the folder's.
 // Values only, after parsing: what a variable holds is never read as YAML.
-void Substitute(YamlNode& node, const std::filesystem::path& folder, const Getenv& getenv, Diagnostics& diagnostics);
+void Substitute(YamlNode& node, const std::filesystem::path& folder, const Getenv& getenv,
+                Diagnostics& diagnostics);
 
 }  // namespace freshet

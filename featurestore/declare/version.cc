@@ -18,7 +18,8 @@ std::string_view UnitName(const std::optional<TimeUnit>& unit) {
 }
 
 std::string FieldText(const Field& field) {
-  std::string text = fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
+  std::string text =
+      fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
   return text;
 }
@@ -37,7 +38,8 @@ std::string_view WindowName(const Window& window) {
 
 }  // namespace
 
-std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock) {
+std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity,
+                          ClockKind clock) {
   std::string text = "freshet view 1\n";
   const auto line = [&text](std::string_view what, std::string_view value) {
     text += fmt::format("{} {}\n", what, value);
@@ -46,7 +48,8 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   line("topic", Quoted(source.topic));
   line("format", "json");
   line("record_key", source.key ? source.fields[*source.key].name : "-");
-  line("timestamp", source.time_field ? fmt::format("{} {}", source.fields[*source.time_field].name, UnitName(source.time_unit))
+  line("timestamp", source.time_field ? fmt::format("{} {}", source.fields[*source.time_field].name,
+                                                    UnitName(source.time_unit))
                                       : "kafka");
   line("lateness_us", fmt::to_string(source.lateness.us));
   line("max_future_skew_us", fmt::to_string(source.max_future_skew.us));
@@ -63,8 +66,9 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   bool lifetime = false;
   for (const Feature& feature : view.features) {
     const Window& window = feature.window;
-    features.insert(fmt::format("{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
-                                WindowName(window), window.length.us, window.hop.us, window.offset.us));
+    features.insert(fmt::format(
+        "{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
+        WindowName(window), window.length.us, window.hop.us, window.offset.us));
     lifetime |= window.kind == WindowKind::kLifetime;
   }
   for (const std::string& feature : features) line("feature", feature);
@@ -72,7 +76,8 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   return text;
 }
 
-std::string ViewVersion(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock) {
+std::string ViewVersion(const FeatureView& view, const Source& source, const Entity& entity,
+                        ClockKind clock) {
   return fmt::format("{:016x}", Hash64(CanonicalText(view, source, entity, clock)));
 }
 

@@ -10,9 +10,11 @@ namespace freshet {
 // The text that is hashed, one line a thing; for tests and for people who ask why a version changed.
 // Features stand sorted and each once, without their names: the order in which they are declared, and what they are
 // called, decide nothing that is stored. Fields of the source stand sorted by name.
-std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock);
+std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity,
+                          ClockKind clock);
 
 // 16 hex digits.
-std::string ViewVersion(const FeatureView& view, const Source& source, const Entity& entity, ClockKind clock);
+std::string ViewVersion(const FeatureView& view, const Source& source, const Entity& entity,
+                        ClockKind clock);
 
 }  // namespace freshet

@@ -12,7 +12,8 @@ constexpr Duration kShortestHop = Duration::Millis(1);
 
 class WindowReader {
  public:
-  WindowReader(std::string_view feature, const YamlNode& node, Duration history, Diagnostics& diagnostics)
+  WindowReader(std::string_view feature, const YamlNode& node, Duration history,
+               Diagnostics& diagnostics)
       : feature_(feature), node_(node), history_(history), diagnostics_(diagnostics) {}
 
   std::optional<WindowEntry> Read() {
@@ -48,7 +49,8 @@ class WindowReader {
     const YamlEntry* sliding = node_.FindEntry("sliding");
     const YamlEntry* tumbling = node_.FindEntry("tumbling");
     if (sliding != nullptr && tumbling != nullptr) {
-      return Fail(tumbling->key_place, "a window is sliding or tumbling, not both; write two windows");
+      return Fail(tumbling->key_place,
+                  "a window is sliding or tumbling, not both; write two windows");
     }
     const YamlEntry* length = sliding != nullptr ? sliding : tumbling;
     if (length == nullptr) {
@@ -69,9 +71,10 @@ class WindowReader {
     entry.window.length = *ParseDuration(length->value.text);
     entry.window.completed = report != nullptr && report->value.text == "completed";
     SetHop(entry.window, Sound(node_, "hop"), length->value.place);
-    entry.served = sliding != nullptr ? fmt::format("{}_{}", feature_, length->value.text)
-                                      : fmt::format("{}_tumbling_{}{}", feature_, length->value.text,
-                                                    entry.window.completed ? "_completed" : "");
+    entry.served = sliding != nullptr
+                       ? fmt::format("{}_{}", feature_, length->value.text)
+                       : fmt::format("{}_tumbling_{}{}", feature_, length->value.text,
+                                     entry.window.completed ? "_completed" : "");
     return true;
   }
 
@@ -81,13 +84,15 @@ class WindowReader {
     const Place& place = hop == nullptr ? length_place : hop->place;
     if (window.hop > window.length) {
       Fail(place, hop == nullptr
-                      ? fmt::format("a window of {} is shorter than the default hop of {}; write {{ sliding: {}, hop: {} }}",
+                      ? fmt::format("a window of {} is shorter than the default hop of {}; write "
+                                    "{{ sliding: {}, hop: {} }}",
                                     length, FormatDuration(window.hop), length, length)
                       : fmt::format("hop {} is longer than its window, {}", hop->text, length));
     } else if (window.hop < kShortestHop) {
       Fail(place, fmt::format("hop {} is shorter than 1ms", FormatDuration(window.hop)));
     } else if (window.kind == WindowKind::kTumbling && window.length.us % window.hop.us != 0) {
-      Fail(place, fmt::format("hop {} does not divide the window, {}; buckets would cut panes", FormatDuration(window.hop), length));
+      Fail(place, fmt::format("hop {} does not divide the window, {}; buckets would cut panes",
+                              FormatDuration(window.hop), length));
     }
   }
 
@@ -98,11 +103,13 @@ class WindowReader {
     const bool sliding = entry.window.kind == WindowKind::kSliding;
     const Duration below = sliding ? entry.window.hop : entry.window.length;
     if (entry.window.offset >= below) {
-      Fail(offset->value.place, fmt::format("offset {} is not below the {} of {}", offset->value.text,
-                                            sliding ? "hop" : "window's length", FormatDuration(below)));
+      Fail(offset->value.place,
+           fmt::format("offset {} is not below the {} of {}", offset->value.text,
+                       sliding ? "hop" : "window's length", FormatDuration(below)));
     }
     if (!Declares(node_, "as")) {
-      Fail(offset->key_place, fmt::format("offset needs a name to be served under: add as: {}_NAME", feature_));
+      Fail(offset->key_place,
+           fmt::format("offset needs a name to be served under: add as: {}_NAME", feature_));
     }
   }
 
@@ -121,8 +128,8 @@ class WindowReader {
 
 }  // namespace
 
-std::optional<WindowEntry> ReadWindow(std::string_view feature, const YamlNode& node, Duration history,
-                                      Diagnostics& diagnostics) {
+std::optional<WindowEntry> ReadWindow(std::string_view feature, const YamlNode& node,
+                                      Duration history, Diagnostics& diagnostics) {
   return WindowReader(feature, node, history, diagnostics).Read();
 }
 

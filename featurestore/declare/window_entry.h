@@ -19,7 +19,7 @@ struct WindowEntry {
 };
 
 // Reads a checked entry for feature `feature` of a view with `history`. None where a mistake was reported.
-std::optional<WindowEntry> ReadWindow(std::string_view feature, const YamlNode& node, Duration history,
-                                      Diagnostics& diagnostics);
+std::optional<WindowEntry> ReadWindow(std::string_view feature, const YamlNode& node,
+                                      Duration history, Diagnostics& diagnostics);
 
 }  // namespace freshet

@@ -57,7 +57,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) {
-      throw Refused{PlaceOf(mark), "a second document begins here; a file holds one, so remove this text"};
+      throw Refused{PlaceOf(mark),
+                    "a second document begins here; a file holds one, so remove this text"};
     }
   }
   void OnDocumentEnd() override {}
@@ -70,7 +71,8 @@ class TreeBuilder final : public YAML::EventHandler {
     throw Refused{PlaceOf(mark), "aliases (*name) are not supported; write the value out"};
   }
   void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
-    throw Refused{PlaceOf(mark), fmt::format("anchors (&{}) are not supported; write the value out", name)};
+    throw Refused{PlaceOf(mark),
+                  fmt::format("anchors (&{}) are not supported; write the value out", name)};
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
@@ -93,16 +95,18 @@ class TreeBuilder final : public YAML::EventHandler {
  private:
   struct Level {
     YamlNode node;
-    std::optional<YamlNode> key;  // of a map: read, its value not yet
+    std::optional<YamlNode> key;                 // of a map: read, its value not yet
     std::unordered_map<std::string, int> lines;  // of its keys
   };
 
   YamlNode Begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                  YamlNode::Kind kind) {
     if (++nodes_ > kMaxYamlNodes) {
-      throw Refused{PlaceOf(mark), fmt::format("more than {} values in one file; split it", kMaxYamlNodes)};
+      throw Refused{PlaceOf(mark),
+                    fmt::format("more than {} values in one file; split it", kMaxYamlNodes)};
     }
-    if (anchor != 0) throw Refused{PlaceOf(mark), "anchors (&name) are not supported; write the value out"};
+    if (anchor != 0)
+      throw Refused{PlaceOf(mark), "anchors (&name) are not supported; write the value out"};
     if (!tag.empty() && tag != "?" && tag != "!") {
       throw Refused{PlaceOf(mark), fmt::format("tags ({}) are not supported; remove it", tag)};
     }
@@ -156,9 +160,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   // A mistake that leaves the rest of the file readable.
-  void Refuse(const Place& place, std::string text) {
-    diagnostics_.Error(place, std::move(text));
-  }
+  void Refuse(const Place& place, std::string text) { diagnostics_.Error(place, std::move(text)); }
 
   std::string_view text_;
   const std::string* file_;
@@ -243,15 +245,17 @@ std::string YamlNode::Shown() const {
 bool ParseYaml(std::string_view text, const std::string* file, Diagnostics& diagnostics,
                YamlNode& root) {
   if (text.size() > kMaxYamlBytes) {
-    diagnostics.Error({file, 1, 1}, fmt::format("the file has {} bytes, at most {} are read; split it",
-                                                text.size(), kMaxYamlBytes));
+    diagnostics.Error({file, 1, 1},
+                      fmt::format("the file has {} bytes, at most {} are read; split it",
+                                  text.size(), kMaxYamlBytes));
     return false;
   }
   if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);  // a byte-order mark
   TreeBuilder builder(text, file, diagnostics);
   if (const size_t bad = FirstBadByte(text); bad != std::string_view::npos) {
     YAML::Mark mark;
-    mark.line = static_cast<int>(std::count(text.begin(), text.begin() + static_cast<long>(bad), '\n'));
+    mark.line =
+        static_cast<int>(std::count(text.begin(), text.begin() + static_cast<long>(bad), '\n'));
     mark.column = static_cast<int>(bad - (text.rfind('\n', bad) + 1));
     diagnostics.Error(builder.PlaceOf(mark),
                       fmt::format("byte 0x{:02x} is not text; write the file in UTF-8",

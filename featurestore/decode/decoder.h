@@ -30,7 +30,7 @@ enum class Refusal : uint8_t {
   kMistyped,    // a declared field of another type
   kIncomplete,  // no event time
   kFuture,      // later than max_future_skew allows
-  kNoKey,       // accepted, but no view of its source can use it; or a tombstone where none can be applied
+  kNoKey,  // accepted, but no view of its source can use it; or a tombstone where none can be applied
 };
 std::string_view RefusalName(Refusal refusal);  // "malformed"
 

@@ -1,7 +1,6 @@
 #include "featurestore/decode/field_reader.h"
 
 #include <fmt/format.h>
-
 #include <simdjson.h>
 
 #include <cmath>
@@ -44,7 +43,8 @@ std::string FoundText(std::string_view token) {
   if (token[0] == '[') return "a list";
   if (token.size() <= kFoundTextMax) return std::string(token);
   size_t end = kFoundTextMax;
-  while (end > 0 && (static_cast<uint8_t>(token[end]) & 0xc0) == 0x80) --end;  // not inside a character
+  while (end > 0 && (static_cast<uint8_t>(token[end]) & 0xc0) == 0x80)
+    --end;  // not inside a character
   return fmt::format("{}…", token.substr(0, end));
 }
 
@@ -145,7 +145,9 @@ bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena,
     case Type::kBytes: {
       std::string bytes;
       if (first != '"' || !DecodeBase64(string, bytes)) {
-        return Mistyped(field, text, "a base64 string (standard alphabet, padded, no stray bits at its end)", detail);
+        return Mistyped(field, text,
+                        "a base64 string (standard alphabet, padded, no stray bits at its end)",
+                        detail);
       }
       value = Value::Text(arena.Copy(bytes));
       return true;

@@ -41,8 +41,7 @@ class JsonDecoder final : public Decoder {
               "so it can be applied to no view"};
     }
     std::string detail;
-    const WalkResult value_result =
-        walker_.Walk(*record.value, value_root_, arena, fields, detail);
+    const WalkResult value_result = walker_.Walk(*record.value, value_root_, arena, fields, detail);
     if (value_result == WalkResult::kMalformed) return {Refusal::kMalformed, std::move(detail)};
     bool mistyped = value_result == WalkResult::kMistyped;
 

@@ -63,9 +63,8 @@ bool JsonWalker::Find(std::string_view text) {
       stage1_->set_capacity(text.size()) != simdjson::SUCCESS) {
     return Fail("the text is too long");
   }
-  const auto error =
-      stage1_->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(),
-                      simdjson::stage1_mode::regular);
+  const auto error = stage1_->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(),
+                                     simdjson::stage1_mode::regular);
   if (error != simdjson::SUCCESS) return Fail(std::string(Stage1Message(error)));
   starts_ = stage1_->structural_indexes.get();
   count_ = stage1_->n_structural_indexes;
@@ -79,8 +78,7 @@ JsonToken JsonWalker::Token(uint32_t index) const {
   size_t end = index + 1 < count_ ? starts_[index + 1] : text_.size();
   while (end > begin + 1 && IsSpace(text_[end - 1])) --end;
   const std::string_view token = text_.substr(begin, end - begin);
-  const bool escapes =
-      any_escape_ && token[0] == '"' && token.find('\\') != std::string_view::npos;
+  const bool escapes = any_escape_ && token[0] == '"' && token.find('\\') != std::string_view::npos;
   return {token, escapes};
 }
 

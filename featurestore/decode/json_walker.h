@@ -44,9 +44,7 @@ class JsonWalker {
  private:
   bool Find(std::string_view text);
   JsonToken Token(uint32_t index) const;
-  char CharAt(uint32_t index) const {
-    return index < count_ ? text_[starts_[index]] : '\0';
-  }
+  char CharAt(uint32_t index) const { return index < count_ ? text_[starts_[index]] : '\0'; }
   // Each reads from next_, leaves next_ behind what it read, and returns false where the text is malformed.
   bool Object(PathNode* node, int depth);
   bool List(int depth);

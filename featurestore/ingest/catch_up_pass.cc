@@ -90,8 +90,8 @@ StepResult CatchUpPass::Step() {
       if (mine.size() < live.size()) {
         return {StepKind::kLogError, Unavailable("topic {} has grown", context_.source.topic)};
       }
-      const bool near = NotBeyond(mine, live) &&
-                        Distance(mine, live) <= static_cast<int64_t>(limits_.records);
+      const bool near =
+          NotBeyond(mine, live) && Distance(mine, live) <= static_cast<int64_t>(limits_.records);
       if (near) handover_->Request();
       if (mine == live) {
         if (handover_->state() != Handover::State::kHeld) return {StepKind::kHeld, {}};

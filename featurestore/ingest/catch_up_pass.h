@@ -37,8 +37,9 @@ class CatchUpPass final : public IngestLoop {
   std::set<int32_t> read_to_end_;
   LogBatch batch_;
   bool batch_waits_ = false;
-  bool read_too_far_ = false;         // records were cut: to be read again once the live loop has passed them
-  std::map<int32_t, int64_t> losses_; // of the batch at hand
+  bool read_too_far_ =
+      false;  // records were cut: to be read again once the live loop has passed them
+  std::map<int32_t, int64_t> losses_;  // of the batch at hand
   LogVerdict stop_;
 };
 

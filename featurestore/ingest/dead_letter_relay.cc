@@ -41,12 +41,11 @@ StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRela
                                                                   Log& log) {
   std::unique_ptr<DeadLetterRelay> relay(
       new DeadLetterRelay(std::move(options), store, metrics, log));
-  ASSIGN_OR_RETURN(
-      KafkaConf conf,
-      MakeKafkaConf(relay->options_.bootstrap,
-                    {{"linger.ms", "5"}, {"message.timeout.ms", "5000"},
-                     {"reconnect.backoff.max.ms", "2000"}},
-                    relay->options_.kafka_options, {{"acks", "all"}}));
+  ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(relay->options_.bootstrap,
+                                                 {{"linger.ms", "5"},
+                                                  {"message.timeout.ms", "5000"},
+                                                  {"reconnect.backoff.max.ms", "2000"}},
+                                                 relay->options_.kafka_options, {{"acks", "all"}}));
   rd_kafka_conf_set_opaque(conf.get(), relay.get());
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &DeadLetterRelay::OnDelivery);
   std::array<char, 32> size{};

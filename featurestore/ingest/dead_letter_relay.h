@@ -58,7 +58,8 @@ class DeadLetterRelay {
   IngestMetrics& metrics_;
   Log& log_;
   size_t message_max_bytes_ = 1'000'000;
-  std::vector<Coordinates> delivered_;  // of the batch at hand; filled by OnDelivery on the relay's thread
+  std::vector<Coordinates>
+      delivered_;  // of the batch at hand; filled by OnDelivery on the relay's thread
   size_t flying_ = 0;
   std::string last_error_;
   std::mutex mutex_;

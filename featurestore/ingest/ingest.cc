@@ -76,7 +76,8 @@ class SourceThreads {
       pass_threads_.emplace_back(
           [this, pass = std::move(pass)](const std::stop_token& stop) mutable {
             LoopRunner runner(context_, brokers_, /*reports=*/false);
-            runner.Run(*pass, stop, [] {}, [] { return LogVerdict(); });
+            runner.Run(
+                *pass, stop, [] {}, [] { return LogVerdict(); });
             pass.reset();
           });
     }
@@ -122,13 +123,14 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
   relay.topic = catalog.kafka.dead_letters;
   relay.kafka_options = catalog.kafka.options;
   relay.outbox_bytes = kOutboxBytes;
-  for (const Source& source : catalog.sources) relay.sources.emplace_back(source.name, source.topic);
+  for (const Source& source : catalog.sources)
+    relay.sources.emplace_back(source.name, source.topic);
   ASSIGN_OR_RETURN(impl->relay,
                    DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
 
   // Half of the share for decoded rows, a quarter for what librdkafka holds ready, a quarter for the batches in hand.
-  const uint64_t share = IngestMemoryBytes(catalog.storage.memory_bytes) /
-                         std::max<size_t>(catalog.sources.size(), 1);
+  const uint64_t share =
+      IngestMemoryBytes(catalog.storage.memory_bytes) / std::max<size_t>(catalog.sources.size(), 1);
   for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
     const Source& source = catalog.sources[s];
     std::vector<ProcessorView> views;
@@ -148,24 +150,23 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
     kafka.queue_bytes = std::clamp<uint64_t>(share / 4, 1 << 20, 64 << 20);
     kafka.headers = ReadsHeaders(source);
     kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
-    LoopContext context{
-        .source = source,
-        .views = std::move(views),
-        .log_id = address.log_id,
-        .every_gap_is_loss = address.is_mock,
-        .event_time_clock = catalog.clock == ClockKind::kEventTime,
-        .cache_bytes = share / 2,
-        .outbox_bytes = kOutboxBytes,
-        .store = store,
-        .clock = clock,
-        .metrics = source_metrics,
-        .all_metrics = impl->metrics,
-        .log = log,
-        .open_log = [kafka]() -> StatusOr<std::unique_ptr<LogSource>> {
-          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(kafka));
-          return std::unique_ptr<LogSource>(std::move(opened));
-        },
-        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); }};
+    LoopContext context{.source = source,
+                        .views = std::move(views),
+                        .log_id = address.log_id,
+                        .every_gap_is_loss = address.is_mock,
+                        .event_time_clock = catalog.clock == ClockKind::kEventTime,
+                        .cache_bytes = share / 2,
+                        .outbox_bytes = kOutboxBytes,
+                        .store = store,
+                        .clock = clock,
+                        .metrics = source_metrics,
+                        .all_metrics = impl->metrics,
+                        .log = log,
+                        .open_log = [kafka]() -> StatusOr<std::unique_ptr<LogSource>> {
+                          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(kafka));
+                          return std::unique_ptr<LogSource>(std::move(opened));
+                        },
+                        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); }};
     impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
     RETURN_IF_ERROR(impl->sources.back()->Start());
   }

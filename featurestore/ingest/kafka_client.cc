@@ -25,8 +25,8 @@ StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsLis
   for (const auto& [name, value] : fixed) {
     const auto wanted = options.find(name);
     if (wanted != options.end() && wanted->second != value) {
-      return InvalidArgument("kafka option {}: Freshet needs {}; take it out of kafka.options", name,
-                             value);
+      return InvalidArgument("kafka option {}: Freshet needs {}; take it out of kafka.options",
+                             name, value);
     }
     RETURN_IF_ERROR(Set(conf.get(), name, value));
   }

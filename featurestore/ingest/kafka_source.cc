@@ -94,8 +94,7 @@ Status KafkaSource::Assign(const Positions& next) {
   return AssignList(list.get());
 }
 
-StatusOr<std::optional<RecordFingerprint>> KafkaSource::FirstAt(int32_t partition,
-                                                                int64_t offset) {
+StatusOr<std::optional<RecordFingerprint>> KafkaSource::FirstAt(int32_t partition, int64_t offset) {
   RETURN_IF_ERROR(Assign({{partition, offset}}));
   LogBatch batch;
   PollLimits limits;

@@ -57,7 +57,7 @@ class KafkaSource final : public LogSource {
   std::string lost_connection_;
   std::vector<rd_kafka_message_t*> messages_;  // of the last Poll
   std::vector<std::unique_ptr<HeaderList>> headers_;
-  std::vector<rd_kafka_message_t*> taken_;     // buffer of Take
+  std::vector<rd_kafka_message_t*> taken_;  // buffer of Take
   KafkaHandle handle_;
   KafkaQueue queue_;
 };

@@ -62,8 +62,8 @@ StatusOr<bool> LineFile::Next(std::string_view& line) {
       }
       buffer_.resize(buffer_.size() * 2);
     }
-    const int count = gzread(file_.get(), buffer_.data() + end_,
-                             static_cast<unsigned>(buffer_.size() - end_));
+    const int count =
+        gzread(file_.get(), buffer_.data() + end_, static_cast<unsigned>(buffer_.size() - end_));
     if (count < 0) {
       int code = 0;
       return DataLoss("{}: {}; the file is damaged", name_, gzerror(file_.get(), &code));

@@ -211,8 +211,8 @@ StatusOr<bool> LiveLoop::Refresh() {
   for (const auto& [partition, b] : bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {
-      RETURN_IF_ERROR(context_.store.PruneRefusals(context_.source.name, incarnation_, partition,
-                                                   b.start));
+      RETURN_IF_ERROR(
+          context_.store.PruneRefusals(context_.source.name, incarnation_, partition, b.start));
     }
   }
   if (context_.event_time_clock) return false;

@@ -73,10 +73,12 @@ bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
       Wait(kHeldWait, stop);
       return true;
     case StepKind::kOutboxFull:
-      Pause("dead_letters_full",
-            fmt::format("{} bytes of dead letters wait for their topic, which takes none: see that it exists "
-                        "and that the broker accepts records; reading goes on once they are delivered",
-                        context_.store.dead_letter_bytes()));
+      Pause(
+          "dead_letters_full",
+          fmt::format(
+              "{} bytes of dead letters wait for their topic, which takes none: see that it exists "
+              "and that the broker accepts records; reading goes on once they are delivered",
+              context_.store.dead_letter_bytes()));
       if (context_.dead_letters_waiting) context_.dead_letters_waiting();
       Wait(kOutboxWait, stop);
       return true;

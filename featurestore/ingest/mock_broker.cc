@@ -63,10 +63,10 @@ class FolderLock {
     }
     if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return OkStatus();
     const auto running = ReadBrokerFile(folder);
-    return MakeStatus(absl::StatusCode::kAlreadyExists,
-                      "{}: another process runs the embedded broker of this folder{}", path.string(),
-                      running ? fmt::format(" at {} (pid {})", running->bootstrap, running->pid)
-                              : std::string());
+    return MakeStatus(
+        absl::StatusCode::kAlreadyExists,
+        "{}: another process runs the embedded broker of this folder{}", path.string(),
+        running ? fmt::format(" at {} (pid {})", running->bootstrap, running->pid) : std::string());
   }
 
  private:
@@ -84,7 +84,8 @@ struct MockBroker::Impl {
 
   ~Impl() {
     if (cluster == nullptr) return;
-    std::error_code ignored;  // a file that stays names a broker that does not answer: said by who asks
+    std::error_code
+        ignored;  // a file that stays names a broker that does not answer: said by who asks
     if (!file.bootstrap.empty()) std::filesystem::remove(folder / kFileName, ignored);
     rd_kafka_mock_cluster_destroy(cluster);
   }
@@ -103,8 +104,7 @@ std::optional<BrokerFile> ReadBrokerFile(const std::filesystem::path& data_folde
       !log_id->is_string() || pid == json.end() || !pid->is_number_integer()) {
     return std::nullopt;
   }
-  return BrokerFile{bootstrap->get<std::string>(), log_id->get<std::string>(),
-                    pid->get<int64_t>()};
+  return BrokerFile{bootstrap->get<std::string>(), log_id->get<std::string>(), pid->get<int64_t>()};
 }
 
 MockBroker::MockBroker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

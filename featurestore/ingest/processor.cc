@@ -65,11 +65,11 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
     if (in_future) {
       const std::string limit = FormatDuration(source_.max_future_skew);
       Refuse(record, at, Refusal::kFuture,
-             fmt::format("event time {} is more than {} after {}; mend the producer's clock, or raise "
-                         "max_future_skew of source {}",
-                         FormatTimestamp(event.time), limit,
-                         record.broker_time ? "the broker's record time" : "the wall clock",
-                         source_.name),
+             fmt::format(
+                 "event time {} is more than {} after {}; mend the producer's clock, or raise "
+                 "max_future_skew of source {}",
+                 FormatTimestamp(event.time), limit,
+                 record.broker_time ? "the broker's record time" : "the wall clock", source_.name),
              commit, outcome);
       continue;
     }

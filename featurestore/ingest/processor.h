@@ -26,8 +26,8 @@ struct ProcessorView {
 
 // Whose word it is that an event comes from the future (semantics.md, Time).
 enum class FutureRule : uint8_t {
-  kNone,      // clock: event_time: nobody's
-  kDecide,    // what was recorded at an earlier reading, else the wall clock's, and what is refused is recorded
+  kNone,  // clock: event_time: nobody's
+  kDecide,  // what was recorded at an earlier reading, else the wall clock's, and what is refused is recorded
   kRecorded,  // read before: only what was recorded
 };
 
@@ -49,8 +49,8 @@ struct PartitionDelta {
 
 struct BatchOutcome {
   std::map<int32_t, PartitionDelta> partitions;
-  uint64_t applied = 0;  // events that changed a row
-  std::array<uint64_t, 5> refused{};  // by Refusal
+  uint64_t applied = 0;                  // events that changed a row
+  std::array<uint64_t, 5> refused{};     // by Refusal
   std::vector<uint64_t> skipped_no_key;  // by view
   std::vector<uint64_t> late;            // by view
 };
@@ -107,7 +107,7 @@ class Processor {
   TextArena arena_;
   std::vector<Value> values_;
   std::vector<Event> events_;
-  std::vector<uint32_t> record_of_;  // by event
+  std::vector<uint32_t> record_of_;            // by event
   std::vector<std::vector<Touched>> touched_;  // by view, in the order of the log
   std::vector<RowCache::Entry*> fetched_;
   RowReads reads_;

@@ -14,7 +14,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr auto kAskEvery = milliseconds(10);        // how far the server is
+constexpr auto kAskEvery = milliseconds(10);  // how far the server is
 constexpr auto kProgressEvery = milliseconds(100);
 constexpr auto kServerAwayMax = std::chrono::seconds(60);
 
@@ -25,16 +25,15 @@ class Replayer {
       : source_(source), address_(address), options_(options), key_text_(source) {}
 
   Status Open(const std::map<std::string, std::string>& kafka_options) {
-    ASSIGN_OR_RETURN(KafkaConf conf,
-                     MakeKafkaConf(address_.bootstrap,
-                                   {{"linger.ms", "5"},
-                                    {"batch.size", "131072"},
-                                    {"message.timeout.ms", "60000"},
-                                    {"queue.buffering.max.messages", "200000"}},
-                                   kafka_options,
-                                   {{"enable.idempotence", "true"},
-                                    {"acks", "all"},
-                                    {"partitioner", "murmur2_random"}}));
+    ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(address_.bootstrap,
+                                                   {{"linger.ms", "5"},
+                                                    {"batch.size", "131072"},
+                                                    {"message.timeout.ms", "60000"},
+                                                    {"queue.buffering.max.messages", "200000"}},
+                                                   kafka_options,
+                                                   {{"enable.idempotence", "true"},
+                                                    {"acks", "all"},
+                                                    {"partitioner", "murmur2_random"}}));
     rd_kafka_conf_set_opaque(conf.get(), this);
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &Replayer::OnDelivery);
     ASSIGN_OR_RETURN(handle_, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
@@ -95,11 +94,11 @@ class Replayer {
     const uint64_t bytes = SizeOf(line.size(), key_size);
     if (address_.is_mock) RETURN_IF_ERROR(AwaitRoom(bytes));
     while (true) {
-      const auto error = rd_kafka_producev(
-          handle_.get(), RD_KAFKA_V_TOPIC(source_.topic.c_str()),
-          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-          RD_KAFKA_V_VALUE(const_cast<char*>(line.data()), line.size()),
-          RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_END);
+      const auto error =
+          rd_kafka_producev(handle_.get(), RD_KAFKA_V_TOPIC(source_.topic.c_str()),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                            RD_KAFKA_V_VALUE(const_cast<char*>(line.data()), line.size()),
+                            RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) break;
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return InvalidArgument("replay to {}: {} bytes could not be sent: {}", source_.topic,
@@ -123,7 +122,8 @@ class Replayer {
       if (!options_.applied && window_.flying_records() == 0) {
         return FailedPrecondition(
             "replay to {}: the embedded broker keeps only the newest 5 MiB of a partition, so more "
-            "can be sent only as the server applies it; start `freshet serve` on the project first, or use "
+            "can be sent only as the server applies it; start `freshet serve` on the project "
+            "first, or use "
             "a real broker",
             source_.topic);
       }
@@ -164,7 +164,8 @@ class Replayer {
 
   Status WaitApplied() {
     if (!options_.applied) {
-      return FailedPrecondition("replay to {}: waiting needs a running server to ask", source_.topic);
+      return FailedPrecondition("replay to {}: waiting needs a running server to ask",
+                                source_.topic);
     }
     while (!cancelled()) {
       RETURN_IF_ERROR(Ask());
@@ -183,9 +184,9 @@ class Replayer {
   }
 
   void Pace(SteadyClock::time_point start, uint64_t events) {
-    const auto due = start + std::chrono::duration_cast<SteadyClock::duration>(
-                                 std::chrono::duration<double>(static_cast<double>(events) /
-                                                               options_.rate));
+    const auto due =
+        start + std::chrono::duration_cast<SteadyClock::duration>(
+                    std::chrono::duration<double>(static_cast<double>(events) / options_.rate));
     while (SteadyClock::now() < due && !cancelled()) {
       const auto left = std::chrono::duration_cast<milliseconds>(due - SteadyClock::now());
       rd_kafka_poll(handle_.get(), static_cast<int>(std::min<int64_t>(left.count(), 50)));

@@ -14,12 +14,12 @@
 namespace freshet {
 
 struct ReplayOptions {
-  std::filesystem::path file;   // .jsonl or .jsonl.gz
-  double rate = 0;              // events/s; 0: as fast as it goes
+  std::filesystem::path file;  // .jsonl or .jsonl.gz
+  double rate = 0;             // events/s; 0: as fast as it goes
   // How far the server has applied, by partition; called while producing into a mock, which keeps only the newest
   // 5 MiB a partition: replay never leaves more than a fraction of that unapplied. Also for `wait`. Empty: no server is asked.
   std::function<StatusOr<std::map<int32_t, int64_t>>()> applied;
-  bool wait = false;            // return when everything produced was applied
+  bool wait = false;  // return when everything produced was applied
   // Called at most ten times a second.
   std::function<void(uint64_t events, uint64_t bytes_read, uint64_t bytes_total)> progress;
   std::function<bool()> cancelled;

@@ -11,8 +11,7 @@ struct PlannedView {
 };
 
 StatusOr<PlannedView> PlanView(const LoopContext& context, const ProcessorView& declared,
-                               uint32_t incarnation,
-                               const std::map<int32_t, LogBounds>& bounds) {
+                               uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds) {
   ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(declared.id));
   PlannedView planned;
   LoopView& view = planned.view;
@@ -74,11 +73,13 @@ StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation
     ASSIGN_OR_RETURN(PlannedView planned, PlanView(context, declared, incarnation, bounds));
     for (const auto& [partition, progress] : planned.view.progress) {
       if (bounds.contains(partition)) continue;
-      plan.stop = {"topic_recreated",
-                   fmt::format("topic {} has {} partitions, and partition {} was read already; this is not the "
-                               "log that was read so far: restore the topic, or begin anew with an empty data "
-                               "folder (storage.path)",
-                               context.source.topic, bounds.size(), partition)};
+      plan.stop = {
+          "topic_recreated",
+          fmt::format(
+              "topic {} has {} partitions, and partition {} was read already; this is not the "
+              "log that was read so far: restore the topic, or begin anew with an empty data "
+              "folder (storage.path)",
+              context.source.topic, bounds.size(), partition)};
       return plan;
     }
     groups[PositionsOf(planned.view.progress)].push_back(std::move(planned));

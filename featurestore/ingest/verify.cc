@@ -10,17 +10,19 @@ constexpr const char* kRemedy =
 
 LogVerdict Recreated(const std::string& topic, int32_t partition, const std::string& found) {
   return {"topic_recreated",
-          fmt::format("topic {}, partition {}: {}; this is not the log that was read so far: {}", topic,
-                      partition, found, kRemedy)};
+          fmt::format("topic {}, partition {}: {}; this is not the log that was read so far: {}",
+                      topic, partition, found, kRemedy)};
 }
 
 }  // namespace
 
 LogVerdict RecordsLost(const std::string& topic, int32_t partition, int64_t from, int64_t to) {
-  return {"records_lost",
-          fmt::format("topic {}, partition {}: records at offsets {} to {} ({} of them) were gone before they "
-                      "were read; give the topic a longer retention, and {}",
-                      topic, partition, from, to - 1, to - from, kRemedy)};
+  return {
+      "records_lost",
+      fmt::format(
+          "topic {}, partition {}: records at offsets {} to {} ({} of them) were gone before they "
+          "were read; give the topic a longer retention, and {}",
+          topic, partition, from, to - 1, to - from, kRemedy)};
 }
 
 StatusOr<LogVerdict> VerifyPartition(LogSource& log, const std::string& topic, int32_t partition,
@@ -36,9 +38,10 @@ StatusOr<LogVerdict> VerifyPartition(LogSource& log, const std::string& topic, i
     ASSIGN_OR_RETURN(const auto found, log.FirstAt(partition, last->offset));
     // At another offset: compaction has taken it, and only the bounds can tell.
     if (found && found->offset == last->offset && *found != *last) {
-      return Recreated(topic, partition,
-                       fmt::format("the record at offset {} is another than the one that was read there",
-                                   last->offset));
+      return Recreated(
+          topic, partition,
+          fmt::format("the record at offset {} is another than the one that was read there",
+                      last->offset));
     }
   }
   if (bounds.start > progress.next) {
@@ -56,7 +59,8 @@ StatusOr<GapReport> CheckGaps(LogSource& log, const std::string& topic, const Po
     return position == positions.end() || record.offset < position->second;
   });
   Positions expected = positions;
-  std::map<int32_t, int64_t> starts;  // asked after the batch was fetched: one answer serves all its gaps
+  std::map<int32_t, int64_t>
+      starts;  // asked after the batch was fetched: one answer serves all its gaps
   const auto is_loss = [&](int32_t partition, int64_t from) -> StatusOr<bool> {
     if (every_gap_is_loss) return true;
     auto start = starts.find(partition);

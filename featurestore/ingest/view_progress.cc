@@ -26,7 +26,8 @@ Progress BeginProgress(uint32_t incarnation, int64_t log_start, const Progress* 
   progress.next = log_start;
   progress.last.reset();
   // What came before is gone: earlier records of this log, or for a view that is new all of the log's earlier incarnations.
-  if (log_start > 0 || (before == nullptr && incarnation > 0)) progress.awaits_complete_since = true;
+  if (log_start > 0 || (before == nullptr && incarnation > 0))
+    progress.awaits_complete_since = true;
   return progress;
 }
 

@@ -32,8 +32,8 @@ enum class WindowKind : uint8_t { kSliding = 1, kTumbling = 2, kLifetime = 3 };
 struct Window {
   WindowKind kind = WindowKind::kLifetime;
   Duration length;
-  Duration hop;     // of its panes; resolved: never 0 for sliding and tumbling
-  Duration offset;  // in [0, hop) for sliding, [0, length) for tumbling
+  Duration hop;            // of its panes; resolved: never 0 for sliding and tumbling
+  Duration offset;         // in [0, hop) for sliding, [0, length) for tumbling
   bool completed = false;  // tumbling: the last bucket that has ended, not the running one
 
   bool has_panes() const { return kind != WindowKind::kLifetime; }
@@ -47,9 +47,9 @@ using DefaultValue = std::variant<bool, int64_t, double, std::string, Timestamp>
 
 // One served feature: one aggregation over one window.
 struct Feature {
-  std::string name;       // as served: spend_1h
-  std::string declared;   // as declared: spend
-  std::string aggregate;  // a name of aggregate/catalog.h
+  std::string name;            // as served: spend_1h
+  std::string declared;        // as declared: spend
+  std::string aggregate;       // a name of aggregate/catalog.h
   std::optional<uint32_t> of;  // field of the source
   Window window;
   Type type = Type::kDouble;  // of the answer
@@ -61,16 +61,16 @@ struct Feature {
 
 struct FeatureView {
   std::string name;
-  uint32_t source = 0;                // index in the catalog
-  uint32_t entity = 0;                // index in the catalog
-  std::vector<uint32_t> key_fields;   // of the source, one for each key of the entity
-  std::optional<Duration> ttl;        // none: never expires; the default is filled in
-  Duration default_ttl;               // what its windows need; ≤ ttl unless declared shorter
+  uint32_t source = 0;               // index in the catalog
+  uint32_t entity = 0;               // index in the catalog
+  std::vector<uint32_t> key_fields;  // of the source, one for each key of the entity
+  std::optional<Duration> ttl;       // none: never expires; the default is filled in
+  Duration default_ttl;              // what its windows need; ≤ ttl unless declared shorter
   Duration history;
-  Duration lateness;                  // the source's
-  Duration max_future_skew;           // the source's
+  Duration lateness;         // the source's
+  Duration max_future_skew;  // the source's
   std::vector<Feature> features;
-  std::string version;                // 16 hex digits: hash of all that decides stored values
+  std::string version;  // 16 hex digits: hash of all that decides stored values
   Annotations about;
 
   // Between ttl and ttl + grace a row is OUTSIDE_MAX_AGE, beyond NOT_FOUND.
@@ -86,7 +86,8 @@ struct FeatureView {
 struct ServedFeature {
   uint32_t view = 0;     // index in the catalog
   uint32_t feature = 0;  // index in the view
-  std::string name;      // as answered: the feature's name, or view:feature where names of two views collide
+  std::string
+      name;  // as answered: the feature's name, or view:feature where names of two views collide
 };
 
 struct FeatureService {

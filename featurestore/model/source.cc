@@ -54,7 +54,8 @@ std::optional<Timestamp> TimeFromNumber(int64_t number, TimeUnit unit) {
 std::optional<Timestamp> TimeFromNumber(double number, TimeUnit unit) {
   constexpr std::array<double, 4> kMicrosPerUnit = {1e6, 1e3, 1, 1e-3};
   const double us = std::floor(number * kMicrosPerUnit[static_cast<size_t>(unit)]);
-  if (!(us >= static_cast<double>(kMinEventTime.us) && us <= static_cast<double>(kMaxEventTime.us))) {
+  if (!(us >= static_cast<double>(kMinEventTime.us) &&
+        us <= static_cast<double>(kMaxEventTime.us))) {
     return std::nullopt;
   }
   return InRange({static_cast<int64_t>(us)});

@@ -47,7 +47,8 @@ struct Source {
   std::optional<TimeUnit> time_unit;   // of a time field that is an int64 or double
   Duration lateness = Duration::Minutes(10);
   Duration idle_after = Duration::Minutes(1);
-  Duration max_future_skew = Duration::Minutes(5);  // 0 with `clock: event_time`: nothing is refused
+  Duration max_future_skew =
+      Duration::Minutes(5);  // 0 with `clock: event_time`: nothing is refused
   Annotations about;
 
   std::optional<uint32_t> FieldIndex(std::string_view field) const;

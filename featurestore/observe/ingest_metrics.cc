@@ -7,7 +7,7 @@ namespace {
 
 // Records a batch; the greatest is the loop's bound.
 const prometheus::Histogram::BucketBoundaries& BatchBuckets() {
-  static const prometheus::Histogram::BucketBoundaries kBuckets = {1,   4,    16,   64,   256,
+  static const prometheus::Histogram::BucketBoundaries kBuckets = {1,    4,    16,   64,   256,
                                                                    1024, 4096, 8192, 16384};
   return kBuckets;
 }
@@ -102,8 +102,8 @@ void SourceMetrics::SetLag(int32_t partition, double records, double seconds) {
   if (lag == lag_.end()) {
     const std::map<std::string, std::string> labels = {{"source", source_},
                                                        {"partition", std::to_string(partition)}};
-    lag = lag_.emplace(partition, Lag{&families_.lag_records.Add(labels),
-                                      &families_.lag_seconds.Add(labels)})
+    lag = lag_.emplace(partition,
+                       Lag{&families_.lag_records.Add(labels), &families_.lag_seconds.Add(labels)})
               .first;
   }
   lag->second.records->Set(records);

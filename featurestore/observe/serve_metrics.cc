@@ -4,20 +4,22 @@ namespace freshet {
 namespace {
 
 constexpr std::array<const char*, 17> kCodes = {
-    "OK",           "CANCELLED",       "UNKNOWN",           "INVALID_ARGUMENT",    "DEADLINE_EXCEEDED", "NOT_FOUND",
-    "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",      "OUT_OF_RANGE",
-    "UNIMPLEMENTED", "INTERNAL",       "UNAVAILABLE",       "DATA_LOSS",           "UNAUTHENTICATED"};
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
 // By CellStatus, which observe may not include; 0 is none.
-constexpr std::array<const char*, 7> kStatuses = {"",          "PRESENT",         "NULL_VALUE", "NOT_FOUND",
-                                                  "OUTSIDE_MAX_AGE", "OUTSIDE_HISTORY", "ERROR"};
+constexpr std::array<const char*, 7> kStatuses = {
+    "", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "OUTSIDE_HISTORY", "ERROR"};
 constexpr std::array<const char*, 4> kStages = {"keys", "read", "finish", "respond"};
 
 }  // namespace
 
 MethodMetrics::MethodMetrics(MetricFamily<Counter>& started, MetricFamily<Counter>& handled,
-                             MetricFamily<Histogram>& seconds, const std::string& service, const std::string& method,
-                             const std::string& type) {
-  const prometheus::Labels labels = {{"grpc_type", type}, {"grpc_service", service}, {"grpc_method", method}};
+                             MetricFamily<Histogram>& seconds, const std::string& service,
+                             const std::string& method, const std::string& type) {
+  const prometheus::Labels labels = {
+      {"grpc_type", type}, {"grpc_service", service}, {"grpc_method", method}};
   started_ = &started.Add(labels);
   seconds_ = &seconds.Add(labels, LatencyBuckets());
   for (size_t code = 0; code < kCodes.size(); ++code) {
@@ -31,7 +33,8 @@ ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& ser
                            const std::vector<std::string>& views)
     : started_(&metrics.CounterFamily("grpc_server_started_total", "Calls begun")),
       handled_(&metrics.CounterFamily("grpc_server_handled_total", "Calls answered, by code")),
-      seconds_(&metrics.HistogramFamily("grpc_server_handling_seconds", "From a call's arrival to its answer")) {
+      seconds_(&metrics.HistogramFamily("grpc_server_handling_seconds",
+                                        "From a call's arrival to its answer")) {
   auto& rows = metrics.HistogramFamily("freshet_serve_request_rows", "Entity rows a request");
   for (const std::string& service : services) {
     rows_.emplace_back(service, &rows.Add({{"feature_service", service}}, RowCountBuckets()));
@@ -42,10 +45,12 @@ ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& ser
   for (size_t stage = 0; stage < kStages.size(); ++stage) {
     stages_[stage] = &stages.Add({{"stage", kStages[stage]}}, LatencyBuckets());
   }
-  in_flight_ = &metrics.GaugeFamily("freshet_serve_in_flight_requests", "Feature requests in hand").Add({});
+  in_flight_ =
+      &metrics.GaugeFamily("freshet_serve_in_flight_requests", "Feature requests in hand").Add({});
   rejected_family_ = &metrics.CounterFamily("freshet_serve_rejected_requests_total",
                                             "Requests refused for the server's own reasons");
-  auto& values = metrics.CounterFamily("freshet_serve_values_total", "Values computed, by view and status");
+  auto& values =
+      metrics.CounterFamily("freshet_serve_values_total", "Values computed, by view and status");
   for (const std::string& view : views) {
     std::array<Counter*, 7> children{};
     for (size_t status = 1; status < kStatuses.size(); ++status) {
@@ -55,12 +60,14 @@ ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& ser
   }
 }
 
-MethodMetrics& ServeMetrics::Method(const std::string& service, const std::string& method, const std::string& type) {
+MethodMetrics& ServeMetrics::Method(const std::string& service, const std::string& method,
+                                    const std::string& type) {
   const std::string name = service + "/" + method;
   for (auto& [known, metrics] : methods_) {
     if (known == name) return *metrics;
   }
-  methods_.emplace_back(name, std::make_unique<MethodMetrics>(*started_, *handled_, *seconds_, service, method, type));
+  methods_.emplace_back(name, std::make_unique<MethodMetrics>(*started_, *handled_, *seconds_,
+                                                              service, method, type));
   return *methods_.back().second;
 }
 

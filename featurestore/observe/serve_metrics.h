@@ -16,8 +16,9 @@ namespace freshet {
 // One unary or streaming method; its children are looked up once, at start.
 class MethodMetrics {
  public:
-  MethodMetrics(MetricFamily<Counter>& started, MetricFamily<Counter>& handled, MetricFamily<Histogram>& seconds,
-                const std::string& service, const std::string& method, const std::string& type);
+  MethodMetrics(MetricFamily<Counter>& started, MetricFamily<Counter>& handled,
+                MetricFamily<Histogram>& seconds, const std::string& service,
+                const std::string& method, const std::string& type);
   void Started() { started_->Increment(); }
   // `code`: gRPC's, 0 to 16.
   void Handled(int code, double seconds) {
@@ -35,17 +36,21 @@ class MethodMetrics {
 class ServeMetrics {
  public:
   // `services` and `views`: names, in the catalog's order.
-  ServeMetrics(Metrics& metrics, const std::vector<std::string>& services, const std::vector<std::string>& views);
+  ServeMetrics(Metrics& metrics, const std::vector<std::string>& services,
+               const std::vector<std::string>& views);
 
   // Made at first use, at start: not for the hot path. "freshet.v1.ServingService", "GetFeatures", "unary".
-  MethodMetrics& Method(const std::string& service, const std::string& method, const std::string& type = "unary");
+  MethodMetrics& Method(const std::string& service, const std::string& method,
+                        const std::string& type = "unary");
 
   Histogram& request_rows(std::string_view service);  // "" or unknown: a list of features
   enum Stage : uint8_t { kKeys, kRead, kFinish, kRespond };
   void ObserveStage(Stage stage, double seconds) { stages_[stage]->Observe(seconds); }
   void AddInFlight(double change) { in_flight_->Increment(change); }
   // OVERLOADED, DRAINING, VIEW_REBUILDING: refused for the server's reasons, not the request's.
-  void Rejected(const std::string& reason) { rejected_family_->Add({{"reason", reason}}).Increment(); }
+  void Rejected(const std::string& reason) {
+    rejected_family_->Add({{"reason", reason}}).Increment();
+  }
   // By CellStatus; 0 is none.
   void CountValues(uint32_t view, const std::array<uint32_t, 7>& by_status) {
     for (size_t status = 1; status < by_status.size(); ++status) {

@@ -30,7 +30,7 @@ struct AnswerView {
   bool broadcast = false;
   std::optional<Timestamp> watermark;
   std::optional<Timestamp> complete_since;
-  std::string event_times;  // 8 bytes a value sent; the least int64: no row
+  std::string event_times;                    // 8 bytes a value sent; the least int64: no row
   std::array<uint32_t, 7> cells_by_status{};  // by CellStatus, for metrics
 };
 
@@ -39,10 +39,10 @@ struct Answer {
   size_t num_rows = 0;
   Timestamp evaluated_at;
   std::vector<AnswerColumn> columns;  // one a column of the plan; empty strings with a matrix
-  std::string statuses;               // one CellStatus a value sent, column by column; empty: all PRESENT
-  std::string degraded;               // the same shape, 0 or 1; empty: none
-  std::string matrix;                 // row-major
-  std::vector<AnswerView> views;      // one a view of the plan
+  std::string statuses;  // one CellStatus a value sent, column by column; empty: all PRESENT
+  std::string degraded;  // the same shape, 0 or 1; empty: none
+  std::string matrix;    // row-major
+  std::vector<AnswerView> views;  // one a view of the plan
   // Wall time of the stages, for metrics.
   double keys_seconds = 0, read_seconds = 0, finish_seconds = 0;
 };

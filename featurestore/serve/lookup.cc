@@ -25,7 +25,8 @@ ServeError Expired() {
   ServeError error;
   error.code = absl::StatusCode::kDeadlineExceeded;
   error.reason = "DEADLINE_EXCEEDED";
-  error.message = "the deadline passed before the answer was complete; ask for fewer rows, or give it longer";
+  error.message =
+      "the deadline passed before the answer was complete; ask for fewer rows, or give it longer";
   return error;
 }
 
@@ -59,20 +60,25 @@ void Store64(char* out, T value) {
 }  // namespace
 
 ServeError ResponseTooLarge(size_t rows, size_t rows_fit, size_t limit_bytes) {
-  return BadField("RESPONSE_TOO_LARGE", "keys",
-                  fmt::format("the answer for {} rows is larger than server.max_response ({} bytes): {} rows fit", rows,
-                              limit_bytes, rows_fit),
-                  {{"rows", fmt::format("{}", rows)}, {"rows_fit", fmt::format("{}", rows_fit)}});
+  return BadField(
+      "RESPONSE_TOO_LARGE", "keys",
+      fmt::format(
+          "the answer for {} rows is larger than server.max_response ({} bytes): {} rows fit", rows,
+          limit_bytes, rows_fit),
+      {{"rows", fmt::format("{}", rows)}, {"rows_fit", fmt::format("{}", rows_fit)}});
 }
 
 Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const {
   for (size_t v = 0; v < plan.views.size(); ++v) {
-    if (store_.view_status(ViewId{plan.views[v].view}).complete.load(std::memory_order_acquire)) continue;
+    if (store_.view_status(ViewId{plan.views[v].view}).complete.load(std::memory_order_acquire))
+      continue;
     ServeError error;
     error.code = absl::StatusCode::kUnavailable;
     error.reason = "VIEW_REBUILDING";
-    error.message = fmt::format("feature view {} is being filled from its source's log and does not answer yet; "
-                                "its health turns SERVING once it does", plan.view_name(v));
+    error.message = fmt::format(
+        "feature view {} is being filled from its source's log and does not answer yet; "
+        "its health turns SERVING once it does",
+        plan.view_name(v));
     error.metadata = {{"view", plan.view_name(v)}};
     error.retry_after = Duration::Seconds(5);
     return error;
@@ -82,12 +88,15 @@ Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const 
   size_t count = 0;
   for (const PlanColumn& column : plan.columns) {
     if (IsNumeric(column.type) || column.type == Type::kBool) continue;
-    if (++count <= 16) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name, TypeName(column.type));
+    if (++count <= 16)
+      names +=
+          fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name, TypeName(column.type));
   }
   if (count == 0) return std::nullopt;
   if (count > 16) names += fmt::format(" and {} more", count - 16);
   return BadField("NOT_NUMERIC", "layout",
-                  fmt::format("a matrix holds numbers alone, and these are none: {}; ask for LAYOUT_COLUMNS, or for the others",
+                  fmt::format("a matrix holds numbers alone, and these are none: {}; ask for "
+                              "LAYOUT_COLUMNS, or for the others",
                               names),
                   {{"columns", names}});
 }
@@ -122,7 +131,8 @@ Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const 
   once += FrameBytes(plan);
   statuses_a_row += options.event_times ? 8 * plan.views.size() : 0;
   const size_t left = options.max_response_bytes > once ? options.max_response_bytes - once : 0;
-  return ResponseTooLarge(n, left / std::max<size_t>(a_row + statuses_a_row, 1), options.max_response_bytes);
+  return ResponseTooLarge(n, left / std::max<size_t>(a_row + statuses_a_row, 1),
+                          options.max_response_bytes);
 }
 
 Status Lookup::ReadRows(const Plan& plan) {
@@ -136,7 +146,8 @@ Status Lookup::ReadRows(const Plan& plan) {
     runs_[v].first_read = read_of_.size();
     key_values_.resize(view.keys.size());
     for (size_t row = 0; row < runs_[v].reads; ++row) {
-      for (size_t k = 0; k < view.keys.size(); ++k) key_values_[k] = keys_.value(plan, view.keys[k], row);
+      for (size_t k = 0; k < view.keys.size(); ++k)
+        key_values_[k] = keys_.value(plan, view.keys[k], row);
       const bool entity = AppendEntityKey(key_values_, key_bytes_);
       read_of_.push_back(entity ? static_cast<uint32_t>(key_ends_.size()) : kNoEntity);
       if (entity) key_ends_.push_back(key_bytes_.size());
@@ -160,7 +171,8 @@ Timestamp Lookup::Now(const Plan& plan) const {
   if (plan.catalog->clock == ClockKind::kWall) return clock_.Now();
   int64_t now = kNoTime;
   for (const PlanView& view : plan.views) {
-    now = std::max(now, store_.view_status(ViewId{view.view}).newest_event_us.load(std::memory_order_acquire));
+    now = std::max(
+        now, store_.view_status(ViewId{view.view}).newest_event_us.load(std::memory_order_acquire));
   }
   for (size_t i = 0; i < reads_.size(); ++i) {
     const auto row = reads_.row(i);
@@ -202,7 +214,9 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   answer.statuses.assign(cells, static_cast<char>(CellStatus::kPresent));
   answer.degraded.assign(cells, '\0');
   answer.matrix.clear();
-  if (matrix) answer.matrix.resize(n * plan.columns.size() * (options.form == AnswerForm::kMatrixFloat32 ? 4 : 8));
+  if (matrix)
+    answer.matrix.resize(n * plan.columns.size() *
+                         (options.form == AnswerForm::kMatrixFloat32 ? 4 : 8));
   answer.views.resize(plan.views.size());
   for (size_t v = 0; v < plan.views.size(); ++v) {
     AnswerView& view = answer.views[v];
@@ -237,10 +251,12 @@ void Lookup::PutValue(const Sink& sink, size_t index, const Cell& cell) {
       Store64(sink.fixed + 8 * index, null ? int64_t{0} : value.as_time().us);
       return;
     case Type::kDouble:
-      Store64(sink.fixed + 8 * index, null ? std::numeric_limits<double>::quiet_NaN() : value.number());
+      Store64(sink.fixed + 8 * index,
+              null ? std::numeric_limits<double>::quiet_NaN() : value.number());
       return;
     case Type::kFloat: {
-      const float number = null ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(value.number());
+      const float number =
+          null ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(value.number());
       std::memcpy(sink.fixed + 4 * index, &number, 4);
       return;
     }
@@ -270,8 +286,8 @@ void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& 
   }
 }
 
-Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& request, const LookupOptions& options,
-                           Answer& answer) {
+Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& request,
+                           const LookupOptions& options, Answer& answer) {
   const PlanView& view = plan.views[v];
   const ViewRun& run = runs_[v];
   AnswerView& info = answer.views[v];
@@ -286,7 +302,8 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
       // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
       if (text_bytes_ > options.max_response_bytes) {
         answer.num_rows = i;
-        return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes), options.max_response_bytes);
+        return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes),
+                                options.max_response_bytes);
       }
     }
     if (run.reads > 1 || i == 0) {
@@ -300,7 +317,8 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
       }
     }
     ReadTime time{answer.evaluated_at, std::nullopt};
-    if (!request.as_of_us.empty()) time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
+    if (!request.as_of_us.empty())
+      time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
     std::optional<Timestamp> event_time;
     if (row) {
       event_time = row->Finish(time, view.features, cells_);
@@ -334,7 +352,8 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
   return std::nullopt;
 }
 
-Outcome Lookup::Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options, Answer& answer) {
+Outcome Lookup::Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options,
+                    Answer& answer) {
   auto since = std::chrono::steady_clock::now();
   if (options.expired && options.expired()) return Expired();
   if (auto error = BindKeys(plan, request, options.max_rows, keys_)) return error;

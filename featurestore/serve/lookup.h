@@ -38,7 +38,8 @@ class Lookup {
   //
   // `now` is fixed after all rows were read: with `clock: event_time` it is the greatest event time accepted over the views
   // asked, and never before the newest event of a row that was read.
-  Outcome Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options, Answer& answer);
+  Outcome Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options,
+              Answer& answer);
   // Of the last Run: for answers that repeat them.
   const BoundKeys& keys() const { return keys_; }
 
@@ -47,9 +48,9 @@ class Lookup {
 
   // What one view of the plan contributes.
   struct ViewRun {
-    size_t reads = 0;      // entities: 1 where all its keys are of one value
-    size_t values = 0;     // sent: 1 only where as_of is one, too
-    size_t first_read = 0; // in read_of_
+    size_t reads = 0;       // entities: 1 where all its keys are of one value
+    size_t values = 0;      // sent: 1 only where as_of is one, too
+    size_t first_read = 0;  // in read_of_
   };
   // Where a column's cells go.
   struct Sink {
@@ -65,8 +66,8 @@ class Lookup {
   Status ReadRows(const Plan& plan);
   Timestamp Now(const Plan& plan) const;
   void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
-  Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request, const LookupOptions& options,
-                     Answer& answer);
+  Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request,
+                     const LookupOptions& options, Answer& answer);
   void PutValue(const Sink& sink, size_t index, const Cell& cell);
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
 

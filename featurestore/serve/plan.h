@@ -33,7 +33,7 @@ struct PlanColumn {
 };
 
 struct Plan {
-  std::string service;  // "" of a list of features
+  std::string service;                     // "" of a list of features
   std::shared_ptr<const Catalog> catalog;  // keeps the layouts
   std::vector<PlanKey> keys;
   std::vector<PlanView> views;      // in the order of first use

@@ -16,8 +16,8 @@ std::vector<std::string> NamesOf(const Things& things) {
 }
 
 // The wrong name and, where one is near, the right one: for programs.
-std::vector<std::pair<std::string, std::string>> NameMetadata(const char* what, std::string_view wrong,
-                                                              const std::vector<std::string>& valid) {
+std::vector<std::pair<std::string, std::string>> NameMetadata(
+    const char* what, std::string_view wrong, const std::vector<std::string>& valid) {
   std::vector<std::pair<std::string, std::string>> metadata = {{what, std::string(wrong)}};
   if (auto nearest = NearestName(wrong, valid)) metadata.emplace_back("nearest", *nearest);
   return metadata;
@@ -43,14 +43,15 @@ ServeError UnknownFeature(const Catalog& catalog, std::string_view name, size_t 
       }
     }
     if (!valid.empty()) {
-      message = fmt::format("{}: there is no feature view {}; did you mean {}?", where, QuotedName(name),
-                            valid.front());
+      message = fmt::format("{}: there is no feature view {}; did you mean {}?", where,
+                            QuotedName(name), valid.front());
       return NotFoundError("UNKNOWN_FEATURE", std::move(message),
                            {{"feature", std::string(name)}, {"nearest", valid.front()}});
     }
     valid = NamesOf(catalog.views);
-    message = fmt::format("{}: there is no feature view {}{}; write view:feature, or view for all of its features",
-                          where, QuotedName(view_name), Suggestion(view_name, valid));
+    message = fmt::format(
+        "{}: there is no feature view {}{}; write view:feature, or view for all of its features",
+        where, QuotedName(view_name), Suggestion(view_name, valid));
   }
   return NotFoundError("UNKNOWN_FEATURE", std::move(message),
                        NameMetadata("feature", view ? name : view_name, valid));
@@ -88,16 +89,18 @@ Outcome Plans::Service(std::string_view name, std::shared_ptr<const Plan>& plan)
   }
   const std::vector<std::string> valid = NamesOf(catalog_->services);
   if (name.empty()) {
-    return NotFoundError("UNKNOWN_FEATURE_SERVICE",
-                         fmt::format("neither feature_service nor features is set{}", Suggestion(name, valid)));
+    return NotFoundError(
+        "UNKNOWN_FEATURE_SERVICE",
+        fmt::format("neither feature_service nor features is set{}", Suggestion(name, valid)));
   }
   return NotFoundError("UNKNOWN_FEATURE_SERVICE",
-                       fmt::format("there is no feature service {} in project {}{}", QuotedName(name),
-                                   catalog_->project, Suggestion(name, valid)),
+                       fmt::format("there is no feature service {} in project {}{}",
+                                   QuotedName(name), catalog_->project, Suggestion(name, valid)),
                        NameMetadata("feature_service", name, valid));
 }
 
-Outcome Plans::Features(std::span<const std::string* const> names, std::shared_ptr<const Plan>& plan) {
+Outcome Plans::Features(std::span<const std::string* const> names,
+                        std::shared_ptr<const Plan>& plan) {
   constexpr size_t kMaxKeptBytes = 64 * 1024;  // a longer list is compiled each time
   std::string key;
   ByteWriter writer(key);
@@ -125,9 +128,12 @@ Outcome Plans::Features(std::span<const std::string* const> names, std::shared_p
   return std::nullopt;
 }
 
-Outcome Plans::CompileList(std::span<const std::string* const> names, std::shared_ptr<const Plan>& plan) const {
+Outcome Plans::CompileList(std::span<const std::string* const> names,
+                           std::shared_ptr<const Plan>& plan) const {
   if (names.empty()) {
-    return NotFoundError("UNKNOWN_FEATURE", "features.names is empty; write view:feature, or view for all of its features");
+    return NotFoundError(
+        "UNKNOWN_FEATURE",
+        "features.names is empty; write view:feature, or view for all of its features");
   }
   std::vector<ServedFeature> served;
   std::vector<std::vector<bool>> seen(catalog_->views.size());

@@ -37,7 +37,8 @@ class Plans {
   template <typename V>
   using ByName = std::unordered_map<std::string, V, TransparentHash, std::equal_to<>>;
 
-  Outcome CompileList(std::span<const std::string* const> names, std::shared_ptr<const Plan>& plan) const;
+  Outcome CompileList(std::span<const std::string* const> names,
+                      std::shared_ptr<const Plan>& plan) const;
 
   const std::shared_ptr<const Catalog> catalog_;
   ByName<std::shared_ptr<const Plan>> services_;

@@ -54,29 +54,35 @@ bool Accepts(Type type, Form form) {
 // The bytes of a column are whole values, and its text lies within its bytes.
 Outcome CheckBytes(const RequestColumn& column, size_t index) {
   const auto wrong = [&](std::string description) {
-    return BadField("WRONG_TYPE", At(index), std::move(description), {{"key", std::string(column.name)}});
+    return BadField("WRONG_TYPE", At(index), std::move(description),
+                    {{"key", std::string(column.name)}});
   };
-  if ((column.form == Form::kInt64 || column.form == Form::kTimestamp) && column.packed.size() % 8 != 0) {
-    return wrong(fmt::format("{} has {} bytes, which are no multiple of 8", column.wire_name, column.packed.size()));
+  if ((column.form == Form::kInt64 || column.form == Form::kTimestamp) &&
+      column.packed.size() % 8 != 0) {
+    return wrong(fmt::format("{} has {} bytes, which are no multiple of 8", column.wire_name,
+                             column.packed.size()));
   }
   if (column.form == Form::kText) {
     if (column.offsets.size() % 4 != 0) {
-      return wrong(fmt::format("text.offsets has {} bytes, which are no multiple of 4", column.offsets.size()));
+      return wrong(fmt::format("text.offsets has {} bytes, which are no multiple of 4",
+                               column.offsets.size()));
     }
     uint32_t before = 0;
     for (size_t i = 0; i < column.offsets.size() / 4; ++i) {
       const auto offset = LoadLe<uint32_t>(column.offsets, i);
       if (offset < before || offset > column.packed.size() || (i == 0 && offset != 0)) {
-        return wrong(fmt::format("text.offsets[{}] is {}: offsets begin at 0, never fall and end within text.data ({} bytes)",
-                                 i, offset, column.packed.size()));
+        return wrong(
+            fmt::format("text.offsets[{}] is {}: offsets begin at 0, never fall and end within "
+                        "text.data ({} bytes)",
+                        i, offset, column.packed.size()));
       }
       before = offset;
     }
   }
   if (!column.nulls.empty() && column.nulls.size() != column.size()) {
     return BadField("RAGGED_COLUMNS", At(index),
-                    fmt::format("nulls has {} bytes for {} values; send one byte a value, or none", column.nulls.size(),
-                                column.size()),
+                    fmt::format("nulls has {} bytes for {} values; send one byte a value, or none",
+                                column.nulls.size(), column.size()),
                     {{"key", std::string(column.name)}});
   }
   return std::nullopt;
@@ -87,7 +93,8 @@ Outcome CheckTimes(const RequestColumn& column, size_t index) {
     if (!column.nulls.empty() && column.nulls[i] != 0) continue;
     if (column.form == Form::kStrings && !ParseTimestamp(*column.strings[i])) {
       return BadField("WRONG_TYPE", fmt::format("{}.strings.values[{}]", At(index), i),
-                      fmt::format("{} is not a time; write 2013-01-01T10:15:00Z", QuotedName(*column.strings[i])),
+                      fmt::format("{} is not a time; write 2013-01-01T10:15:00Z",
+                                  QuotedName(*column.strings[i])),
                       {{"key", std::string(column.name)}});
     }
   }
@@ -103,7 +110,8 @@ std::vector<std::string> KeyNames(const Plan& plan) {
 }
 
 std::string Selection(const Plan& plan) {
-  return plan.service.empty() ? "this list of features" : fmt::format("feature service {}", plan.service);
+  return plan.service.empty() ? "this list of features"
+                              : fmt::format("feature service {}", plan.service);
 }
 
 Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKeys& bound) {
@@ -116,20 +124,25 @@ Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKe
       if (key.name != column.name) continue;
       known = true;
       if (bound.columns[k] != nullptr) {
-        return BadField("DUPLICATE_KEY", At(c), fmt::format("key {} is given twice", key.name), {{"key", key.name}});
+        return BadField("DUPLICATE_KEY", At(c), fmt::format("key {} is given twice", key.name),
+                        {{"key", key.name}});
       }
       if (!Accepts(key.type, column.form)) {
-        return BadField("WRONG_TYPE", At(c),
-                        fmt::format("key {} is {}: send {}, not {}", key.name, TypeName(key.type), Accepted(key.type),
-                                    column.form == Form::kNone ? "a column without values" : column.wire_name),
-                        {{"key", key.name}, {"type", std::string(TypeName(key.type))}});
+        return BadField(
+            "WRONG_TYPE", At(c),
+            fmt::format("key {} is {}: send {}, not {}", key.name, TypeName(key.type),
+                        Accepted(key.type),
+                        column.form == Form::kNone ? "a column without values" : column.wire_name),
+            {{"key", key.name}, {"type", std::string(TypeName(key.type))}});
       }
       bound.columns[k] = &column;
     }
     if (!known) {
       const auto names = KeyNames(plan);
-      std::vector<std::pair<std::string, std::string>> metadata = {{"key", std::string(column.name)}};
-      if (auto nearest = NearestName(column.name, names)) metadata.emplace_back("nearest", *nearest);
+      std::vector<std::pair<std::string, std::string>> metadata = {
+          {"key", std::string(column.name)}};
+      if (auto nearest = NearestName(column.name, names))
+        metadata.emplace_back("nearest", *nearest);
       return BadField("UNKNOWN_KEY", At(c),
                       fmt::format("{} has no key {}{}", Selection(plan), QuotedName(column.name),
                                   Suggestion(column.name, names)),
@@ -141,13 +154,14 @@ Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKe
     if (bound.columns[k] == nullptr) missing += (missing.empty() ? "" : ", ") + plan.keys[k].name;
   }
   if (missing.empty()) return std::nullopt;
-  return BadField("MISSING_KEY", "keys", fmt::format("{} needs key {}", Selection(plan), missing), {{"key", missing}});
+  return BadField("MISSING_KEY", "keys", fmt::format("{} needs key {}", Selection(plan), missing),
+                  {{"key", missing}});
 }
 
 ServeError Ragged(const std::string& field, std::string_view name, size_t length, size_t num_rows) {
   return BadField("RAGGED_COLUMNS", field,
-                  fmt::format("{} has {} values beside columns of {}; send {} or one for every row", name, length,
-                              num_rows, num_rows),
+                  fmt::format("{} has {} values beside columns of {}; send {} or one for every row",
+                              name, length, num_rows, num_rows),
                   {{"length", fmt::format("{}", length)}, {"rows", fmt::format("{}", num_rows)}});
 }
 
@@ -168,15 +182,18 @@ Outcome CheckLengths(const FeatureRequest& request, size_t max_rows, BoundKeys& 
   const size_t times = request.as_of_us.size();
   if (times > 1 && times != greatest) return Ragged("as_of_us", "as_of_us", times, greatest);
   if (greatest > max_rows) {
-    return BadField("TOO_MANY_ROWS", "keys",
-                    fmt::format("{} rows are more than server.max_rows: {}; send several requests", greatest, max_rows),
-                    {{"rows", fmt::format("{}", greatest)}, {"max_rows", fmt::format("{}", max_rows)}});
+    return BadField(
+        "TOO_MANY_ROWS", "keys",
+        fmt::format("{} rows are more than server.max_rows: {}; send several requests", greatest,
+                    max_rows),
+        {{"rows", fmt::format("{}", greatest)}, {"max_rows", fmt::format("{}", max_rows)}});
   }
   for (size_t i = 0; i < times; ++i) {
     const Timestamp t{request.as_of_us[i]};
     if (t < kMinEventTime || t > kMaxEventTime) {
-      return BadField("BAD_TIME", fmt::format("as_of_us[{}]", i),
-                      fmt::format("{} is beyond the years 1 to 9999; send microseconds since 1970", t.us));
+      return BadField(
+          "BAD_TIME", fmt::format("as_of_us[{}]", i),
+          fmt::format("{} is beyond the years 1 to 9999; send microseconds since 1970", t.us));
     }
   }
   bound.num_rows = greatest;
@@ -209,7 +226,8 @@ Value BoundKeys::value(const Plan& plan, uint32_t key, size_t row) const {
   if (!column.nulls.empty() && column.nulls[i] != 0) return {};
   switch (column.form) {
     case Form::kStrings:
-      if (plan.keys[key].type == Type::kTimestamp) return Value::Time(*ParseTimestamp(*column.strings[i]));
+      if (plan.keys[key].type == Type::kTimestamp)
+        return Value::Time(*ParseTimestamp(*column.strings[i]));
       return Value::Text(*column.strings[i]);
     case Form::kInt64:
       return Value::Int64(LoadLe<int64_t>(column.packed, i));
@@ -219,14 +237,16 @@ Value BoundKeys::value(const Plan& plan, uint32_t key, size_t row) const {
       return Value::Bool(column.packed[i] != 0);
     case Form::kText: {
       const auto begin = LoadLe<uint32_t>(column.offsets, i);
-      return Value::Text(column.packed.substr(begin, LoadLe<uint32_t>(column.offsets, i + 1) - begin));
+      return Value::Text(
+          column.packed.substr(begin, LoadLe<uint32_t>(column.offsets, i + 1) - begin));
     }
     default:
       return {};
   }
 }
 
-Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows, BoundKeys& bound) {
+Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows,
+                 BoundKeys& bound) {
   if (auto error = BindNames(plan, request.keys, bound)) return error;
   for (size_t c = 0; c < request.keys.size(); ++c) {
     if (auto error = CheckBytes(request.keys[c], c)) return error;

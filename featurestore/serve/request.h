@@ -56,6 +56,7 @@ struct BoundKeys {
 
 // INVALID_ARGUMENT: MISSING_KEY, UNKNOWN_KEY, DUPLICATE_KEY, WRONG_TYPE, RAGGED_COLUMNS, TOO_MANY_ROWS, BAD_TIME. Reuses the
 // memory of `bound`.
-Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows, BoundKeys& bound);
+Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows,
+                 BoundKeys& bound);
 
 }  // namespace freshet

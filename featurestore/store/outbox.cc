@@ -125,11 +125,10 @@ StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at
   return true;
 }
 
-StatusOr<std::optional<int64_t>> Store::LastRefused(const std::string& source,
-                                                    uint32_t incarnation,
+StatusOr<std::optional<int64_t>> Store::LastRefused(const std::string& source, uint32_t incarnation,
                                                     int32_t partition) const {
-  const std::string greatest = keys::RecordKey(
-      source, {incarnation, partition, std::numeric_limits<int64_t>::max()});
+  const std::string greatest =
+      keys::RecordKey(source, {incarnation, partition, std::numeric_limits<int64_t>::max()});
   const std::string prefix = greatest.substr(0, greatest.size() - sizeof(int64_t));
   const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->refusals));
   at->SeekForPrev(greatest);

@@ -55,7 +55,8 @@ class ServedProject {
   ViewStatus& status(const std::string& name) { return store_->view_status({view(name)}); }
 
   // Applies one event to the row of its key in one view; a field left out of `fields` is null. Commits.
-  void Apply(const std::string& view_name, Timestamp time, const std::vector<std::pair<std::string, Value>>& fields) {
+  void Apply(const std::string& view_name, Timestamp time,
+             const std::vector<std::pair<std::string, Value>>& fields) {
     const uint32_t index = view(view_name);
     const FeatureView& declared = catalog_->views[index];
     const Source& source = catalog_->sources[declared.source];
@@ -83,7 +84,9 @@ class ServedProject {
   }
 
  private:
-  [[noreturn]] static void Fail(const std::string& what) { throw std::runtime_error("served project: " + what); }
+  [[noreturn]] static void Fail(const std::string& what) {
+    throw std::runtime_error("served project: " + what);
+  }
 
   std::filesystem::path folder_;
   std::shared_ptr<Catalog> catalog_;

@@ -183,7 +183,8 @@ TEST_CASE("what is not supported yet is refused, not ignored") {
 
 TEST_CASE("an answer that is too large says how many rows fit, and as many are answered") {
   const auto layout = GENERATE(v1::LAYOUT_COLUMNS, v1::LAYOUT_ROWS, v1::LAYOUT_MATRIX_FLOAT64);
-  Running running({}, ShopProject(), [](Catalog& catalog) { catalog.server.max_response_bytes = 20'000; });
+  Running running({}, ShopProject(),
+                  [](Catalog& catalog) { catalog.server.max_response_bytes = 20'000; });
   auto request = Running::Request("risk", std::vector<std::string>(2'000, "c1"));
   request.set_layout(layout);
   v1::GetFeaturesResponse response;
@@ -210,10 +211,12 @@ TEST_CASE("a long message stays within what clients take as trailers") {
 }
 
 TEST_CASE("a call without a deadline gets default_deadline") {
-  Running running({}, ShopProject(), [](Catalog& catalog) { catalog.server.default_deadline = Duration{0}; });
+  Running running({}, ShopProject(),
+                  [](Catalog& catalog) { catalog.server.default_deadline = Duration{0}; });
   grpc::ClientContext context;  // no deadline
   v1::GetFeaturesResponse response;
-  const auto status = running.stub->GetFeatures(&context, Running::Request("risk", {"c1"}), &response);
+  const auto status =
+      running.stub->GetFeatures(&context, Running::Request("risk", {"c1"}), &response);
   CHECK(status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
   CHECK(DetailsOf(status).info.reason() == "DEADLINE_EXCEEDED");
 }

@@ -72,14 +72,16 @@ struct Running {
                      {"merchant", Value::Text("Łódź")},
                      {"online", Value::Bool(true)}});
     }
-    auto started = GrpcServer::Start(project.catalog(), project.store(), clock, metrics, *log, options);
+    auto started =
+        GrpcServer::Start(project.catalog(), project.store(), clock, metrics, *log, options);
     if (!started.ok()) throw std::runtime_error(started.status().ToString());
     server = *std::move(started);
     channel = grpc::CreateChannel(server->address(), grpc::InsecureChannelCredentials());
     stub = v1::ServingService::NewStub(channel);
   }
 
-  static v1::GetFeaturesRequest Request(const std::string& service, const std::vector<std::string>& cards) {
+  static v1::GetFeaturesRequest Request(const std::string& service,
+                                        const std::vector<std::string>& cards) {
     v1::GetFeaturesRequest request;
     request.set_feature_service(service);
     auto& key = *request.add_keys();

@@ -14,7 +14,8 @@ int HealthStatus(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   REQUIRE(buffer.Dump(&slices).ok());
   std::string bytes;
-  for (const auto& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  for (const auto& slice : slices)
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return bytes.size() == 2 && bytes[0] == 0x08 ? bytes[1] : 0;
 }
 
@@ -23,7 +24,8 @@ grpc::ByteBuffer ToBuffer(const std::string& bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-int CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service, grpc::Status* out = nullptr) {
+int CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service,
+                grpc::Status* out = nullptr) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
@@ -87,7 +89,8 @@ TEST_CASE("a watcher of health hears of changes") {
   queue.Next(&tag, &ok);
 }
 
-TEST_CASE("draining: the call in hand ends, a new one is refused DRAINING, then the address is free") {
+TEST_CASE(
+    "draining: the call in hand ends, a new one is refused DRAINING, then the address is free") {
   GrpcServerOptions options;
   options.transport = FOR_BOTH_TRANSPORTS;
   Running running(options);
@@ -116,7 +119,8 @@ TEST_CASE("draining: the call in hand ends, a new one is refused DRAINING, then 
   CHECK(response.num_rows() == 100);
   grpc::ClientContext context;
   v1::GetFeaturesResponse unused;
-  CHECK(running.stub->GetFeatures(&context, many, &unused).error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(running.stub->GetFeatures(&context, many, &unused).error_code() ==
+        grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_CASE("more requests in hand than the bound are refused OVERLOADED with push-back") {
@@ -129,7 +133,8 @@ TEST_CASE("more requests in hand than the bound are refused OVERLOADED with push
   std::thread caller([&] {
     grpc::ClientContext context;
     v1::GetFeaturesResponse response;
-    first = running.stub->GetFeatures(&context, Running::Request("risk", std::vector<std::string>(100, "c1")), &response);
+    first = running.stub->GetFeatures(
+        &context, Running::Request("risk", std::vector<std::string>(100, "c1")), &response);
   });
   running.clock.AwaitWaiting(1);
   v1::GetFeaturesResponse response;
@@ -196,7 +201,8 @@ TEST_CASE("DescribeCatalog tells what there is to ask for, whole or for one serv
   CHECK(one.services(0).schema_id() == answer.schema_id());
   request.set_feature_service("rsk");
   grpc::ClientContext bad;
-  CHECK(DetailsOf(stub->DescribeCatalog(&bad, request, &one)).info.reason() == "UNKNOWN_FEATURE_SERVICE");
+  CHECK(DetailsOf(stub->DescribeCatalog(&bad, request, &one)).info.reason() ==
+        "UNKNOWN_FEATURE_SERVICE");
 }
 
 TEST_CASE("GetProgress tells by source and partition how far ingestion has come") {
@@ -227,8 +233,12 @@ TEST_CASE("calls are counted under the names that dashboards know") {
   REQUIRE_FALSE(running.Get(Running::Request("rsk", {"c1"}), response).ok());
   const std::string text = running.metrics.Expose();
   const auto has = [&](const std::string& line) { return text.find(line) != std::string::npos; };
-  CHECK(has("grpc_server_started_total{grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1.ServingService\",grpc_type=\"unary\"} 2"));
-  CHECK(has("grpc_code=\"NOT_FOUND\",grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1.ServingService\",grpc_type=\"unary\"} 1"));
+  CHECK(
+      has("grpc_server_started_total{grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1."
+          "ServingService\",grpc_type=\"unary\"} 2"));
+  CHECK(
+      has("grpc_code=\"NOT_FOUND\",grpc_method=\"GetFeatures\",grpc_service=\"freshet.v1."
+          "ServingService\",grpc_type=\"unary\"} 1"));
   CHECK(has("freshet_serve_values_total{status=\"NOT_FOUND\",view=\"card_spend\"} 3"));
   CHECK(has("freshet_serve_request_rows_count{feature_service=\"risk\"} 1"));
   CHECK(has("freshet_serve_in_flight_requests 0"));

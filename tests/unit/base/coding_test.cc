@@ -1,36 +1,38 @@
 #include "featurestore/base/coding.h"
 
+#include <rapidcheck.h>
+
 #include <catch2/catch.hpp>
 #include <limits>
-#include <rapidcheck.h>
 
 namespace freshet {
 namespace {
 
 TEST_CASE("what ByteWriter writes ByteReader reads back") {
-  CHECK(rc::check([](uint64_t u, int64_t s, double d, const std::string& text, int64_t high, uint64_t low) {
-    const __int128 wide = (static_cast<__int128>(high) << 64) | low;
-    std::string bytes;
-    ByteWriter writer(bytes);
-    writer.Varint(u);
-    writer.Signed(s);
-    writer.Double(d);
-    writer.LengthPrefixed(text);
-    writer.Signed128(wide);
-    writer.Ordered64(s);
-    writer.OrderedText(text);
-    writer.Fixed64(u);
-    ByteReader reader(bytes);
-    RC_ASSERT(reader.Varint() == u);
-    RC_ASSERT(reader.Signed() == s);
-    RC_ASSERT(reader.Double() == d);
-    RC_ASSERT(reader.LengthPrefixed() == text);
-    RC_ASSERT(reader.Signed128() == wide);
-    RC_ASSERT(reader.Ordered64() == s);
-    RC_ASSERT(reader.OrderedText() == text);
-    RC_ASSERT(reader.Fixed64() == u);
-    RC_ASSERT(reader.AtEnd());
-  }));
+  CHECK(rc::check(
+      [](uint64_t u, int64_t s, double d, const std::string& text, int64_t high, uint64_t low) {
+        const __int128 wide = (static_cast<__int128>(high) << 64) | low;
+        std::string bytes;
+        ByteWriter writer(bytes);
+        writer.Varint(u);
+        writer.Signed(s);
+        writer.Double(d);
+        writer.LengthPrefixed(text);
+        writer.Signed128(wide);
+        writer.Ordered64(s);
+        writer.OrderedText(text);
+        writer.Fixed64(u);
+        ByteReader reader(bytes);
+        RC_ASSERT(reader.Varint() == u);
+        RC_ASSERT(reader.Signed() == s);
+        RC_ASSERT(reader.Double() == d);
+        RC_ASSERT(reader.LengthPrefixed() == text);
+        RC_ASSERT(reader.Signed128() == wide);
+        RC_ASSERT(reader.Ordered64() == s);
+        RC_ASSERT(reader.OrderedText() == text);
+        RC_ASSERT(reader.Fixed64() == u);
+        RC_ASSERT(reader.AtEnd());
+      }));
 }
 
 TEST_CASE("every truncation is an error and never a read past the end") {

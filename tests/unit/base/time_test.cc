@@ -26,16 +26,17 @@ TEST_CASE("RFC 3339 with fractions and offsets is read to the microsecond") {
   CHECK(ParseTimestamp("2013-01-01T11:15:00.5+01:00") == Timestamp{1'357'035'300'500'000});
   CHECK(ParseTimestamp("2013-01-01T10:15:00.123456789Z") == Timestamp{1'357'035'300'123'456});
   CHECK(ParseTimestamp("2012-02-29T00:00:00Z").has_value());
-  for (const char* wrong :
-       {"2013-01-01", "2013-02-29T00:00:00Z", "2013-01-01T24:00:00Z", "2013-01-01T10:15:00",
-        "2013-01-01T10:15:00Zx", "0000-01-01T00:00:00Z", "2013-1-01T10:15:00Z", "2013-01-01T10:15:00.Z"}) {
+  for (const char* wrong : {"2013-01-01", "2013-02-29T00:00:00Z", "2013-01-01T24:00:00Z",
+                            "2013-01-01T10:15:00", "2013-01-01T10:15:00Zx", "0000-01-01T00:00:00Z",
+                            "2013-1-01T10:15:00Z", "2013-01-01T10:15:00.Z"}) {
     CHECK_FALSE(ParseTimestamp(wrong).has_value());
   }
 }
 
 TEST_CASE("a timestamp prints in the form that reads back") {
-  for (const char* text : {"2013-01-01T10:15:00Z", "1969-12-31T23:59:59.999999Z", "2013-01-01T10:15:00.250Z",
-                           "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"}) {
+  for (const char* text :
+       {"2013-01-01T10:15:00Z", "1969-12-31T23:59:59.999999Z", "2013-01-01T10:15:00.250Z",
+        "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"}) {
     CHECK(FormatTimestamp(*ParseTimestamp(text)) == text);
   }
 }

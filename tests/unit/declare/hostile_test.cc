@@ -20,22 +20,27 @@ std::string FirstError(const std::string& yaml) {
 
 }  // namespace
 
-TEST_CASE("anchors, aliases, tags, double keys, second documents and other tricks are refused at their place") {
+TEST_CASE(
+    "anchors, aliases, tags, double keys, second documents and other tricks are refused at their "
+    "place") {
   CHECK(FirstError("a: &x 1\n").find("1:4: anchors") == 0);
   CHECK(FirstError("a: 1\nb: *x\n").find("2:") == 0);
   CHECK(FirstError("a: !!str 1\n").find("1:4: tags") == 0);
-  CHECK(Shown(ProjectFiles("a: 1\na: 2\n").Load().errors).back() == "2:1: key \"a\" stands here twice; the first is in line 1");
+  CHECK(Shown(ProjectFiles("a: 1\na: 2\n").Load().errors).back() ==
+        "2:1: key \"a\" stands here twice; the first is in line 1");
   CHECK(FirstError("a: 1\n---\nb: 1\n").find("2:1: a second document") == 0);
   CHECK(FirstError("[a]: 1\n").find("1:1: a key is one word") == 0);
   CHECK(FirstError(Repeat("[", 100)).find("nested more than 24 deep") != std::string::npos);
   CHECK(FirstError("a: \xff\n") == "1:4: byte 0xff is not text; write the file in UTF-8");
   CHECK(FirstError("- a\n").find("1:1: the file is a list") == 0);
   CHECK(FirstError("a: ['é', &x b]\n").find("1:10: anchors") == 0);  // characters, not bytes
-  CHECK(FirstError(Repeat("# comment\n", (1 << 20) + 100)).find("is larger than 1048576 bytes") != std::string::npos);
+  CHECK(FirstError(Repeat("# comment\n", (1 << 20) + 100)).find("is larger than 1048576 bytes") !=
+        std::string::npos);
 }
 
 TEST_CASE("a megabyte of anything ends in seconds") {
-  for (const std::string pattern : {"[", "{", "- ", "? ", "a:", "a: ", "{a: ", "[a,", "'", "\"", "%", "---\n", "&a ", "! ", "-\n", "\n", "a\n"}) {
+  for (const std::string pattern : {"[", "{", "- ", "? ", "a:", "a: ", "{a: ", "[a,", "'", "\"",
+                                    "%", "---\n", "&a ", "! ", "-\n", "\n", "a\n"}) {
     const auto begin = std::chrono::steady_clock::now();
     const Project project = ProjectFiles(Repeat(pattern, (1 << 20) - 8)).Load();
     INFO(pattern);
@@ -49,9 +54,41 @@ TEST_CASE("random changes of a project never crash or hang, and what is wrong ha
   const uint64_t seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
-  const std::vector<std::string> pieces = {"{", "}", "[", "]", ":", ": ", ",", "\n", "  ", "- ", "? ", "|", ">", "'", "\"", "#", "&a ", "*a", "!",
-                                           "%", "${", "${X}", "${X:-", "never", "lifetime", "1h", "-1", "0s", "null", "~", "99999999999999999999d",
-                                           "\xff", "\t", "é", std::string(1, '\0')};
+  const std::vector<std::string> pieces = {"{",
+                                           "}",
+                                           "[",
+                                           "]",
+                                           ":",
+                                           ": ",
+                                           ",",
+                                           "\n",
+                                           "  ",
+                                           "- ",
+                                           "? ",
+                                           "|",
+                                           ">",
+                                           "'",
+                                           "\"",
+                                           "#",
+                                           "&a ",
+                                           "*a",
+                                           "!",
+                                           "%",
+                                           "${",
+                                           "${X}",
+                                           "${X:-",
+                                           "never",
+                                           "lifetime",
+                                           "1h",
+                                           "-1",
+                                           "0s",
+                                           "null",
+                                           "~",
+                                           "99999999999999999999d",
+                                           "\xff",
+                                           "\t",
+                                           "é",
+                                           std::string(1, '\0')};
   ProjectFiles files;
   for (int round = 0; round < 400; ++round) {
     std::string text = kFirstExample;

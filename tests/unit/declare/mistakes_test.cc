@@ -32,7 +32,8 @@ std::vector<Expected> ReadExpected(const fs::path& folder) {
         const size_t bar = rest.find(" | ");
         const std::string one = rest.substr(0, bar);
         const size_t space = one.find(' ');
-        all.push_back({entry.path().string(), number, std::stoi(one.substr(0, space)), one.substr(space + 1)});
+        all.push_back({entry.path().string(), number, std::stoi(one.substr(0, space)),
+                       one.substr(space + 1)});
         rest = bar == std::string::npos ? "" : rest.substr(bar + 3);
       }
     }
@@ -53,7 +54,8 @@ TEST_CASE("all of a project's mistakes are reported in one go, each at its line 
   for (const Expected& e : expected) {
     bool found = false;
     for (const Diagnostic& d : project.errors) {
-      if (fs::absolute(d.file) != fs::path(e.file) || d.line != e.line || d.column != e.column) continue;
+      if (fs::absolute(d.file) != fs::path(e.file) || d.line != e.line || d.column != e.column)
+        continue;
       if (d.text.find(e.text) == std::string::npos) continue;
       found = true;
       met.insert(&d);

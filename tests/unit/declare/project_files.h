@@ -29,7 +29,8 @@ class ProjectFiles {
     return *this;
   }
   // With an environment of the test's own.
-  Project Load(std::vector<std::string> sets = {}, std::map<std::string, std::string> environment = {}) const {
+  Project Load(std::vector<std::string> sets = {},
+               std::map<std::string, std::string> environment = {}) const {
     LoadOptions options;
     options.sets = std::move(sets);
     options.environment.assign(environment.begin(), environment.end());

@@ -1,6 +1,5 @@
-#include "project_files.h"
-
 #include "featurestore/declare/describe.h"
+#include "project_files.h"
 
 namespace freshet {
 
@@ -15,7 +14,8 @@ TEST_CASE("the first example is sound, and warns of nothing") {
   const FeatureView& view = catalog->views[0];
   std::vector<std::string> names;
   for (const Feature& feature : view.features) names.push_back(feature.name);
-  CHECK(names == std::vector<std::string>{"spend_10m", "spend_1h", "spend_24h", "payments_1h", "payments_24h", "last_shop"});
+  CHECK(names == std::vector<std::string>{"spend_10m", "spend_1h", "spend_24h", "payments_1h",
+                                          "payments_24h", "last_shop"});
   CHECK(view.features[0].type == Type::kDouble);
   CHECK(view.features[3].type == Type::kInt64);
   CHECK(view.features[5].window.kind == WindowKind::kLifetime);
@@ -29,30 +29,33 @@ TEST_CASE("the first example is sound, and warns of nothing") {
 }
 
 TEST_CASE("windows are served under the names of the Windows table") {
-  const ProjectFiles files(Replaced(
-      kFirstExample, "windows: [10m, 1h, 24h]",
-      "windows: [1h, { sliding: 2h, hop: 1m }, { tumbling: 1d }, { tumbling: 1d, report: completed }, "
-      "{ tumbling: 7d, offset: 4d, as: spend_week }, lifetime]"));
+  const ProjectFiles files(Replaced(kFirstExample, "windows: [10m, 1h, 24h]",
+                                    "windows: [1h, { sliding: 2h, hop: 1m }, { tumbling: 1d }, { "
+                                    "tumbling: 1d, report: completed }, "
+                                    "{ tumbling: 7d, offset: 4d, as: spend_week }, lifetime]"));
   const auto catalog = Sound(files.Load());
   std::vector<std::string> names;
   for (const Feature& feature : catalog->views[0].features) {
     if (feature.declared == "spend") names.push_back(feature.name);
   }
-  CHECK(names == std::vector<std::string>{"spend_1h", "spend_2h", "spend_tumbling_1d", "spend_tumbling_1d_completed",
-                                          "spend_week", "spend_lifetime"});
+  CHECK(names == std::vector<std::string>{"spend_1h", "spend_2h", "spend_tumbling_1d",
+                                          "spend_tumbling_1d_completed", "spend_week",
+                                          "spend_lifetime"});
   CHECK(catalog->views[0].features[1].window.hop == Duration::Minutes(1));
   CHECK(catalog->views[0].features[4].window.offset == Duration::Days(4));
   CHECK(catalog->views[0].default_ttl == Duration::Days(7));
 }
 
 TEST_CASE("the default ttl is W + h of sliding windows and 2W of completed buckets") {
-  const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""), "      last_shop: { aggregate: last, of: merchant }\n", "");
+  const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
+                                    "      last_shop: { aggregate: last, of: merchant }\n", "");
   CHECK(Sound(ProjectFiles(base).Load())->views[0].ttl == Duration::Hours(25));
   const auto completed = Replaced(base, "[10m, 1h, 24h]", "[{ tumbling: 1d, report: completed }]");
   CHECK(Sound(ProjectFiles(completed).Load())->views[0].ttl == Duration::Days(2));
 }
 
-TEST_CASE("several files make one project; features.yaml and features/*.yaml are read where they exist") {
+TEST_CASE(
+    "several files make one project; features.yaml and features/*.yaml are read where they exist") {
   const size_t cut = kFirstExample.find("feature_views:");
   const size_t services = kFirstExample.find("feature_services:");
   ProjectFiles files(kFirstExample.substr(0, cut));
@@ -63,7 +66,8 @@ TEST_CASE("several files make one project; features.yaml and features/*.yaml are
   files.Write("freshet.yaml", "include: [features.yaml]\n" + kFirstExample.substr(0, cut));
   CHECK(Sound(files.Load())->services.empty());
   files.Write("freshet.yaml", "include: [feature.yaml]\n" + kFirstExample);
-  CHECK(Shown(files.Load().errors)[0].rfind("1:11: include feature.yaml: there is no file", 0) == 0);
+  CHECK(Shown(files.Load().errors)[0].rfind("1:11: include feature.yaml: there is no file", 0) ==
+        0);
 }
 
 TEST_CASE("names that collide in a service are answered as view:feature") {
@@ -71,7 +75,9 @@ TEST_CASE("names that collide in a service are answered as view:feature") {
   std::string second = view.substr(0, view.find("feature_services:"));
   second.replace(0, 13, "  card_again:");
   std::string text = Replaced(kFirstExample, "feature_services:\n", second + "feature_services:\n");
-  text = Replaced(text, "[card_spend]", "{ features: [\"card_spend:spend_1h\", \"card_again:spend_1h\", \"card_again:last_shop\"] }");
+  text = Replaced(
+      text, "[card_spend]",
+      "{ features: [\"card_spend:spend_1h\", \"card_again:spend_1h\", \"card_again:last_shop\"] }");
   const Project project = ProjectFiles(text).Load();
   const auto catalog = Sound(project);
   const auto& features = catalog->services[0].features;
@@ -83,11 +89,14 @@ TEST_CASE("names that collide in a service are answered as view:feature") {
 }
 
 TEST_CASE("a whole view in a service's long form is warned about unless `open: true`") {
-  const auto with = [](const std::string& service) { return ProjectFiles(Replaced(kFirstExample, "[card_spend]", service)).Load(); };
+  const auto with = [](const std::string& service) {
+    return ProjectFiles(Replaced(kFirstExample, "[card_spend]", service)).Load();
+  };
   const Project closed = with("{ features: [card_spend] }");
   Sound(closed);
   REQUIRE(closed.warnings.size() == 1);
-  CHECK(Shown(closed.warnings)[0].rfind("20:29: service fraud_model takes the whole of view card_spend", 0) == 0);
+  CHECK(Shown(closed.warnings)[0].rfind(
+            "20:29: service fraud_model takes the whole of view card_spend", 0) == 0);
   CHECK(with("{ features: [card_spend], open: true }").warnings.empty());
 }
 
@@ -97,10 +106,15 @@ TEST_CASE("what is legal but surely not meant is a warning that says the figures
     Sound(project);
     return project.warnings.empty() ? std::string() : project.warnings[0].text;
   };
-  CHECK(warning("ttl: 30d", "ttl: 1h") == "ttl 1h is shorter than the window of spend_24h, 1d: rows expire before their events leave it");
+  CHECK(warning("ttl: 30d", "ttl: 1h") ==
+        "ttl 1h is shorter than the window of spend_24h, 1d: rows expire before their events leave "
+        "it");
   CHECK(warning("[10m, 1h, 24h]", "[{ sliding: 1d, hop: 1s }]").find("panes") != std::string::npos);
-  CHECK(warning("{ brokers: embedded }", "{ brokers: \"a:9092,b:9092\" }\nclock: event_time").find("clock: event_time with a real broker") == 0);
-  CHECK(warning("entities:\n", "  again:\n    topic: transactions\n    timestamp: kafka\n    fields: { x: int64 }\nentities:\n")
+  CHECK(warning("{ brokers: embedded }", "{ brokers: \"a:9092,b:9092\" }\nclock: event_time")
+            .find("clock: event_time with a real broker") == 0);
+  CHECK(warning("entities:\n",
+                "  again:\n    topic: transactions\n    timestamp: kafka\n    fields: { x: int64 "
+                "}\nentities:\n")
             .find("source again reads topic transactions") == 0);
 }
 
@@ -115,8 +129,10 @@ TEST_CASE("a folder that is no project is one clear error") {
   const ProjectFiles empty;
   CHECK(empty.Load().errors[0].text == "there is no such file, and a project begins with it");
   CHECK(LoadProject("/nowhere/at/all").errors[0].text.find("is not a project folder") == 0);
-  CHECK(Shown(ProjectFiles("").Load().errors) == std::vector<std::string>{"1:1: the file is empty; begin with project: NAME"});
-  CHECK(ProjectFiles("project: p\n").Load().errors.size() == 4);  // kafka, sources, entities, feature_views
+  CHECK(Shown(ProjectFiles("").Load().errors) ==
+        std::vector<std::string>{"1:1: the file is empty; begin with project: NAME"});
+  CHECK(ProjectFiles("project: p\n").Load().errors.size() ==
+        4);  // kafka, sources, entities, feature_views
 }
 
 }  // namespace freshet

@@ -13,14 +13,18 @@ Setting Find(const Project& project, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("--set goes before the environment, the environment before the files, the files before defaults") {
+TEST_CASE(
+    "--set goes before the environment, the environment before the files, the files before "
+    "defaults") {
   const ProjectFiles files(kFirstExample + "storage: { memory: 100MiB }\n");
   CHECK(Sound(files.Load())->storage.memory_bytes == 100ull << 20);
-  CHECK(Find(files.Load(), "storage.memory").origin.find("freshet.yaml:21:20") != std::string::npos);
+  CHECK(Find(files.Load(), "storage.memory").origin.find("freshet.yaml:21:20") !=
+        std::string::npos);
   const Project environment = files.Load({}, {{"FRESHET_STORAGE__MEMORY", "200MiB"}});
   CHECK(Sound(environment)->storage.memory_bytes == 200ull << 20);
   CHECK(Find(environment, "storage.memory").origin == "FRESHET_STORAGE__MEMORY");
-  const Project set = files.Load({"storage.memory=300MiB"}, {{"FRESHET_STORAGE__MEMORY", "200MiB"}});
+  const Project set =
+      files.Load({"storage.memory=300MiB"}, {{"FRESHET_STORAGE__MEMORY", "200MiB"}});
   CHECK(Sound(set)->storage.memory_bytes == 300ull << 20);
   CHECK(Find(set, "storage.memory").origin == "--set");
   CHECK(Find(set, "storage.memory").value == "300MiB");
@@ -29,34 +33,47 @@ TEST_CASE("--set goes before the environment, the environment before the files, 
 
 TEST_CASE("mistakes of --set and of the environment name them") {
   const ProjectFiles files(kFirstExample);
-  CHECK(ToString(files.Load({"storage.memry=1GiB"}).errors[0]) == "--set storage.memry: unknown key memry; did you mean memory?");
+  CHECK(ToString(files.Load({"storage.memry=1GiB"}).errors[0]) ==
+        "--set storage.memry: unknown key memry; did you mean memory?");
   CHECK(ToString(files.Load({"nonsense"}).errors[0]).find("--set nonsense: is not KEY=VALUE") == 0);
-  CHECK(ToString(files.Load({"sources.transaction.topic=x"}).errors[0]).find("sources has no transaction; did you mean transactions?") != std::string::npos);
-  CHECK(ToString(files.Load({}, {{"FRESHET_SERVER__GRPC", "here"}}).errors[0]).find("FRESHET_SERVER__GRPC: grpc \"here\" is not host:port") == 0);
-  Sound(files.Load({}, {{"FRESHET_PORT", "tcp://10.0.0.1:7570"}, {"FRESHET_SERVICE_HOST", "10.0.0.1"}}));  // Kubernetes' own
+  CHECK(ToString(files.Load({"sources.transaction.topic=x"}).errors[0])
+            .find("sources has no transaction; did you mean transactions?") != std::string::npos);
+  CHECK(ToString(files.Load({}, {{"FRESHET_SERVER__GRPC", "here"}}).errors[0])
+            .find("FRESHET_SERVER__GRPC: grpc \"here\" is not host:port") == 0);
+  Sound(files.Load({}, {{"FRESHET_PORT", "tcp://10.0.0.1:7570"},
+                        {"FRESHET_SERVICE_HOST", "10.0.0.1"}}));  // Kubernetes' own
 }
 
-TEST_CASE("variables come from the environment, with a default, or from a file, and $${ is a plain ${") {
+TEST_CASE(
+    "variables come from the environment, with a default, or from a file, and $${ is a plain ${") {
   ProjectFiles files(Replaced(kFirstExample, "project: fraud", R"(project: ${NAME:-fraud}
 server: { name: "a-${HOST}-$${x}" })"));
   files.Write("secret.txt", "hush\n");
-  const auto catalog = Sound(files.Load({"kafka.options.ssl.ca.location=${file:secret.txt}", "kafka.options.sasl.password=open"}, {{"HOST", "b"}}));
+  const auto catalog = Sound(files.Load(
+      {"kafka.options.ssl.ca.location=${file:secret.txt}", "kafka.options.sasl.password=open"},
+      {{"HOST", "b"}}));
   CHECK(catalog->project == "fraud");
   CHECK(catalog->server.name == "a-b-${x}");
   CHECK(catalog->kafka.options.at("ssl.ca.location") == "hush");
   CHECK(catalog->kafka.options.at("sasl.password") == "open");
-  CHECK(files.Load().errors[0].text == "environment variable HOST is not set; set it, or write ${HOST:-default}");
+  CHECK(files.Load().errors[0].text ==
+        "environment variable HOST is not set; set it, or write ${HOST:-default}");
 }
 
 TEST_CASE("secrets are never printed") {
   ProjectFiles files(kFirstExample);
   files.Write("secret.txt", "hush");
-  const Project project = files.Load({"kafka.options.client.id=${file:secret.txt}", "kafka.options.sasl.password=hush", "server.name=${file:secret.txt}"});
+  const Project project =
+      files.Load({"kafka.options.client.id=${file:secret.txt}", "kafka.options.sasl.password=hush",
+                  "server.name=${file:secret.txt}"});
   Sound(project);
-  for (const Setting& setting : project.settings) CHECK(setting.value.find("hush") == std::string::npos);
+  for (const Setting& setting : project.settings)
+    CHECK(setting.value.find("hush") == std::string::npos);
   CHECK(Find(project, "kafka.options.sasl.password").value == "***");
-  for (const char* key : {"server.grpc", "storage.memory", "clock", "kafka.brokers", "project", "server.max_rows", "server.default_deadline",
-                          "sources.transactions.topic", "feature_views.card_spend.source", "feature_views.card_spend.features.spend.aggregate"}) {
+  for (const char* key :
+       {"server.grpc", "storage.memory", "clock", "kafka.brokers", "project", "server.max_rows",
+        "server.default_deadline", "sources.transactions.topic", "feature_views.card_spend.source",
+        "feature_views.card_spend.features.spend.aggregate"}) {
     const Project wrong = files.Load({std::string(key) + "=x ${file:secret.txt}"});
     INFO(key);
     CHECK(!wrong.errors.empty());

@@ -1,13 +1,18 @@
-#include "project_files.h"
-
 #include "featurestore/declare/version.h"
+
+#include "project_files.h"
 
 namespace freshet {
 namespace {
 
-std::string Base() { return Replaced(kFirstExample, "topic: transactions\n", "topic: transactions\n    lateness: 10m\n"); }
+std::string Base() {
+  return Replaced(kFirstExample, "topic: transactions\n",
+                  "topic: transactions\n    lateness: 10m\n");
+}
 
-std::string VersionOf(const std::string& text) { return Sound(ProjectFiles(text).Load())->views[0].version; }
+std::string VersionOf(const std::string& text) {
+  return Sound(ProjectFiles(text).Load())->views[0].version;
+}
 
 }  // namespace
 
@@ -59,7 +64,8 @@ TEST_CASE("a view's version does not change with words, tuning, defaults, names 
     INFO(from << " → " << to);
     CHECK(VersionOf(Replaced(Base(), from, to)) == before);
   }
-  const std::string windowed = Replaced(Base(), "      last_shop: { aggregate: last, of: merchant }\n", "");
+  const std::string windowed =
+      Replaced(Base(), "      last_shop: { aggregate: last, of: merchant }\n", "");
   CHECK(VersionOf(windowed) == VersionOf(Replaced(windowed, "ttl: 30d", "ttl: 60d")));
 }
 

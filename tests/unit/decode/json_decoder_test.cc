@@ -106,16 +106,55 @@ TEST_CASE("a declared name that occurs twice is malformed") {
 }
 
 TEST_CASE("the text is valid to its end, also where no field is declared") {
-  for (const char* bad :
-       {"", " ", "{", "}", "null", "[]", "7", R"("x")", R"({"at")", R"({"at":})", R"({"at":1,})", "{,}",
-        R"({"a":1}x)", R"({"a":1}{})", R"({"a":1 "b":2})", R"({"a" 1})", R"({1:2})", R"({"a":tru})",
-        R"({"a":truee})", R"({"a":nul})", R"({"a":01})", R"({"a":1.})", R"({"a":.5})", R"({"a":+1})",
-        R"({"a":1e})", R"({"a":--1})", R"({"a":1x})", R"({"a":1"b"})", R"({"a":NaN})",
-        R"({"a":Infinity})", R"({"a":"\q"})", R"({"a":"\u12"})", R"({"a":"\ud800"})",
-        R"({"a":"\udc00"})", R"({"a":"\ud800\u0041"})", R"({"\q":1})", "{\"a\":\"\n\"}",
-        "{\"a\":\"\xff\"}", "{\"a\":\"\xed\xa0\x80\"}", R"({"a":"x)", R"({"a":[1,]})",
-        R"({"a":[1 2]})", R"({"a":[})", R"({"a":{]})", R"({"a":"b"c})", R"({'a':1})",
-        R"({"a":1/*x*/})", "{\"a\":1}\x01", "\xef\xbb\xbf{}"}) {
+  for (const char* bad : {"",
+                          " ",
+                          "{",
+                          "}",
+                          "null",
+                          "[]",
+                          "7",
+                          R"("x")",
+                          R"({"at")",
+                          R"({"at":})",
+                          R"({"at":1,})",
+                          "{,}",
+                          R"({"a":1}x)",
+                          R"({"a":1}{})",
+                          R"({"a":1 "b":2})",
+                          R"({"a" 1})",
+                          R"({1:2})",
+                          R"({"a":tru})",
+                          R"({"a":truee})",
+                          R"({"a":nul})",
+                          R"({"a":01})",
+                          R"({"a":1.})",
+                          R"({"a":.5})",
+                          R"({"a":+1})",
+                          R"({"a":1e})",
+                          R"({"a":--1})",
+                          R"({"a":1x})",
+                          R"({"a":1"b"})",
+                          R"({"a":NaN})",
+                          R"({"a":Infinity})",
+                          R"({"a":"\q"})",
+                          R"({"a":"\u12"})",
+                          R"({"a":"\ud800"})",
+                          R"({"a":"\udc00"})",
+                          R"({"a":"\ud800\u0041"})",
+                          R"({"\q":1})",
+                          "{\"a\":\"\n\"}",
+                          "{\"a\":\"\xff\"}",
+                          "{\"a\":\"\xed\xa0\x80\"}",
+                          R"({"a":"x)",
+                          R"({"a":[1,]})",
+                          R"({"a":[1 2]})",
+                          R"({"a":[})",
+                          R"({"a":{]})",
+                          R"({"a":"b"c})",
+                          R"({'a':1})",
+                          R"({"a":1/*x*/})",
+                          "{\"a\":1}\x01",
+                          "\xef\xbb\xbf{}"}) {
     INFO(bad);
     const Decoded d = Decode(Payments(), bad);
     CHECK(d.refusal() == "malformed");
@@ -134,8 +173,7 @@ TEST_CASE("nesting is bounded") {
   };
   CHECK(Decode(Payments(), nested(63)).refusal() == "");
   CHECK(Decode(Payments(), nested(64)).refusal() == "malformed");
-  CHECK(Decode(Payments(), With(",\"x\":" + std::string(1'000'000, '['))).refusal() ==
-        "malformed");
+  CHECK(Decode(Payments(), With(",\"x\":" + std::string(1'000'000, '['))).refusal() == "malformed");
 }
 
 TEST_CASE("an int64 takes only numbers without fraction or exponent") {
@@ -174,8 +212,8 @@ TEST_CASE("a string takes only strings, with their escapes resolved") {
 
 TEST_CASE("bytes are base64") {
   CHECK(One(Type::kBytes, "\"AP9h\"").values[0] == Value::Text(std::string_view("\0\xff"
-                                                                                 "a",
-                                                                                 3)));
+                                                                                "a",
+                                                                                3)));
   CHECK(One(Type::kBytes, "\"YQ==\"").values[0] == Value::Text("a"));
   for (const char* bad : {"\"YQ\"", "\"YQ=\"", "\"YR==\"", "\"Y===\"", "\"a-_b\"", "5"}) {
     INFO(bad);
@@ -199,7 +237,8 @@ TEST_CASE("the event's time may be a number with the source's unit") {
   Source source = Payments();
   source.fields[0].type = Type::kInt64;
   source.time_unit = TimeUnit::kMillis;
-  CHECK(Decode(source, R"({"at":1357035300500})").time == *ParseTimestamp("2013-01-01T10:15:00.5Z"));
+  CHECK(Decode(source, R"({"at":1357035300500})").time ==
+        *ParseTimestamp("2013-01-01T10:15:00.5Z"));
   CHECK(Decode(source, R"({"at":9223372036854775807})").refusal() == "mistyped");
 }
 
@@ -231,7 +270,8 @@ TEST_CASE("a field may be the record's key, a name in it, or a header") {
   Source source = Payments();
   source.fields[1].path = {"$key"};
   source.fields[2].path = {"$headers", "cents"};
-  const std::pair<std::string_view, std::string_view> headers[] = {{"trace", "\xff"}, {"cents", "12"}};
+  const std::pair<std::string_view, std::string_view> headers[] = {{"trace", "\xff"},
+                                                                   {"cents", "12"}};
   RawRecord record;
   const std::string value = With("");
   record.value = value;

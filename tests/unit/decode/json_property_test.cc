@@ -1,6 +1,5 @@
 // The decoder and nlohmann's parser agree on what is JSON, over valid, mutated and random texts.
 #include <catch2/catch.hpp>
-
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -30,15 +29,25 @@ class Generator {
 
   std::string Text() {
     static const std::vector<std::string> kPieces = {
-        "a", "ß", "😀", "\\n", "\\\"", "\\\\", "\\u0041", "\\ud83d\\ude00", " ", "{", ",", "é", "xyz"};
+        "a", "ß", "😀", "\\n", "\\\"", "\\\\", "\\u0041", "\\ud83d\\ude00",
+        " ", "{", ",", "é",   "xyz"};
     std::string text = "\"";
     for (size_t i = Below(12); i > 0; --i) text += kPieces[Below(kPieces.size())];
     return text + "\"";
   }
   std::string Number() {
-    static const std::vector<std::string> kNumbers = {
-        "0",     "-0",   "17",     "-9223372036854775808", "9223372036854775808", "1.5", "2e3",
-        "1E-7", "0.001", "-1.25e+2", "1e308", "123456789012345678901234567890"};
+    static const std::vector<std::string> kNumbers = {"0",
+                                                      "-0",
+                                                      "17",
+                                                      "-9223372036854775808",
+                                                      "9223372036854775808",
+                                                      "1.5",
+                                                      "2e3",
+                                                      "1E-7",
+                                                      "0.001",
+                                                      "-1.25e+2",
+                                                      "1e308",
+                                                      "123456789012345678901234567890"};
     return kNumbers[Below(kNumbers.size())];
   }
   std::string Space() { return std::string(Below(8) == 0 ? Below(3) : 0, " \n\t\r"[Below(4)]); }
@@ -56,7 +65,8 @@ class Generator {
         return Text();
       case 5: {
         std::string list = "[" + Space();
-        for (size_t i = 0, n = Below(4); i < n; ++i) list += (i ? "," : "") + Any(depth + 1) + Space();
+        for (size_t i = 0, n = Below(4); i < n; ++i)
+          list += (i ? "," : "") + Any(depth + 1) + Space();
         return list + "]";
       }
       default:
@@ -74,7 +84,8 @@ class Generator {
   }
 
   std::string Mutate(std::string text) {
-    static const std::string kBytes = "{}[]:,\"\\ 0123456789.eE+-truefalsnu\x01\xff\xc3\xed\xa0\x80 \n";
+    static const std::string kBytes =
+        "{}[]:,\"\\ 0123456789.eE+-truefalsnu\x01\xff\xc3\xed\xa0\x80 \n";
     for (size_t i = 1 + Below(3); i > 0 && !text.empty(); --i) {
       const size_t at = Below(text.size());
       switch (Below(4)) {
@@ -154,8 +165,8 @@ TEST_CASE("declared values are what nlohmann reads") {
   std::vector<Value> values(source.fields.size());
   for (int i = 0; i < 20'000; ++i) {
     const std::string string = generate.Text(), number = generate.Number();
-    const std::string text = R"({"x":)" + generate.Any(0) + R"(,"s":)" + string + R"(,"d":)" + number +
-                             R"(,"b":)" + (generate.Below(2) ? "true" : "false") + "}";
+    const std::string text = R"({"x":)" + generate.Any(0) + R"(,"s":)" + string + R"(,"d":)" +
+                             number + R"(,"b":)" + (generate.Below(2) ? "true" : "false") + "}";
     INFO(text);
     TextArena arena;
     Timestamp time;

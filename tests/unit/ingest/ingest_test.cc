@@ -2,7 +2,6 @@
 #include "featurestore/ingest/ingest.h"
 
 #include <catch2/catch.hpp>
-
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -41,8 +40,8 @@ struct Server {
     catalog.layouts = running.layouts;
   }
   void Start(const LogAddress& address) {
-    auto started = Ingest::Start(catalog, address, *running.store, running.clock, registry,
-                                 *running.log);
+    auto started =
+        Ingest::Start(catalog, address, *running.store, running.clock, registry, *running.log);
     REQUIRE(started.ok());
     ingest = *std::move(started);
   }
@@ -69,7 +68,8 @@ void WriteEvents(const std::filesystem::path& path, int count) {
 
 }  // namespace
 
-TEST_CASE("a replay through the embedded broker ends in rows, and bad records in the dead-letter topic") {
+TEST_CASE(
+    "a replay through the embedded broker ends in rows, and bad records in the dead-letter topic") {
   const TempFolder folder, files;
   const auto broker = MockBroker::Start(folder.path(), {{"payments", 1}, {"test.dead_letters", 1}});
   REQUIRE(broker.ok());
@@ -142,7 +142,8 @@ TEST_CASE("a topic that is not there is waited for, said once, and read once it 
   std::stop_source stop;
   int begun = 0;
   std::jthread thread([&](const std::stop_token&) {
-    runner.Run(*loop, stop.get_token(), [&] { ++begun; }, [] { return LogVerdict(); });
+    runner.Run(
+        *loop, stop.get_token(), [&] { ++begun; }, [] { return LogVerdict(); });
   });
   CHECK(Eventually([&] { return status.paused().first == "topic_missing"; }));
   stop.request_stop();
@@ -152,7 +153,8 @@ TEST_CASE("a topic that is not there is waited for, said once, and read once it 
   log->Append(0, Payment(kNoon, "a", 1));
   std::stop_source second;
   std::jthread again([&](const std::stop_token&) {
-    runner.Run(*loop, second.get_token(), [&] { ++begun; }, [] { return LogVerdict(); });
+    runner.Run(
+        *loop, second.get_token(), [&] { ++begun; }, [] { return LogVerdict(); });
   });
   CHECK(Eventually([&] { return status.partitions()[0].next == 1; }));
   CHECK(Eventually([&] { return status.paused().first.empty(); }));

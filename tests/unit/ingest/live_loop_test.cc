@@ -1,7 +1,6 @@
 #include "featurestore/ingest/live_loop.h"
 
 #include <catch2/catch.hpp>
-
 #include <random>
 
 #include "featurestore/ingest/catch_up_pass.h"
@@ -80,7 +79,9 @@ TEST_CASE("an end of the log advances progress, over offsets that hold nothing")
   CHECK(running.store->IsComplete({0}));
 }
 
-TEST_CASE("a gap is passed where the log's start lies below it, and stops the source where records are lost") {
+TEST_CASE(
+    "a gap is passed where the log's start lies below it, and stops the source where records are "
+    "lost") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);
   log->Append(0, Payment(kNoon, "a", 1));
@@ -219,7 +220,8 @@ TEST_CASE("an event without a key for any view is accepted, applied nowhere and 
   CHECK(running.Rows({0}).empty());
 }
 
-TEST_CASE("a view that is behind is read by a pass and handed over exactly, however steps interleave") {
+TEST_CASE(
+    "a view that is behind is read by a pass and handed over exactly, however steps interleave") {
   const uint64_t seed = Seed();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
@@ -294,7 +296,8 @@ TEST_CASE("a partition that appears later is read from its beginning") {
   CHECK(running.Rows({0}).size() == 2);
 }
 
-TEST_CASE("the expiry bound waits for every partition, and follows the wall clock at the log's end") {
+TEST_CASE(
+    "the expiry bound waits for every partition, and follows the wall clock at the log's end") {
   PartitionProgress progress;
   progress[0].expiry_time = kNoon;
   progress[1] = {};

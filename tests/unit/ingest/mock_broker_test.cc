@@ -1,16 +1,17 @@
 #include "featurestore/ingest/mock_broker.h"
 
-#include <catch2/catch.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "featurestore/ingest/kafka_client.h"
 #include "tests/unit/ingest/temp_folder.h"
 
 namespace freshet {
 
-TEST_CASE("an embedded broker leaves its address in the data folder and has the topics it was given") {
+TEST_CASE(
+    "an embedded broker leaves its address in the data folder and has the topics it was given") {
   const TempFolder folder;
   const auto broker = MockBroker::Start(folder.path() / "data", {{"flights", 3}, {"dead", 1}});
   REQUIRE(broker.ok());

@@ -28,9 +28,9 @@ Source PaymentsSource() {
   Source source;
   source.name = "payments";
   source.topic = "payments";
-  for (const auto& [name, type] :
-       {std::pair<const char*, Type>{"at", Type::kTimestamp}, {"card", Type::kString},
-        {"cents", Type::kInt64}}) {
+  for (const auto& [name, type] : {std::pair<const char*, Type>{"at", Type::kTimestamp},
+                                   {"card", Type::kString},
+                                   {"cents", Type::kInt64}}) {
     Field field;
     field.name = name;
     field.type = type;

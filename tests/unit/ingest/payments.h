@@ -16,7 +16,8 @@ namespace freshet {
 
 Source PaymentsSource();
 // Counts and sums by card, over a lifetime and days.
-FeatureView PaymentsView(const std::string& name = "card_spend", const std::string& version = "0000000000000001");
+FeatureView PaymentsView(const std::string& name = "card_spend",
+                         const std::string& version = "0000000000000001");
 std::string Payment(Timestamp at, const std::string& card, int64_t cents);
 
 // One process's life on a data folder.

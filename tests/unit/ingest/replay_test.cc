@@ -1,8 +1,8 @@
 #include "featurestore/ingest/replay.h"
 
-#include <catch2/catch.hpp>
 #include <zlib.h>
 
+#include <catch2/catch.hpp>
 #include <fstream>
 
 #include "featurestore/ingest/key_text.h"
@@ -74,7 +74,8 @@ TEST_CASE("lines of a gzipped file come as they were written, with or without a 
   }
 }
 
-TEST_CASE("a replay sends every line once, in order within a partition, keyed by the source's key") {
+TEST_CASE(
+    "a replay sends every line once, in order within a partition, keyed by the source's key") {
   const TempFolder folder;
   const auto broker = MockBroker::Start(folder.path(), {{"cards", 3}});
   REQUIRE(broker.ok());

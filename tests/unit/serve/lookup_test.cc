@@ -38,7 +38,8 @@ RequestColumn Numbers(std::string_view name, const std::vector<int64_t>& values)
 
 // A shop with one card that paid 5 and 7 within the last hour, and one shop that sold both.
 struct Shop {
-  explicit Shop(const std::string& clock_kind = "wall") : project(ShopProject(clock_kind)), plans(project.catalog()) {
+  explicit Shop(const std::string& clock_kind = "wall")
+      : project(ShopProject(clock_kind)), plans(project.catalog()) {
     for (const auto& [minute, amount] : {std::pair{-30, 5.0}, std::pair{-10, 7.0}}) {
       const Timestamp at = kNoon + Duration::Minutes(minute);
       for (const char* view : {"card_spend", "card_last", "shop_sales", "visits"}) {
@@ -53,12 +54,14 @@ struct Shop {
     }
   }
 
-  Outcome Run(const std::string& service, const std::vector<RequestColumn>& keys, const std::vector<int64_t>& as_of = {}) {
+  Outcome Run(const std::string& service, const std::vector<RequestColumn>& keys,
+              const std::vector<int64_t>& as_of = {}) {
     if (auto error = plans.Service(service, plan)) return error;
     return lookup.Run(*plan, {keys, as_of}, options, answer);
   }
   CellStatus status(size_t cell) const {
-    return answer.statuses.empty() ? CellStatus::kPresent : static_cast<CellStatus>(answer.statuses.at(cell));
+    return answer.statuses.empty() ? CellStatus::kPresent
+                                   : static_cast<CellStatus>(answer.statuses.at(cell));
   }
   double number(size_t column, size_t row) const {
     return AnswerValue(plan->columns[column].type, answer.columns[column], row).number();
@@ -75,7 +78,8 @@ struct Shop {
 
 }  // namespace
 
-TEST_CASE("a known entity is PRESENT, an unknown one NOT_FOUND with the defaults of sum and count") {
+TEST_CASE(
+    "a known entity is PRESENT, an unknown one NOT_FOUND with the defaults of sum and count") {
   Shop shop;
   const std::vector<std::string> cards = {"c1", "nobody"};
   const auto pointers = Pointers(cards);
@@ -115,7 +119,9 @@ TEST_CASE("text, bool and int64 come back in their own bytes, and a null value i
   CHECK(shop.status(1 * 2 + 1) == CellStatus::kNullValue);  // and never a merchant
 }
 
-TEST_CASE("a key column of one value stands for all rows: its view is read once and its value sent once") {
+TEST_CASE(
+    "a key column of one value stands for all rows: its view is read once and its value sent "
+    "once") {
   Shop shop;
   const std::vector<std::string> card = {"c1"};
   const auto pointers = Pointers(card);
@@ -138,7 +144,8 @@ TEST_CASE("with one as_of a row a broadcast key is read once and finished at eve
   Shop shop;
   const std::vector<std::string> card = {"c1"};
   const auto pointers = Pointers(card);
-  const std::vector<int64_t> times = {(kNoon + Duration::Minutes(-20)).us, kNoon.us, (kNoon + Duration::Hours(-3)).us};
+  const std::vector<int64_t> times = {(kNoon + Duration::Minutes(-20)).us, kNoon.us,
+                                      (kNoon + Duration::Hours(-3)).us};
   shop.options.event_times = true;
   REQUIRE_FALSE(shop.Run("risk", {Texts("card", pointers)}, times));
   CHECK(shop.answer.num_rows == 3);
@@ -153,7 +160,8 @@ TEST_CASE("with one as_of a row a broadcast key is read once and finished at eve
   CHECK(Timestamp{event_time} == kNoon + Duration::Minutes(-30));
 }
 
-TEST_CASE("a row older than its ttl is OUTSIDE_MAX_AGE and later NOT_FOUND, by the read's own time") {
+TEST_CASE(
+    "a row older than its ttl is OUTSIDE_MAX_AGE and later NOT_FOUND, by the read's own time") {
   Shop shop;
   const std::vector<std::string> card = {"c1"};
   const auto pointers = Pointers(card);
@@ -169,7 +177,8 @@ TEST_CASE("a row older than its ttl is OUTSIDE_MAX_AGE and later NOT_FOUND, by t
 TEST_CASE("an integer sum beyond 64 bits is ERROR") {
   Shop shop;
   for (int i = 0; i < 2; ++i) {
-    shop.project.Apply("card_last", kNoon, {{"card", Value::Text("rich")}, {"cents", Value::Int64(INT64_MAX)}});
+    shop.project.Apply("card_last", kNoon,
+                       {{"card", Value::Text("rich")}, {"cents", Value::Int64(INT64_MAX)}});
   }
   const std::vector<std::string> card = {"rich"};
   const auto pointers = Pointers(card);
@@ -177,7 +186,9 @@ TEST_CASE("an integer sum beyond 64 bits is ERROR") {
   CHECK(shop.status(3) == CellStatus::kError);
 }
 
-TEST_CASE("with clock: event_time now is the greatest event time accepted, and not before a row that was read") {
+TEST_CASE(
+    "with clock: event_time now is the greatest event time accepted, and not before a row that was "
+    "read") {
   Shop shop("event_time");
   const std::vector<std::string> card = {"c1"};
   const auto pointers = Pointers(card);
@@ -201,15 +212,17 @@ TEST_CASE("a null key is NOT_FOUND for the cells of its view alone") {
   auto card = Texts("card", pointers);
   card.nulls = std::string_view("\0\1", 2);
   REQUIRE_FALSE(shop.Run("ranking", {card, Numbers("shop", shops)}));
-  const std::vector<CellStatus> expected = {CellStatus::kPresent, CellStatus::kNotFound,   // spend_1h of the card
-                                            CellStatus::kPresent, CellStatus::kPresent,    // sales_1h of the shop
-                                            CellStatus::kPresent, CellStatus::kNotFound};  // visits_1h of both
+  const std::vector<CellStatus> expected = {
+      CellStatus::kPresent, CellStatus::kNotFound,   // spend_1h of the card
+      CellStatus::kPresent, CellStatus::kPresent,    // sales_1h of the shop
+      CellStatus::kPresent, CellStatus::kNotFound};  // visits_1h of both
   for (size_t cell = 0; cell < expected.size(); ++cell) CHECK(shop.status(cell) == expected[cell]);
 }
 
 TEST_CASE("an empty text is a key like any other") {
   Shop shop;
-  shop.project.Apply("card_spend", kNoon, {{"card", Value::Text("")}, {"amount", Value::Double(1)}});
+  shop.project.Apply("card_spend", kNoon,
+                     {{"card", Value::Text("")}, {"amount", Value::Double(1)}});
   const std::vector<std::string> card = {""};
   const auto pointers = Pointers(card);
   REQUIRE_FALSE(shop.Run("risk", {Texts("card", pointers)}));
@@ -236,7 +249,9 @@ TEST_CASE("text columns cut by offsets are keys, and bad offsets are refused") {
   }
 }
 
-TEST_CASE("a matrix is row-major, holds defaults where there are and NaN elsewhere, and repeats broadcast values") {
+TEST_CASE(
+    "a matrix is row-major, holds defaults where there are and NaN elsewhere, and repeats "
+    "broadcast values") {
   Shop shop;
   const std::vector<std::string> cards = {"c1", "nobody"};
   const auto pointers = Pointers(cards);
@@ -328,7 +343,8 @@ TEST_CASE("keys that are missing, unknown, given twice or of another type are re
   error = shop.Run("risk", {Numbers("card", shops)});
   REQUIRE(error);
   CHECK(error->reason == "WRONG_TYPE");
-  CHECK(error->message.find("key card is string: send strings or text, not int64_le") != std::string::npos);
+  CHECK(error->message.find("key card is string: send strings or text, not int64_le") !=
+        std::string::npos);
   auto cut = Numbers("shop", shops);
   cut.packed = cut.packed.substr(0, 7);
   error = shop.Run("ranking", {Texts("card", pointers), cut});
@@ -361,21 +377,25 @@ TEST_CASE("an answer that is too large says how many rows fit, and that many do"
   REQUIRE(error);
   CHECK(error->reason == "RESPONSE_TOO_LARGE");
   CHECK(error->metadata.at(1) == std::pair<std::string, std::string>{"rows_fit", "47"});
-  REQUIRE_FALSE(shop.Run("risk", {Texts("card", std::vector<const std::string*>(pointers.begin(), pointers.begin() + 47))}));
+  REQUIRE_FALSE(shop.Run("risk", {Texts("card", std::vector<const std::string*>(
+                                                    pointers.begin(), pointers.begin() + 47))}));
   CHECK(PayloadBytes(*shop.plan, shop.answer, 47) + FrameBytes(*shop.plan) <= 2000);
 }
 
 TEST_CASE("text counts towards the answer's size while it is filled") {
   Shop shop;
   const std::string name(400, 'x');
-  shop.project.Apply("card_last", kNoon, {{"card", Value::Text("long")}, {"merchant", Value::Text(name)}});
+  shop.project.Apply("card_last", kNoon,
+                     {{"card", Value::Text("long")}, {"merchant", Value::Text(name)}});
   const std::vector<std::string> cards(200, "long");
   const auto pointers = Pointers(cards);
   shop.options.max_response_bytes = 10'000;
   const Outcome error = shop.Run("all_of_card", {Texts("card", pointers)});
   REQUIRE(error);
   CHECK(error->reason == "RESPONSE_TOO_LARGE");
-  REQUIRE_FALSE(shop.Run("all_of_card", {Texts("card", std::vector<const std::string*>(pointers.begin(), pointers.begin() + 30))}));
+  REQUIRE_FALSE(shop.Run(
+      "all_of_card",
+      {Texts("card", std::vector<const std::string*>(pointers.begin(), pointers.begin() + 30))}));
   const size_t fit = RowsThatFit(*shop.plan, shop.answer, 10'000);
   CHECK(PayloadBytes(*shop.plan, shop.answer, fit) <= 10'000);
   CHECK(PayloadBytes(*shop.plan, shop.answer, fit + 1) > 10'000);

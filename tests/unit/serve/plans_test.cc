@@ -7,7 +7,8 @@
 namespace freshet {
 namespace {
 
-Outcome Find(Plans& plans, const std::vector<std::string>& names, std::shared_ptr<const Plan>& plan) {
+Outcome Find(Plans& plans, const std::vector<std::string>& names,
+             std::shared_ptr<const Plan>& plan) {
   std::vector<const std::string*> pointers;
   for (const std::string& name : names) pointers.push_back(&name);
   return plans.Features(pointers, plan);
@@ -39,7 +40,8 @@ TEST_CASE("features by name are answered once each, in the order of first mentio
   ServedProject project(ShopProject());
   Plans plans(project.catalog());
   std::shared_ptr<const Plan> plan;
-  REQUIRE_FALSE(Find(plans, {"card_last:cents_lifetime", "card_spend", "card_spend:spend_1h"}, plan));
+  REQUIRE_FALSE(
+      Find(plans, {"card_last:cents_lifetime", "card_spend", "card_spend:spend_1h"}, plan));
   CHECK(ColumnNames(*plan) ==
         std::vector<std::string>{"cents_lifetime", "spend_1h", "payments_1h", "average_1h"});
 }
@@ -69,7 +71,9 @@ TEST_CASE("the schema id tells names, types and order apart") {
   CHECK(a->schema_id == c->schema_id);
 }
 
-TEST_CASE("lists of features that were asked for long ago are forgotten, and compiled again when asked for") {
+TEST_CASE(
+    "lists of features that were asked for long ago are forgotten, and compiled again when asked "
+    "for") {
   ServedProject project(ShopProject());
   Plans plans(project.catalog());
   std::shared_ptr<const Plan> first;
