@@ -102,7 +102,7 @@ class Queue {
       while (true) {
         const auto next = queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
         if (next == grpc::CompletionQueue::SHUTDOWN) {
-          for (size_t i = 0; i < waiting_.size(); ++i) handler_.Abandon();
+          for (const AsyncCall* call : waiting_) handler_.Abandon(call->call);
           return;
         }
         if (next == grpc::CompletionQueue::TIMEOUT) break;
@@ -127,7 +127,7 @@ class Queue {
       call->call = {&*call->context, call->request, call->response, {}};
       if (auto refused = handler_.Admit(call->call)) {
         call->responder->FinishWithError(*refused, call);
-      } else if (FeatureHandler::RowsAsked(*call->request) > kMaxInlineRows) {
+      } else if (handler_.IsLarge(call->call)) {
         batch_.Put([this, call] { Serve(call); });
       } else {
         waiting_.push_back(call);

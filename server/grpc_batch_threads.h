@@ -10,9 +10,6 @@
 
 namespace freshet {
 
-// Rows up to which the thread that took a call computes it, too: a hand-over costs about as much as ten rows do.
-inline constexpr size_t kMaxInlineRows = 64;
-
 // Thread-safe. What waits is bounded by FeatureHandler's admission.
 class BatchThreads {
  public:

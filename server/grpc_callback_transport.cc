@@ -55,7 +55,7 @@ class CallbackTransport final : public Transport, private v1::ServingService::Ca
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (refused) {
       reactor->Finish(*refused);
-    } else if (FeatureHandler::RowsAsked(*request) > kMaxInlineRows) {
+    } else if (handler_.IsLarge(call)) {
       // The call's objects live until Finish.
       batch_.Put([this, call, reactor]() mutable { reactor->Finish(handler_.Serve(call)); });
     } else {

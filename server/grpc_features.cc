@@ -9,6 +9,9 @@
 namespace freshet {
 namespace {
 
+// So many requests of max_rows may be in hand; more of smaller ones.
+constexpr size_t kCallsOfMostRows = 64;
+
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
@@ -57,54 +60,87 @@ std::string MetadataOf(const grpc::ServerContextBase& context, const char* name)
   return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
 }
 
+// As far as the lengths of keys and times say: what decides where a request is computed, and how many may wait.
+size_t RowsAsked(const v1::GetFeaturesRequest& request) {
+  auto rows = static_cast<size_t>(request.as_of_us_size());
+  for (const v1::Column& column : request.keys()) {
+    size_t length = 0;
+    switch (column.values_case()) {
+      case v1::Column::kStrings:
+        length = static_cast<size_t>(column.strings().values_size());
+        break;
+      case v1::Column::kInt64S:
+        length = static_cast<size_t>(column.int64s().values_size());
+        break;
+      case v1::Column::kInt64Le:
+        length = column.int64_le().size() / 8;
+        break;
+      case v1::Column::kTimestampUsLe:
+        length = column.timestamp_us_le().size() / 8;
+        break;
+      case v1::Column::kText:
+        length = column.text().offsets().size() / 4;
+        break;
+      default:
+        length = column.bool_u8().size();
+    }
+    rows = std::max(rows, length);
+  }
+  return rows;
+}
+
 }  // namespace
 
 FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock,
-                               ServeMetrics& metrics, Log& log, size_t max_in_flight)
+                               ServeMetrics& metrics, Log& log, size_t max_in_flight, size_t max_rows)
     : plans_(plans),
       store_(store),
       clock_(clock),
       metrics_(metrics),
       method_(metrics.Method("freshet.v1.ServingService", "GetFeatures")),
       log_(log),
-      max_in_flight_(max_in_flight) {}
+      max_in_flight_(max_in_flight),
+      max_rows_(max_rows) {}
 
 std::optional<grpc::Status> FeatureHandler::Admit(FeatureCall& call) {
   method_.Started();
   call.arrived = steady_clock::now();
   // Counted before it is asked, so that AwaitIdle misses no call that passed.
   const size_t before = in_flight_.fetch_add(1);
+  call.rows = RowsAsked(*call.request);
+  const size_t rows_before = rows_in_hand_.fetch_add(call.rows);
   Outcome refusal;
   if (draining_.load()) {
     refusal = UnavailableNow("DRAINING", "this server is stopping; another one answers",
                              Duration::Millis(100));
-  } else if (before >= max_in_flight_) {
-    refusal = UnavailableNow(
-        "OVERLOADED",
-        fmt::format("{} requests are in hand, which is as many as this server takes; "
-                    "retry later, or add servers",
-                    max_in_flight_),
-        Duration::Millis(100));
+  } else if (before >= max_in_flight_ ||
+             (before > 0 && rows_before + call.rows > kCallsOfMostRows * max_rows_)) {
+    refusal = UnavailableNow("OVERLOADED",
+                             fmt::format("{} requests for {} rows are in hand, which is as much as "
+                                         "this server takes; retry later, or add servers",
+                                         before, rows_before),
+                             Duration::Millis(100));
     call.context->AddTrailingMetadata("grpc-retry-pushback-ms", "100");
   }
   if (!refusal) {
     metrics_.AddInFlight(1);
     return std::nullopt;
   }
-  Release();
+  Release(call);
   return Refuse(call, *refusal);
 }
 
-void FeatureHandler::Release() {
+void FeatureHandler::Release(const FeatureCall& call) {
+  rows_in_hand_.fetch_sub(call.rows);
   if (in_flight_.fetch_sub(1) == 1 && draining_.load()) {
     std::lock_guard lock(mutex_);
     idle_.notify_all();
   }
 }
 
-void FeatureHandler::Abandon() {
+void FeatureHandler::Abandon(const FeatureCall& call) {
   metrics_.AddInFlight(-1);
-  Release();
+  Release(call);
 }
 
 void FeatureHandler::AwaitIdle(steady_clock::time_point until) {
@@ -147,7 +183,7 @@ grpc::Status FeatureHandler::Serve(FeatureCall& call) {
   } else {
     method_.Handled(0, Seconds(steady_clock::now() - call.arrived));
   }
-  Release();
+  Release(call);
   return status;
 }
 
@@ -219,34 +255,6 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
     metrics_.CountValues(plan->views[v].view, answer.views[v].cells_by_status);
   }
   return std::nullopt;
-}
-
-size_t FeatureHandler::RowsAsked(const v1::GetFeaturesRequest& request) {
-  auto rows = static_cast<size_t>(request.as_of_us_size());
-  for (const v1::Column& column : request.keys()) {
-    size_t length = 0;
-    switch (column.values_case()) {
-      case v1::Column::kStrings:
-        length = static_cast<size_t>(column.strings().values_size());
-        break;
-      case v1::Column::kInt64S:
-        length = static_cast<size_t>(column.int64s().values_size());
-        break;
-      case v1::Column::kInt64Le:
-        length = column.int64_le().size() / 8;
-        break;
-      case v1::Column::kTimestampUsLe:
-        length = column.timestamp_us_le().size() / 8;
-        break;
-      case v1::Column::kText:
-        length = column.text().offsets().size() / 4;
-        break;
-      default:
-        length = column.bool_u8().size();
-    }
-    rows = std::max(rows, length);
-  }
-  return rows;
 }
 
 }  // namespace freshet

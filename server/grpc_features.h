@@ -20,19 +20,23 @@
 
 namespace freshet {
 
+// Rows up to which the thread that took a call computes it, too: a hand-over costs about as much as ten rows do.
+inline constexpr size_t kMaxInlineRows = 64;
+
 // One GetFeatures in hand, whatever carries it. The messages may live in an arena; the transport owns all of it.
 struct FeatureCall {
   grpc::ServerContextBase* context = nullptr;
   const v1::GetFeaturesRequest* request = nullptr;
   v1::GetFeaturesResponse* response = nullptr;
   std::chrono::steady_clock::time_point arrived;
+  size_t rows = 0;  // asked for, as far as the request's lengths say; set by Admit
 };
 
 // Thread-safe. All arguments must outlive it.
 class FeatureHandler {
  public:
   FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics,
-                 Log& log, size_t max_in_flight);
+                 Log& log, size_t max_in_flight, size_t max_rows);
 
   // At a call's arrival, before it waits for anything: none admits it, and Serve must follow. Otherwise the answer:
   // DRAINING or OVERLOADED.
@@ -40,15 +44,16 @@ class FeatureHandler {
   // Answers an admitted call.
   grpc::Status Serve(FeatureCall& call);
   // An admitted call that will not be served (its transport is stopping).
-  void Abandon();
+  void Abandon(const FeatureCall& call);
+  // An admitted call that is computed apart from the short ones. A request of more than max_rows is not: it is refused at once.
+  bool IsLarge(const FeatureCall& call) const {
+    return call.rows > kMaxInlineRows && call.rows <= max_rows_;
+  }
 
   // From now on Admit refuses.
   void BeginDrain() { draining_.store(true); }
   // After BeginDrain: returns once no call is in hand, or at `until`.
   void AwaitIdle(std::chrono::steady_clock::time_point until);
-
-  // Rows that a request asks for, as far as its lengths say: what decides where it is computed.
-  static size_t RowsAsked(const v1::GetFeaturesRequest& request);
 
  private:
   // Memory that one call leaves to the next.
@@ -61,7 +66,7 @@ class FeatureHandler {
 
   Outcome Compute(FeatureCall& call, Scratch& scratch);
   Outcome Select(const v1::GetFeaturesRequest& request, std::shared_ptr<const Plan>& plan);
-  void Release();
+  void Release(const FeatureCall& call);
   grpc::Status Refuse(FeatureCall& call, const ServeError& error);
   std::unique_ptr<Scratch> TakeScratch();
 
@@ -72,7 +77,9 @@ class FeatureHandler {
   MethodMetrics& method_;
   Log& log_;
   const size_t max_in_flight_;
+  const size_t max_rows_;
   std::atomic<size_t> in_flight_{0};
+  std::atomic<size_t> rows_in_hand_{0};  // bounds the memory of requests that wait
   std::atomic<bool> draining_{false};
   std::mutex mutex_;
   std::condition_variable idle_;

@@ -24,16 +24,17 @@ class Handover {
     const std::lock_guard lock(mutex_);
     live_ = live;
   }
-  // True while it has to wait here.
+  // True while it has to wait here: also once views are offered, until they are taken, since they stand where it stands now.
   bool Hold() {
     const std::lock_guard lock(mutex_);
     if (state_ == State::kRequested) state_ = State::kHeld;
-    return state_ == State::kHeld;
+    return state_ == State::kHeld || state_ == State::kOffered;
   }
-  // Waited long enough: on without the pass.
-  void LetGo() {
+  // Waited long enough: on without the pass. False where it has offered meanwhile: it has to be waited for still.
+  bool LetGo() {
     const std::lock_guard lock(mutex_);
     if (state_ == State::kHeld) state_ = State::kRunning;
+    return state_ != State::kOffered;
   }
   bool offered() const { return state() == State::kOffered; }
   std::vector<LoopView> Take() {

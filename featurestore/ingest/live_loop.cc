@@ -115,8 +115,9 @@ bool LiveLoop::TakeHandovers() {
   if (!held_since_) held_since_ = now;
   if (now - *held_since_ < kHoldAtMost) return true;
   held_since_.reset();
-  for (const auto& handover : handovers_) handover->LetGo();
-  return false;
+  bool offered = false;
+  for (const auto& handover : handovers_) offered |= !handover->LetGo();
+  return offered;
 }
 
 StepResult LiveLoop::Step() {
