@@ -92,7 +92,8 @@ size_t RowsAsked(const v1::GetFeaturesRequest& request) {
 }  // namespace
 
 FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock,
-                               ServeMetrics& metrics, Log& log, size_t max_in_flight, size_t max_rows)
+                               ServeMetrics& metrics, Log& log, size_t max_in_flight,
+                               size_t max_rows)
     : plans_(plans),
       store_(store),
       clock_(clock),

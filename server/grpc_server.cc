@@ -77,7 +77,8 @@ struct GrpcServer::Impl {
         store(the_store),
         plans(catalog),
         metrics(the_metrics, NamesOf(catalog->services), NamesOf(catalog->views)),
-        features(plans, store, clock, metrics, log, options.max_in_flight, catalog->server.max_rows),
+        features(plans, store, clock, metrics, log, options.max_in_flight,
+                 catalog->server.max_rows),
         catalog_service(plans, store, metrics),
         admin_service(*catalog, store, metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync

@@ -38,6 +38,7 @@ std::vector<ReadinessCondition> Readiness::Conditions() const {
   return {
       {"store", store_ != nullptr, store_ != nullptr ? "open" : "opening " + catalog_.storage.path},
       CaughtUp(),
+      Ingesting(),
       {"accepting", !stopping_,
        stopping_ ? "stopping: calls in hand end, new ones are refused" : "yes"},
   };
@@ -72,6 +73,18 @@ ReadinessCondition Readiness::CaughtUp() const {
           : fmt::format("serving what is stored, given up after {}: {}",
                         FormatDuration(catalog_.server.readiness_give_up_after), given_up_on);
   return {"caught_up", true, latched_};
+}
+
+ReadinessCondition Readiness::Ingesting() const {
+  std::string standing;
+  for (const Source& source : catalog_.sources) {
+    if (store_ == nullptr) break;
+    const auto [reason, detail] = store_->source_status(source.name).paused();
+    if (reason.empty()) continue;
+    if (!standing.empty()) standing += "; ";
+    standing += fmt::format("source {} stands still ({}): {}", source.name, reason, detail);
+  }
+  return {"ingesting", true, standing.empty() ? "no source stands still" : standing};
 }
 
 // Only what stands still is given up on: a source that moves will get there, and its values are older than its peers' until then.

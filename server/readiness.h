@@ -15,7 +15,7 @@ namespace freshet {
 
 // One line of /readyz?verbose and one child of freshet_ready.
 struct ReadinessCondition {
-  std::string name;  // store, caught_up, accepting
+  std::string name;  // store, caught_up, ingesting, accepting
   bool met = false;
   std::string detail;
 };
@@ -37,6 +37,8 @@ class Readiness {
     std::string detail;
   };
   ReadinessCondition CaughtUp() const;
+  // Always met: sources that stand still are for metrics and people, not for a probe.
+  ReadinessCondition Ingesting() const;
   Waiting WaitingForSource(uint32_t source, bool give_up) const;
 
   const Catalog& catalog_;

@@ -276,9 +276,9 @@ class Checker {
       if (word.supported) words += fmt::format("{}{}", words.empty() ? "" : ", ", word.name);
     }
     std::string text;
-    const auto add = [&](std::string more) {
+    const auto add = [&](std::string_view more) {
       if (!text.empty()) text += " or ";
-      text += std::move(more);
+      text += more;
     };
     if (!words.empty()) add("one of " + words);
     if (!shape.like.empty())

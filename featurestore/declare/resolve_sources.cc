@@ -211,7 +211,7 @@ void Resolver::ResolveEntities() {
     }
     entity.about = ReadAnnotations(entry.value);
     catalog_.entities.push_back(std::move(entity));
-    entity_notes_.push_back(std::move(notes));
+    entity_notes_.push_back(notes);
   }
 }
 

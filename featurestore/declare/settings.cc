@@ -21,7 +21,7 @@ const YamlNode& Section(const YamlNode& root, std::string_view key) {
   return node != nullptr && node->kind == YamlNode::Kind::kMap ? *node : kNothing;
 }
 
-std::string TextOr(const YamlNode& object, std::string_view key, std::string otherwise) {
+std::string TextOr(const YamlNode& object, std::string_view key, const std::string& otherwise) {
   const YamlNode* node = Sound(object, key);
   return node == nullptr ? otherwise : node->text;
 }

@@ -113,7 +113,7 @@ StepResult CatchUpPass::PollBatch(const Positions& live) {
     if (!assigned.ok()) return {StepKind::kLogError, assigned};
     read_too_far_ = false;
   }
-  const Status polled = log_->Poll(limits_, batch_);
+  Status polled = log_->Poll(limits_, batch_);
   if (!polled.ok()) return {StepKind::kLogError, polled};
   const auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_.progress()),
                               context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);

@@ -141,7 +141,7 @@ StepResult LiveLoop::Step() {
 }
 
 StepResult LiveLoop::PollBatch() {
-  const Status polled = log_->Poll(limits_, batch_);
+  Status polled = log_->Poll(limits_, batch_);
   if (!polled.ok()) return {StepKind::kLogError, polled};
   const bool full = batch_.records.size() >= limits_.records || batch_.bytes >= limits_.bytes;
   if (full) caught_up_ = false;

@@ -6,7 +6,7 @@ namespace freshet {
 
 Status ApplyCommit(const LoopContext& context, Commit& commit) {
   const auto start = std::chrono::steady_clock::now();
-  const Status status = commit.Apply();
+  Status status = commit.Apply();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (status.ok()) context.all_metrics.ObserveCommit(took.count());
   return status;

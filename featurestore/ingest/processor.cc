@@ -12,9 +12,9 @@ Processor::Processor(const Source& source, std::vector<ProcessorView> views, Sto
       views_(std::move(views)),
       store_(store),
       clock_(clock),
-      options_(options),
+      options_(std::move(options)),
       decoder_(MakeJsonDecoder(source)),
-      cache_(views_.size(), options.cache_bytes),
+      cache_(views_.size(), options_.cache_bytes),
       touched_(views_.size()) {}
 
 void Processor::AddView(const ProcessorView& view) {

@@ -15,7 +15,8 @@ ViewWriter::ViewWriter(const LoopContext& context, std::vector<LoopView> views,
                        ProcessorOptions options)
     : context_(context),
       views_(std::move(views)),
-      processor_(context.source, ForProcessor(views_), context.store, context.clock, options),
+      processor_(context.source, ForProcessor(views_), context.store, context.clock,
+                 std::move(options)),
       staged_(views_.size()) {}
 
 Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {

@@ -8,24 +8,24 @@
 namespace freshet {
 
 const prometheus::Histogram::BucketBoundaries& LatencyBuckets() {
-  static const prometheus::Histogram::BucketBoundaries buckets = {
+  static const prometheus::Histogram::BucketBoundaries kBuckets = {
       50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.5, 1, 5};
-  return buckets;
+  return kBuckets;
 }
 
 const prometheus::Histogram::BucketBoundaries& FreshnessBuckets() {
-  static const prometheus::Histogram::BucketBoundaries buckets = [] {
+  static const prometheus::Histogram::BucketBoundaries kBuckets = [] {
     auto all = LatencyBuckets();
     all.insert(all.end(), {30, 60, 300, 3600});
     return all;
   }();
-  return buckets;
+  return kBuckets;
 }
 
 const prometheus::Histogram::BucketBoundaries& RowCountBuckets() {
-  static const prometheus::Histogram::BucketBoundaries buckets = {
+  static const prometheus::Histogram::BucketBoundaries kBuckets = {
       1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
-  return buckets;
+  return kBuckets;
 }
 
 Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {}

@@ -16,7 +16,8 @@ struct Node {
   int64_t integer = 0;  // kInteger: no fraction, no exponent, fits
   double real = 0;      // of kInteger and kReal
   std::string text;
-  std::vector<std::pair<std::string, Node>> members;  // of arrays without names
+  std::vector<std::string> names;  // of an object's members, same index
+  std::vector<Node> members;       // of arrays too
 };
 
 // Deeper nesting is malformed, as it is to the server: a bound keeps hostile text off the stack.
@@ -66,7 +67,8 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
  private:
   Node& Add(Node::Kind kind) {
     // A parent's list does not grow while a child of it is open: the pointers in open_ stay good.
-    Node& node = open_.empty() ? root_ : open_.back()->members.emplace_back(name_, Node{}).second;
+    if (!open_.empty()) open_.back()->names.push_back(name_);
+    Node& node = open_.empty() ? root_ : open_.back()->members.emplace_back();
     node.kind = kind;
     return node;
   }
@@ -109,11 +111,11 @@ Found Walk(const Node& root, const std::vector<std::string>& path, size_t from,
     if (found->kind == Node::Kind::kNull) return Found::kAbsent;
     if (found->kind != Node::Kind::kObject) return Found::kNoObject;
     const Node* next = nullptr;
-    for (const auto& [name, member] : found->members) {
-      if (name != path[i]) continue;
+    for (size_t m = 0; m < found->members.size(); ++m) {
+      if (found->names[m] != path[i]) continue;
       if (next != nullptr)
         return Found::kTwice;  // "a declared name that occurs twice is malformed"
-      next = &member;
+      next = &found->members[m];
     }
     if (next == nullptr) return Found::kAbsent;
     found = next;

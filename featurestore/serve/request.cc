@@ -114,6 +114,12 @@ std::string Selection(const Plan& plan) {
                               : fmt::format("feature service {}", plan.service);
 }
 
+// Nulls have no type, and neither has an empty list: clients need not know the key's to send them.
+bool HoldsNoValue(const RequestColumn& column) {
+  return column.form != Form::kNone && column.nulls.size() == column.size() &&
+         std::all_of(column.nulls.begin(), column.nulls.end(), [](char null) { return null != 0; });
+}
+
 Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKeys& bound) {
   bound.columns.assign(plan.keys.size(), nullptr);
   for (size_t c = 0; c < keys.size(); ++c) {
@@ -127,7 +133,7 @@ Outcome BindNames(const Plan& plan, std::span<const RequestColumn> keys, BoundKe
         return BadField("DUPLICATE_KEY", At(c), fmt::format("key {} is given twice", key.name),
                         {{"key", key.name}});
       }
-      if (!Accepts(key.type, column.form)) {
+      if (!Accepts(key.type, column.form) && !HoldsNoValue(column)) {
         return BadField(
             "WRONG_TYPE", At(c),
             fmt::format("key {} is {}: send {}, not {}", key.name, TypeName(key.type),

@@ -76,7 +76,7 @@ Status Store::Read(RowReads& reads) const {
   for (size_t i = 0; i < count; ++i) {
     const rocksdb::Status& got = r.statuses[i];
     if (got.ok() || got.IsNotFound()) continue;
-    const Status failed = FromRocks(
+    Status failed = FromRocks(
         got, fmt::format("read a row of view {}", impl_->view(r.views[i]).name), impl_->folder());
     for (size_t j = 0; j < count; ++j) r.values[j].Reset();
     r.read = 0;

@@ -16,6 +16,13 @@ int Broker(const ProjectArguments& arguments) {
   const StopSignal stop;
   const Project project = LoadOrExplain(arguments);
   if (project.catalog == nullptr) return 1;
+  const KafkaSettings& kafka = project.catalog->kafka;
+  if (kafka.kind != KafkaSettings::Kind::kEmbedded) {
+    return Fail(
+        FailedPrecondition("project {} reads from {}, not from an embedded broker; set "
+                           "kafka.brokers to embedded to run this one",
+                           project.catalog->project, kafka.brokers));
+  }
   const std::string& folder = project.catalog->storage.path;
   std::error_code error;
   std::filesystem::create_directories(folder, error);

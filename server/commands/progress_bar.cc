@@ -30,8 +30,8 @@ std::string WithThousands(uint64_t number) {
 std::string ProgressLine(uint64_t events, uint64_t bytes_read, uint64_t bytes_total,
                          double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(events) / seconds : 0;
-  const std::string counted = fmt::format("{} events  {}/s", WithThousands(events),
-                                          WithThousands(static_cast<uint64_t>(rate)));
+  std::string counted = fmt::format("{} events  {}/s", WithThousands(events),
+                                    WithThousands(static_cast<uint64_t>(rate)));
   if (bytes_total == 0) return counted;
   const double share =
       std::min(1.0, static_cast<double>(bytes_read) / static_cast<double>(bytes_total));

@@ -103,8 +103,8 @@ StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const Req
   row.keys.resize(keys.size());
   std::vector<bool> given(keys.size());
   for (const auto& [name, member] : object.items()) {
-    const auto key =
-        std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
+    const auto key = std::find_if(keys.begin(), keys.end(),
+                                  [&asked = name](const RequestKey& k) { return k.name == asked; });
     if (key != keys.end()) {
       const auto index = static_cast<size_t>(key - keys.begin());
       ASSIGN_OR_RETURN(row.keys[index], KeyFromJson(place, *key, member));
