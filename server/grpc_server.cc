@@ -137,7 +137,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   // A client's invalid UTF-8 is its error and not a line of ours for each call.
   google::protobuf::SetLogHandler(nullptr);
 
-  auto impl = std::make_unique<Impl>(catalog, store, clock, metrics, log, options);
+  auto impl = std::make_unique<Impl>(std::move(catalog), store, clock, metrics, log, options);
   grpc::ServerBuilder builder;
   SetLimits(builder, settings);
   int port = 0;

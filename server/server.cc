@@ -121,8 +121,9 @@ Status Server::Impl::OpenStore() {
   ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));
   for (const FeatureView& view : catalog->views) {
-    ASSIGN_OR_RETURN([[maybe_unused]] const ViewId id,
-                     store->OpenView({view.name, view.version, view.keep()}));
+    ASSIGN_OR_RETURN(const ViewId id, store->OpenView({view.name, view.version, view.keep()}));
+    // A rebuild that was given up leaves a family behind: what is complete and declared again drops it.
+    if (store->IsComplete(id)) RETURN_IF_ERROR(store->MarkComplete(id));
   }
   for (const std::string& name : store->UnopenedViews()) {
     log.Warn("view_not_declared",

@@ -193,6 +193,7 @@ Status Processor::FetchRows() {
     }
     entry.fetching = false;
   }
+  reads_.Clear();  // decoded rows hold copies; blocks of the cache are not kept pinned
   return OkStatus();
 }
 

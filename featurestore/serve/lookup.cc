@@ -354,6 +354,13 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
 
 Outcome Lookup::Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options,
                     Answer& answer) {
+  Outcome outcome = RunPinned(plan, request, options, answer);
+  reads_.Clear();  // blocks of the cache: all that is answered was copied
+  return outcome;
+}
+
+Outcome Lookup::RunPinned(const Plan& plan, const FeatureRequest& request,
+                          const LookupOptions& options, Answer& answer) {
   auto since = std::chrono::steady_clock::now();
   if (options.expired && options.expired()) return Expired();
   if (auto error = BindKeys(plan, request, options.max_rows, keys_)) return error;

@@ -44,6 +44,9 @@ class Lookup {
   const BoundKeys& keys() const { return keys_; }
 
  private:
+  // Leaves the blocks of the rows that it read pinned.
+  Outcome RunPinned(const Plan& plan, const FeatureRequest& request, const LookupOptions& options,
+                    Answer& answer);
   static constexpr uint32_t kNoEntity = UINT32_MAX;  // a key is null
 
   // What one view of the plan contributes.
