@@ -49,7 +49,7 @@ struct Total {
 };
 
 const std::vector<Total>& Totals() {
-  static const std::vector<Total> totals = {
+  static const std::vector<Total> kTotals = {
       {&StoreStatistics::bloom_useful, kBloom, kBloomHelp, {{"result", "absent"}}},
       {&StoreStatistics::bloom_true_positive, kBloom, kBloomHelp, {{"result", "present"}}},
       {&StoreStatistics::wal_bytes_written,
@@ -69,7 +69,7 @@ const std::vector<Total>& Totals() {
        "Bytes written by compactions.",
        {}},
   };
-  return totals;
+  return kTotals;
 }
 
 class StoreMetrics {
