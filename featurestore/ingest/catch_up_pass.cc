@@ -98,7 +98,7 @@ StepResult CatchUpPass::Step() {
         std::vector<LoopView> views = writer_.views();
         return {handover_->Offer(mine, views) ? StepKind::kHeld : StepKind::kIdle, {}};
       }
-      const StepResult polled = PollBatch(live);
+      StepResult polled = PollBatch(live);
       if (polled.kind != StepKind::kRead) return polled;
     }
     const Status prepared = writer_.Prepare(batch_, incarnation_);

@@ -131,7 +131,7 @@ StepResult LiveLoop::Step() {
       const auto refreshed = Refresh();
       if (!refreshed.ok()) return {StepKind::kLogError, refreshed.status()};
       if (*refreshed) return Commit();
-      const StepResult polled = PollBatch();
+      StepResult polled = PollBatch();
       if (polled.kind != StepKind::kRead) return polled;
     }
     const Status prepared = writer_->Prepare(batch_, incarnation_);
