@@ -5,19 +5,12 @@
 namespace freshet {
 namespace {
 
-struct PlannedView {
-  LoopView view;
-  bool is_new = false;
-};
-
-StatusOr<PlannedView> PlanView(const LoopContext& context, const ProcessorView& declared,
-                               uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds) {
+StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& declared,
+                            uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds) {
   ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(declared.id));
-  PlannedView planned;
-  LoopView& view = planned.view;
+  LoopView view;
   view.id = declared.id;
   view.layout = declared.layout;
-  planned.is_new = stored.empty();
   for (const auto& [partition, progress] : stored) {
     if (progress.incarnation == incarnation) {
       view.progress[partition] = progress;
@@ -30,7 +23,7 @@ StatusOr<PlannedView> PlanView(const LoopContext& context, const ProcessorView& 
     view.complete_at.emplace();
     for (const auto& [partition, b] : bounds) (*view.complete_at)[partition] = b.end;
   }
-  return planned;
+  return view;
 }
 
 int64_t Passed(const PartitionProgress& progress) {
@@ -68,10 +61,10 @@ bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& 
 StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation,
                                 const std::map<int32_t, LogBounds>& bounds) {
   SourcePlan plan;
-  std::map<Positions, std::vector<PlannedView>> groups;
+  std::map<Positions, std::vector<LoopView>> groups;
   for (const ProcessorView& declared : context.views) {
-    ASSIGN_OR_RETURN(PlannedView planned, PlanView(context, declared, incarnation, bounds));
-    for (const auto& [partition, progress] : planned.view.progress) {
+    ASSIGN_OR_RETURN(LoopView planned, PlanView(context, declared, incarnation, bounds));
+    for (const auto& [partition, progress] : planned.progress) {
       if (bounds.contains(partition)) continue;
       plan.stop = {
           "topic_recreated",
@@ -82,24 +75,17 @@ StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation
               context.source.topic, bounds.size(), partition)};
       return plan;
     }
-    groups[PositionsOf(planned.view.progress)].push_back(std::move(planned));
+    groups[PositionsOf(planned.progress)].push_back(std::move(planned));
   }
   const auto furthest =
       std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
-        return Passed(a.second.front().view.progress) < Passed(b.second.front().view.progress);
+        return Passed(a.second.front().progress) < Passed(b.second.front().progress);
       });
   for (auto group = groups.begin(); group != groups.end(); ++group) {
-    std::vector<LoopView> views;
-    bool all_new = true;
-    for (PlannedView& planned : group->second) {
-      all_new = all_new && planned.is_new;
-      views.push_back(std::move(planned.view));
-    }
     if (group == furthest) {
-      plan.live = std::move(views);
-      plan.live_is_new = all_new;
+      plan.live = std::move(group->second);
     } else {
-      plan.behind.push_back(std::move(views));
+      plan.behind.push_back(std::move(group->second));
     }
   }
   return plan;

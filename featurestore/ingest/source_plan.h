@@ -22,7 +22,6 @@ struct SourcePlan {
   LogVerdict stop;                            // not ok: nothing may be read
   std::vector<LoopView> live;                 // the views furthest on
   std::vector<std::vector<LoopView>> behind;  // by equal progress: a pass for each
-  bool live_is_new = false;                   // none of `live` had read anything
 };
 // `bounds`: of each partition of the log as it is now. Views that are not complete have to reach its ends.
 StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation,
