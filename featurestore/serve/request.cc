@@ -63,6 +63,12 @@ Outcome CheckBytes(const RequestColumn& column, size_t index) {
                              column.packed.size()));
   }
   if (column.form == Form::kText) {
+    if (column.size() == 0 && !column.packed.empty()) {
+      return wrong(fmt::format(
+          "column {} has {} bytes of text.data and no value in text.offsets; send n + 1 "
+          "offsets for n values",
+          QuotedName(column.name), column.packed.size()));
+    }
     if (column.offsets.size() % 4 != 0) {
       return wrong(fmt::format("text.offsets has {} bytes, which are no multiple of 4",
                                column.offsets.size()));

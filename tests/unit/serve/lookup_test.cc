@@ -249,6 +249,27 @@ TEST_CASE("text columns cut by offsets are keys, and bad offsets are refused") {
   }
 }
 
+TEST_CASE("a text column with data and no offsets is refused by name, not taken for no rows") {
+  Shop shop;
+  RequestColumn column;
+  column.name = "card";
+  column.wire_name = "text";
+  column.form = RequestColumn::Form::kText;
+  column.packed = "c1nobody";
+  const std::string_view only_the_first("\0\0\0\0", 4);
+  for (const std::string_view offsets : {std::string_view(), only_the_first}) {
+    column.offsets = offsets;
+    const Outcome error = shop.Run("risk", {column});
+    REQUIRE(error);
+    CHECK(error->code == absl::StatusCode::kInvalidArgument);
+    CHECK(error->reason == "WRONG_TYPE");
+    CHECK(error->message.find("\"card\" has 8 bytes of text.data") != std::string::npos);
+  }
+  column.packed = "";
+  REQUIRE_FALSE(shop.Run("risk", {column}));  // no values in either way of saying so
+  CHECK(shop.answer.num_rows == 0);
+}
+
 TEST_CASE(
     "a matrix is row-major, holds defaults where there are and NaN elsewhere, and repeats "
     "broadcast values") {
