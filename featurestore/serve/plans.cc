@@ -89,8 +89,8 @@ Outcome Plans::Service(std::string_view name, std::shared_ptr<const Plan>& plan)
   }
   const std::vector<std::string> valid = NamesOf(catalog_->services);
   if (name.empty()) {
-    return NotFoundError(
-        "UNKNOWN_FEATURE_SERVICE",
+    return BadField(
+        "MISSING_SELECTION", "selection",
         fmt::format("neither feature_service nor features is set{}", Suggestion(name, valid)));
   }
   return NotFoundError("UNKNOWN_FEATURE_SERVICE",
@@ -131,9 +131,8 @@ Outcome Plans::Features(std::span<const std::string* const> names,
 Outcome Plans::CompileList(std::span<const std::string* const> names,
                            std::shared_ptr<const Plan>& plan) const {
   if (names.empty()) {
-    return NotFoundError(
-        "UNKNOWN_FEATURE",
-        "features.names is empty; write view:feature, or view for all of its features");
+    return BadField("MISSING_SELECTION", "features.names",
+                    "is empty; write view:feature, or view for all of its features");
   }
   std::vector<ServedFeature> served;
   std::vector<std::vector<bool>> seen(catalog_->views.size());

@@ -110,9 +110,18 @@ TEST_CASE("an unknown service, view or feature names the nearest") {
   error = Find(plans, {"sales_1h"}, plan);
   REQUIRE(error);
   CHECK(error->message.find("did you mean shop_sales:sales_1h?") != std::string::npos);
-  error = Find(plans, {}, plan);
-  REQUIRE(error);
-  CHECK(error->reason == "UNKNOWN_FEATURE");
+}
+
+TEST_CASE("a request that selects nothing is wrong in itself, not about something unknown") {
+  ServedProject project(ShopProject());
+  Plans plans(project.catalog());
+  std::shared_ptr<const Plan> plan;
+  for (const Outcome& error : {plans.Service("", plan), Find(plans, {}, plan)}) {
+    REQUIRE(error);
+    CHECK(error->code == absl::StatusCode::kInvalidArgument);
+    CHECK(error->reason == "MISSING_SELECTION");
+    CHECK(error->violations.size() == 1);
+  }
 }
 
 TEST_CASE("a name from outside is quoted whole or cut at a character's border") {
