@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -138,6 +139,20 @@ std::optional<Timestamp> ParseTimestamp(std::string_view text) {
   const Timestamp t{seconds * 1'000'000 + micros};
   if (t < kMinEventTime || t > kMaxEventTime) return std::nullopt;
   return t;
+}
+
+bool IsTimestampOutOfRange(std::string_view text) {
+  if (ParseTimestamp(text)) return false;
+  const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+  const size_t end = std::min(text.find_first_not_of("0123456789", sign), text.size());
+  if (end - sign < 4) return false;
+  // Leap years repeat every 400, so a year's last four digits decide whether February 29 is a date of it. (10000 = 25 × 400)
+  unsigned year = 0;
+  (void)Digits(text, end - 4, 4, year);
+  const bool near = sign == 0 && end == 4 && year > 1 && year < 9999;
+  if (near) return false;  // then something else is wrong with it
+  return ParseTimestamp(fmt::format("{}{}", IsLeap(year) ? 2000 : 2001, text.substr(end)))
+      .has_value();
 }
 
 std::string FormatTimestamp(Timestamp t) {

@@ -76,6 +76,8 @@ std::string FormatDuration(Duration d);
 // RFC 3339: `2013-01-01T10:15:00Z`, any offset, up to nine digits of fraction (truncated to microseconds);
 // a space or lower-case t and z are read too. nullopt for anything else, and beyond kMin/kMaxEventTime.
 std::optional<Timestamp> ParseTimestamp(std::string_view text);
+// Whether the text would be such a time, were its year not too far away: ParseTimestamp refuses it for that alone.
+bool IsTimestampOutOfRange(std::string_view text);
 // `2013-01-01T10:15:00Z`, with a fraction only where there is one.
 std::string FormatTimestamp(Timestamp t);
 

@@ -30,6 +30,14 @@ std::string_view UnitWord(TimeUnit unit) {
 }
 
 constexpr std::string_view kRfc3339 = "RFC 3339 text like 2013-01-01T10:15:00Z";
+constexpr std::string_view kNumberTimeRange =
+    "a time from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: check the field's unit";
+static_assert(kNumberTimeRange.starts_with(kTimeRange));
+
+// What a text that is no time should have been.
+std::string_view WantedTime(std::string_view text) {
+  return IsTimestampOutOfRange(text) ? kTimeRange : kRfc3339;
+}
 
 }  // namespace
 
@@ -93,7 +101,7 @@ FieldReader::Converted FieldReader::ReadNumber(const Field& field, std::string_v
       } else if (const auto number = ReadDouble(text)) {
         time = TimeFromNumber(*number, *field.unit);
       }
-      if (!time) return {false, "a time within the years 1 to 9999: check the field's unit"};
+      if (!time) return {false, kNumberTimeRange};
       value = Value::Time(*time);
       return {};
     }
@@ -157,7 +165,9 @@ bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena,
         return Mistyped(field, text, fmt::format("a number of {}", UnitWord(*field.unit)), detail);
       }
       const auto time = first == '"' ? ParseTimestamp(string) : std::nullopt;
-      if (!time) return Mistyped(field, text, kRfc3339, detail);
+      if (!time) {
+        return Mistyped(field, text, first == '"' ? WantedTime(string) : kRfc3339, detail);
+      }
       value = Value::Time(*time);
       return true;
     }
@@ -185,7 +195,7 @@ bool FieldReader::ReadPlain(uint32_t index, std::string_view text, TextArena& ar
     case Type::kTimestamp:
       if (!field.unit) {
         const auto time = ParseTimestamp(text);
-        if (!time) return Mistyped(field, text, kRfc3339, detail);
+        if (!time) return Mistyped(field, text, WantedTime(text), detail);
         value = Value::Time(*time);
         return true;
       }

@@ -11,6 +11,10 @@
 
 namespace freshet {
 
+// kMin/kMaxEventTime in words, for messages.
+inline constexpr std::string_view kTimeRange =
+    "a time from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z";
+
 // A token as it stands in a text that was found valid: a string with its quotes, a number, true, false, null, or the
 // opening bracket of an object or list.
 struct JsonToken {

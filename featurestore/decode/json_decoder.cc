@@ -93,9 +93,8 @@ class JsonDecoder final : public Decoder {
     const auto event_time = reader_.EventTime(value);
     if (!event_time) {
       return {Refusal::kMistyped,
-              fmt::format("field {} is {}; a time within the years 1 to 9999 is wanted: check "
-                          "the unit of `timestamp`",
-                          field.name, ToDebugString(value))};
+              fmt::format("field {} is {}; it wants {}: check the unit of `timestamp`", field.name,
+                          ToDebugString(value), kTimeRange)};
     }
     time = *event_time;
     return {};

@@ -33,6 +33,23 @@ TEST_CASE("RFC 3339 with fractions and offsets is read to the microsecond") {
   }
 }
 
+TEST_CASE("a time that is refused for its year alone is told from text that is no time") {
+  for (const char* far :
+       {"0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "10000-02-29T00:00:00Z",
+        "+12013-06-01T10:15:00Z", "-0044-03-15T12:00:00Z", "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-00:01", "52013000-01-01 00:00:00.5Z"}) {
+    INFO(far);
+    CHECK_FALSE(ParseTimestamp(far).has_value());
+    CHECK(IsTimestampOutOfRange(far));
+  }
+  for (const char* other :
+       {"", "yesterday", "2013", "2013-02-29T00:00:00Z", "2013-01-01T10:15:00Z", "-2013-01-01",
+        "10001-02-29T00:00:00Z", "0000-13-01T00:00:00Z", "99999", "013-01-01T10:15:00Z"}) {
+    INFO(other);
+    CHECK_FALSE(IsTimestampOutOfRange(other));
+  }
+}
+
 TEST_CASE("a timestamp prints in the form that reads back") {
   for (const char* text :
        {"2013-01-01T10:15:00Z", "1969-12-31T23:59:59.999999Z", "2013-01-01T10:15:00.250Z",

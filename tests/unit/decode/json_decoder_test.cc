@@ -233,6 +233,25 @@ TEST_CASE("a timestamp is RFC 3339 text, or a number with a unit") {
   CHECK(One(Type::kTimestamp, "1357035300500000000", TimeUnit::kSeconds).refusal() == "mistyped");
 }
 
+TEST_CASE("a time of a year out of range is refused with the range that is allowed") {
+  const std::string range = "0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z";
+  for (const char* far : {"\"12013-01-01T10:15:00Z\"", "\"0000-01-01T00:00:00Z\""}) {
+    const Decoded d = One(Type::kTimestamp, far);
+    CHECK(d.refusal() == "mistyped");
+    CHECK(d.outcome.detail.find(range) != std::string::npos);
+    CHECK(d.outcome.detail.find("RFC 3339") == std::string::npos);
+  }
+  CHECK(
+      One(Type::kTimestamp, "1357035300500000000", TimeUnit::kSeconds).outcome.detail.find(range) !=
+      std::string::npos);
+  CHECK(One(Type::kTimestamp, "\"2013-02-29T00:00:00Z\"").outcome.detail.find("RFC 3339") !=
+        std::string::npos);
+  Source source = Payments();
+  source.fields[0].type = Type::kInt64;
+  CHECK(Decode(source, R"({"at":9223372036854775807})").outcome.detail.find(range) !=
+        std::string::npos);
+}
+
 TEST_CASE("the event's time may be a number with the source's unit") {
   Source source = Payments();
   source.fields[0].type = Type::kInt64;
