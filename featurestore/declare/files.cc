@@ -51,6 +51,12 @@ std::vector<fs::path> Glob(const fs::path& pattern) {
   return found;
 }
 
+// The file that includes the others, under whatever name.
+bool IsRoot(const fs::path& path, const fs::path& folder) {
+  std::error_code error;
+  return fs::equivalent(path, folder / "freshet.yaml", error);
+}
+
 }  // namespace
 
 StatusOr<std::string> ReadWholeFile(const fs::path& path, size_t max_bytes) {
@@ -79,12 +85,14 @@ std::string ShownPath(const fs::path& path) {
   return relative.string();
 }
 
-bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& getenv,
+bool LoadYamlFile(const ProjectFile& project_file, const fs::path& folder, const Getenv& getenv,
                   Diagnostics& diagnostics, YamlNode& root) {
-  const std::string* file = diagnostics.InternFile(ShownPath(path));
-  const auto text = ReadWholeFile(path, kMaxYamlBytes);
+  const std::string* file = diagnostics.InternFile(ShownPath(project_file.path));
+  const auto text = ReadWholeFile(project_file.path, kMaxYamlBytes);
   if (!text.ok()) {
-    diagnostics.Error({file, 1, 1}, std::string(MessageOf(text.status())));
+    const Place& named_at = project_file.named_at;
+    diagnostics.Error(named_at.file == nullptr ? Place{file, 1, 1} : named_at,
+                      std::string(MessageOf(text.status())));
     return false;
   }
   if (!ParseYaml(*text, file, diagnostics, root)) return false;
@@ -99,12 +107,13 @@ bool LoadYamlFile(const fs::path& path, const fs::path& folder, const Getenv& ge
   return true;
 }
 
-std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* include,
-                                    Diagnostics& diagnostics) {
-  std::vector<fs::path> files;
-  const auto add = [&files](const fs::path& path) {
+std::vector<ProjectFile> IncludedFiles(const fs::path& folder, const YamlNode* include,
+                                       Diagnostics& diagnostics) {
+  std::vector<ProjectFile> files;
+  const auto add = [&files](const fs::path& path, const Place& named_at = {}) {
     const fs::path normal = path.lexically_normal();
-    if (std::find(files.begin(), files.end(), normal) == files.end()) files.push_back(normal);
+    const auto same = [&normal](const ProjectFile& file) { return file.path == normal; };
+    if (std::none_of(files.begin(), files.end(), same)) files.push_back({normal, named_at});
   };
   if (include == nullptr) {
     std::error_code error;
@@ -131,16 +140,24 @@ std::vector<fs::path> IncludedFiles(const fs::path& folder, const YamlNode* incl
         diagnostics.Error(one->place, fmt::format("include {}: no file has such a name in {}",
                                                   one->text, ShownPath(path.parent_path())));
       }
-      for (const fs::path& file : found) add(file);
+      for (const fs::path& file : found) {
+        if (!IsRoot(file, folder)) add(file, one->place);
+      }
       continue;
     }
     std::error_code error;
+    if (IsRoot(path, folder)) {
+      diagnostics.Error(one->place, fmt::format("include {}: that is the file which includes; "
+                                                "name others",
+                                                one->text));
+      continue;
+    }
     if (!fs::is_regular_file(path, error)) {
       diagnostics.Error(one->place,
                         fmt::format("include {}: there is no file {}", one->text, ShownPath(path)));
       continue;
     }
-    add(path);
+    add(path, one->place);
   }
   if (files.size() > kMaxFiles) {
     diagnostics.Error(include->place, fmt::format("include names {} files; at most {} are read",

@@ -17,13 +17,19 @@ StatusOr<std::string> ReadWholeFile(const std::filesystem::path& path, size_t ma
 // As the user would type it: relative to the working directory where it lies below.
 std::string ShownPath(const std::filesystem::path& path);
 
-// A parsed file, its variables filled in. False where it cannot be read on; the reason is reported.
-bool LoadYamlFile(const std::filesystem::path& path, const std::filesystem::path& folder,
+struct ProjectFile {
+  std::filesystem::path path;
+  Place named_at;  // the entry of `include` that names it; no place where it was found by itself
+};
+
+// A parsed file, its variables filled in. False where it cannot be read on; the reason is reported: of a file that cannot be
+// read at all where it is named.
+bool LoadYamlFile(const ProjectFile& file, const std::filesystem::path& folder,
                   const Getenv& getenv, Diagnostics& diagnostics, YamlNode& root);
 
 // The files that `include` names (null: features.yaml and features/*.yaml where they exist), in order, each once.
-std::vector<std::filesystem::path> IncludedFiles(const std::filesystem::path& folder,
-                                                 const YamlNode* include, Diagnostics& diagnostics);
+std::vector<ProjectFile> IncludedFiles(const std::filesystem::path& folder, const YamlNode* include,
+                                       Diagnostics& diagnostics);
 
 // Adds an included file's sources, entities, views and services to `root`; refuses other keys, and names that stand
 // there already.

@@ -83,7 +83,7 @@ class Loader {
                                   : "there is no such file, and a project begins with it");
       return false;
     }
-    if (LoadYamlFile(path, folder_, getenv_, diagnostics_, root)) {
+    if (LoadYamlFile({path, {}}, folder_, getenv_, diagnostics_, root)) {
       if (root.kind == YamlNode::Kind::kNull) {
         diagnostics_.Error({root_file_, 1, 1}, "the file is empty; begin with project: NAME");
         return false;
@@ -103,9 +103,9 @@ class Loader {
     }
     const YamlNode* include = Sound(root, "include");
     bool complete = true;
-    for (const auto& path : IncludedFiles(folder_, include, diagnostics_)) {
+    for (const ProjectFile& file : IncludedFiles(folder_, include, diagnostics_)) {
       YamlNode included;
-      if (LoadYamlFile(path, folder_, getenv_, diagnostics_, included)) {
+      if (LoadYamlFile(file, folder_, getenv_, diagnostics_, included)) {
         MergeIncluded(root, std::move(included), diagnostics_);
       } else {
         complete = false;

@@ -70,6 +70,28 @@ TEST_CASE(
         0);
 }
 
+TEST_CASE("a file that cannot be included is reported at the entry that names it") {
+  ProjectFiles files;
+  std::filesystem::create_directories(files.folder() / "more" / "x.yaml");
+  files.Write("big.yaml", std::string((1 << 20) + 1, '#'));
+  const auto mistakes = [&](const std::string& include) {
+    files.Write("freshet.yaml", "include: " + include + "\n" + kFirstExample);
+    return Shown(files.Load().errors);
+  };
+  for (const auto& [include, told] :
+       {std::pair<const char*, const char*>{"[big.yaml]", "big.yaml is larger than 1048576 bytes"},
+        {"[more/*.yaml]", "x.yaml is not a file"},
+        {"[\"*.yaml\"]", "big.yaml is larger"},
+        {"[freshet.yaml]", "include freshet.yaml: that is the file which includes"},
+        {"[more/../freshet.yaml]", "that is the file which includes"}}) {
+    INFO(include);
+    const auto errors = mistakes(include);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].rfind("1:11: ", 0) == 0);
+    CHECK(errors[0].find(told) != std::string::npos);
+  }
+}
+
 TEST_CASE("names that collide in a service are answered as view:feature") {
   const std::string view = kFirstExample.substr(kFirstExample.find("  card_spend:"));
   std::string second = view.substr(0, view.find("feature_services:"));
