@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 
@@ -57,6 +58,22 @@ std::optional<double> ReadFinite(const std::string& text) {
   return value;
 }
 
+// What YAML reads as something else than text where it stands without quotes: 7, 1.5e3, 0x1f, true, .inf.
+bool ReadsAsOther(const YamlNode& node) {
+  if (node.quoted) return false;
+  std::string lower(node.text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (lower == "true" || lower == "false") return true;
+  const std::string_view number =
+      std::string_view(lower).substr(lower.find_first_of("+-") == 0 ? 1 : 0);
+  if (number == ".inf" || lower == ".nan") return true;
+  if (number.size() > 2 && (number.starts_with("0x") || number.starts_with("0o"))) {
+    return number.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
+  }
+  return ReadFinite(node.text).has_value();
+}
+
 // None where the text is not a value of that type.
 std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
   switch (type) {
@@ -76,6 +93,7 @@ std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
                                                : *value);
     }
     case Type::kString:
+      if (ReadsAsOther(node)) return std::nullopt;
       return DefaultValue(node.text);
     case Type::kBytes:
       if (auto bytes = ReadBase64(node.text)) return DefaultValue(*std::move(bytes));
@@ -97,7 +115,7 @@ std::string_view ExampleOf(Type type) {
     case Type::kFloat:
       return "a number";
     case Type::kString:
-      return "a text";
+      return "a text, in quotes where it looks like something else";
     case Type::kBytes:
       return "bytes in base64";
     case Type::kTimestamp:

@@ -140,6 +140,28 @@ TEST_CASE("what is legal but surely not meant is a warning that says the figures
             .find("source again reads topic transactions") == 0);
 }
 
+TEST_CASE("a default is of its feature's type, and text that YAML reads as a number needs quotes") {
+  const auto with = [](const std::string& value) {
+    return ProjectFiles(
+               Replaced(kFirstExample, "of: merchant }", "of: merchant, default: " + value + " }"))
+        .Load();
+  };
+  for (const char* wrong : {"7", "-1.5e3", "true", "False", "0x1f", ".inf", "[]"}) {
+    INFO(wrong);
+    const Project project = with(wrong);
+    REQUIRE(project.errors.size() == 1);
+    CHECK(project.errors[0].line == 17);
+    CHECK(project.errors[0].column == 60);
+  }
+  CHECK(with("7").errors[0].text.find("default \"7\" does not fit feature last_shop, which is a "
+                                      "string") == 0);
+  for (const char* right : {"\"7\"", "'true'", "unknown", "\"\"", "2013-01-01", "1.2.3", "e5"}) {
+    INFO(right);
+    const auto catalog = Sound(with(right));
+    CHECK(catalog->views[0].features.back().default_value.has_value());
+  }
+}
+
 TEST_CASE("with clock: event_time nothing is refused as future") {
   const auto catalog = Sound(ProjectFiles("clock: event_time\n" + kFirstExample).Load());
   CHECK(catalog->clock == ClockKind::kEventTime);
