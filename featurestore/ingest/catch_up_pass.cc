@@ -74,8 +74,8 @@ Status CatchUpPass::Begin() {
   for (const auto& [partition, progress] : writer_.progress()) {
     watermark_.Add(partition, progress.newest_event, now);
   }
-  read_too_far_ = false;
-  return log_->Assign(PositionsOf(writer_.progress()));
+  read_too_far_ = true;  // nothing is assigned yet
+  return OkStatus();
 }
 
 StepResult CatchUpPass::Step() {
@@ -108,11 +108,10 @@ StepResult CatchUpPass::Step() {
 }
 
 StepResult CatchUpPass::PollBatch(const Positions& live) {
-  if (read_too_far_) {
-    const Status assigned = log_->Assign(PositionsOf(writer_.progress()));
-    if (!assigned.ok()) return {StepKind::kLogError, assigned};
-    read_too_far_ = false;
+  if (const Status assigned = AssignBehind(live); !assigned.ok()) {
+    return {StepKind::kLogError, assigned};
   }
+  if (assigned_.empty()) return {StepKind::kHeld, {}};
   Status polled = log_->Poll(limits_, batch_);
   if (!polled.ok()) return {StepKind::kLogError, polled};
   const auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_.progress()),
@@ -128,6 +127,22 @@ StepResult CatchUpPass::PollBatch(const Positions& live) {
   }
   batch_waits_ = true;
   return {StepKind::kRead, {}};
+}
+
+Status CatchUpPass::AssignBehind(const Positions& live) {
+  Positions behind;
+  bool assigned = true;
+  for (const auto& [partition, offset] : PositionsOf(writer_.progress())) {
+    if (offset >= live.at(partition)) continue;
+    behind[partition] = offset;
+    assigned = assigned && assigned_.contains(partition);
+  }
+  if (assigned && !read_too_far_) return OkStatus();
+  assigned_.clear();
+  RETURN_IF_ERROR(log_->Assign(behind));
+  for (const auto& [partition, offset] : behind) assigned_.insert(partition);
+  read_too_far_ = false;
+  return OkStatus();
 }
 
 void CatchUpPass::CutAt(const Positions& live) {

@@ -23,6 +23,9 @@ class CatchUpPass final : public IngestLoop {
 
  private:
   StepResult PollBatch(const Positions& live);
+  // The partitions in which the live loop is ahead, where they are not what is read: others' records would only be cut again, and
+  // could fill every batch.
+  Status AssignBehind(const Positions& live);
   // Takes out what the live loop has not committed, and notes where that reached.
   void CutAt(const Positions& live);
   StepResult Commit();
@@ -37,8 +40,9 @@ class CatchUpPass final : public IngestLoop {
   std::set<int32_t> read_to_end_;
   LogBatch batch_;
   bool batch_waits_ = false;
-  bool read_too_far_ =
-      false;  // records were cut: to be read again once the live loop has passed them
+  // Records were cut: to be read again once the live loop has passed them.
+  bool read_too_far_ = false;
+  std::set<int32_t> assigned_;
   std::map<int32_t, int64_t> losses_;  // of the batch at hand
   LogVerdict stop_;
 };

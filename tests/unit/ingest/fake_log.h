@@ -28,7 +28,8 @@ struct FakeLog {
     int64_t end = 0;
   };
   std::vector<Partition> partitions;
-  Status away;  // what every call answers while it is not OK
+  Status away;   // what every call answers while it is not OK
+  Status fails;  // what reading alone answers while it is not OK
 
   explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
   void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
@@ -76,6 +77,7 @@ class FakeLogSource final : public LogSource {
   Status Poll(const PollLimits& limits, LogBatch& batch) override {
     batch.Clear();
     RETURN_IF_ERROR(log_->away);
+    RETURN_IF_ERROR(log_->fails);
     for (auto& [partition, next] : next_) {
       const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
       for (const FakeRecord& record : p.records) {
