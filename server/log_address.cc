@@ -20,6 +20,15 @@ std::optional<LogAddress> FindLog(const Catalog& catalog) {
   return LogAddress{catalog.kafka.brokers, "", false};
 }
 
+std::string ReplacedBroker(const std::filesystem::path& data_folder, const LogAddress& address) {
+  const std::optional<BrokerFile> file = ReadBrokerFile(data_folder);
+  if (!file.has_value() || file->log_id == address.log_id) return {};
+  return fmt::format(
+      "the broker at {} is gone, and another one was started in its place at {} (pid {}), with an "
+      "empty log; restart this server to read it: what was computed so far is kept",
+      address.bootstrap, file->bootstrap, file->pid);
+}
+
 bool SomebodyListens(const std::string& bootstrap) {
   const std::string first = bootstrap.substr(0, bootstrap.find(','));
   const size_t colon = first.rfind(':');

@@ -161,6 +161,11 @@ Status Server::Impl::FindOrStartBroker() {
         catalog->storage.path);
   }
   address = *found;
+  if (address.is_mock) {
+    address.replaced = [folder = catalog->storage.path, was = address] {
+      return ReplacedBroker(folder, was);
+    };
+  }
   return OkStatus();
 }
 

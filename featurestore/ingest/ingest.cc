@@ -166,7 +166,8 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
                           ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(kafka));
                           return std::unique_ptr<LogSource>(std::move(opened));
                         },
-                        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); }};
+                        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); },
+                        .log_replaced = address.replaced};
     impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
     RETURN_IF_ERROR(impl->sources.back()->Start());
   }

@@ -2,6 +2,7 @@
 // relay. Started once the store is open and its views are opened (ViewId = index in the catalog).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,9 @@ struct LogAddress {
   std::string bootstrap;  // host:port,…
   std::string log_id;     // of an embedded broker or `freshet broker`; "" for a real one
   bool is_mock = false;   // every gap in offsets is a loss; small retention
+  // Of a mock, asked while it does not answer: whether another was started in its place, and what to do. "": not that anybody
+  // knows. Empty: nobody can tell.
+  std::function<std::string()> replaced;
 };
 
 // What ingestion takes of the one budget (storage.memory): decoded rows, librdkafka's queues, batches in hand. The store has the rest.

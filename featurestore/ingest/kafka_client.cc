@@ -16,10 +16,26 @@ Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
 
 }  // namespace
 
-StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsList defaults,
+KafkaSettingsList FixedConsumerSettings() {
+  return {{"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"enable.partition.eof", "true"},
+          {"auto.offset.reset", "error"},
+          {"isolation.level", "read_committed"},
+          {"allow.auto.create.topics", "false"},
+          {"check.crcs", "true"},
+          {"queued.min.messages", "100000"}};
+}
+
+KafkaSettingsList FixedReplaySettings() {
+  return {{"enable.idempotence", "true"}, {"acks", "all"}, {"partitioner", "murmur2_random"}};
+}
+
+StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, const KafkaSettingsList& defaults,
                                   const std::map<std::string, std::string>& options,
-                                  KafkaSettingsList fixed) {
+                                  const KafkaSettingsList& fixed) {
   KafkaConf conf(rd_kafka_conf_new());
+  RETURN_IF_ERROR(Set(conf.get(), "client.id", "freshet"));
   for (const auto& [name, value] : defaults) RETURN_IF_ERROR(Set(conf.get(), name, value));
   for (const auto& [name, value] : options) RETURN_IF_ERROR(Set(conf.get(), name, value));
   for (const auto& [name, value] : fixed) {
@@ -31,7 +47,6 @@ StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsLis
     RETURN_IF_ERROR(Set(conf.get(), name, value));
   }
   RETURN_IF_ERROR(Set(conf.get(), "bootstrap.servers", bootstrap));
-  RETURN_IF_ERROR(Set(conf.get(), "client.id", "freshet"));
   // Its lines repeat with every retry; what matters is reported once, by who uses the handle.
   rd_kafka_conf_set_log_cb(conf.get(), nullptr);
   return conf;

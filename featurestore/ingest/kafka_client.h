@@ -4,12 +4,12 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "featurestore/base/status.h"
 
@@ -32,13 +32,18 @@ using KafkaTopic = std::unique_ptr<rd_kafka_topic_t, KafkaDeleter>;
 using KafkaPartitions = std::unique_ptr<rd_kafka_topic_partition_list_t, KafkaDeleter>;
 using KafkaMetadata = std::unique_ptr<const rd_kafka_metadata_t, KafkaDeleter>;
 
-using KafkaSettingsList = std::initializer_list<std::pair<const char*, std::string>>;
+using KafkaSettingsList = std::vector<std::pair<const char*, std::string>>;
+
+// What Freshet's promises stand on; CheckKafkaOption (kafka_options.h) refuses options that say otherwise. Besides, a consumer's
+// group.id and queue are Freshet's.
+KafkaSettingsList FixedConsumerSettings();
+KafkaSettingsList FixedReplaySettings();  // of which the dead-letter relay keeps to acks
 
 // `defaults`, over them the user's `options` (`kafka: { options: … }`), over them `fixed`, which Freshet's own promises stand on:
 // an option that says otherwise is an INVALID_ARGUMENT that names it.
-StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, KafkaSettingsList defaults,
+StatusOr<KafkaConf> MakeKafkaConf(const std::string& bootstrap, const KafkaSettingsList& defaults,
                                   const std::map<std::string, std::string>& options,
-                                  KafkaSettingsList fixed);
+                                  const KafkaSettingsList& fixed);
 
 StatusOr<KafkaHandle> MakeKafkaHandle(rd_kafka_type_t type, KafkaConf conf);
 

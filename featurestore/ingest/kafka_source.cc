@@ -25,26 +25,17 @@ StatusOr<std::unique_ptr<KafkaSource>> KafkaSource::Make(KafkaSourceOptions opti
   std::unique_ptr<KafkaSource> source(new KafkaSource(std::move(options)));
   const KafkaSourceOptions& o = source->options_;
   const uint64_t queue_kbytes = std::max<uint64_t>(o.queue_bytes / 1024, 1024);
-  ASSIGN_OR_RETURN(
-      KafkaConf conf,
-      MakeKafkaConf(o.bootstrap,
-                    {{"fetch.wait.max.ms", "50"},
-                     {"fetch.error.backoff.ms", "100"},
-                     {"reconnect.backoff.ms", "100"},
-                     {"reconnect.backoff.max.ms", "2000"},
-                     {"socket.connection.setup.timeout.ms", "5000"},
-                     {"topic.metadata.refresh.interval.ms", "30000"}},
-                    o.options,
-                    {{"group.id", o.group},
-                     {"enable.auto.commit", "false"},
-                     {"enable.auto.offset.store", "false"},
-                     {"enable.partition.eof", "true"},
-                     {"auto.offset.reset", "error"},
-                     {"isolation.level", "read_committed"},
-                     {"allow.auto.create.topics", "false"},
-                     {"check.crcs", "true"},
-                     {"queued.min.messages", "100000"},
-                     {"queued.max.messages.kbytes", fmt::format("{}", queue_kbytes)}}));
+  KafkaSettingsList fixed = FixedConsumerSettings();
+  fixed.emplace_back("group.id", o.group);
+  fixed.emplace_back("queued.max.messages.kbytes", fmt::format("{}", queue_kbytes));
+  ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(o.bootstrap,
+                                                 {{"fetch.wait.max.ms", "50"},
+                                                  {"fetch.error.backoff.ms", "100"},
+                                                  {"reconnect.backoff.ms", "100"},
+                                                  {"reconnect.backoff.max.ms", "2000"},
+                                                  {"socket.connection.setup.timeout.ms", "5000"},
+                                                  {"topic.metadata.refresh.interval.ms", "30000"}},
+                                                 o.options, fixed));
   rd_kafka_conf_set_opaque(conf.get(), source.get());
   rd_kafka_conf_set_error_cb(conf.get(), &KafkaSource::OnError);
   ASSIGN_OR_RETURN(source->handle_, MakeKafkaHandle(RD_KAFKA_CONSUMER, std::move(conf)));

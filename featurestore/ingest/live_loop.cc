@@ -59,9 +59,8 @@ Status LiveLoop::Begin() {
 }
 
 Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
-  ASSIGN_OR_RETURN(const LogPlan log,
+  ASSIGN_OR_RETURN(incarnation_,
                    FindIncarnation(context_.store, context_.source.name, context_.log_id));
-  incarnation_ = log.incarnation;
   ASSIGN_OR_RETURN(SourcePlan plan, PlanSource(context_, incarnation_, bounds));
   if (!plan.stop.ok()) {
     stop_ = plan.stop;

@@ -32,6 +32,7 @@ struct LoopContext {
   Log& log;
   std::function<StatusOr<std::unique_ptr<LogSource>>()> open_log;  // a reader for each loop
   std::function<void()> dead_letters_waiting;                      // wakes the relay
+  std::function<std::string()> log_replaced;                       // LogAddress::replaced
 
   size_t MetricIndex(ViewId id) const {
     for (size_t i = 0; i < views.size(); ++i) {

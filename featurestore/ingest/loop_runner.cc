@@ -46,19 +46,22 @@ void LoopRunner::Run(IngestLoop& loop, const std::stop_token& stop,
 bool LoopRunner::Begin(IngestLoop& loop) {
   const Status status = loop.Begin();
   if (!status.ok()) {
-    const std::string reason = LogPauseReason(status);
-    if (reports_) {
-      context_.all_metrics.SetBrokerUp(brokers_, reason != "broker_down");
-      Pause(reason, reason == "broker_down"
-                        ? fmt::format("brokers {}: {}; trying until they answer", brokers_,
-                                      MessageOf(status))
-                        : std::string(MessageOf(status)));
-    }
+    if (reports_) ReportNotBegun(status);
     return false;
   }
   begun_ = true;
   if (reports_) context_.all_metrics.SetBrokerUp(brokers_, true);
   return true;
+}
+
+void LoopRunner::ReportNotBegun(const Status& status) {
+  const std::string reason = LogPauseReason(status);
+  context_.all_metrics.SetBrokerUp(brokers_, reason != "broker_down");
+  if (reason != "broker_down") return Pause(reason, std::string(MessageOf(status)));
+  const std::string replaced = context_.log_replaced ? context_.log_replaced() : std::string();
+  if (!replaced.empty()) return Pause("log_replaced", replaced);
+  Pause(reason,
+        fmt::format("brokers {}: {}; trying until they answer", brokers_, MessageOf(status)));
 }
 
 bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,

@@ -27,6 +27,7 @@ class LoopRunner {
 
  private:
   bool Begin(IngestLoop& loop);
+  void ReportNotBegun(const Status& status);
   // False where the loop is over.
   bool Step(IngestLoop& loop, const std::stop_token& stop,
             const std::function<LogVerdict()>& verdict);

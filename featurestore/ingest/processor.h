@@ -79,10 +79,10 @@ class Processor {
 
   Status DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
                    BatchOutcome& outcome);
-  // Whether the event was refused as of the future; what decides it is recorded in `commit`.
   // Whether an earlier reading refused this record.
   StatusOr<bool> WasRefused(const Coordinates& at);
   bool Usable(const Event& event) const;
+  // Whether the event is refused as of the future; what decides it is recorded in `commit`.
   StatusOr<bool> InFuture(const SourceRecord& record, const Coordinates& at, Timestamp time,
                           Commit& commit);
   void Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,

@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr auto kAskEvery = milliseconds(10);  // how far the server is
 constexpr auto kProgressEvery = milliseconds(100);
+constexpr auto kBrokerAskFor = std::chrono::seconds(1);
+constexpr auto kBrokerAwayMax = std::chrono::seconds(10);
 constexpr auto kServerAwayMax = std::chrono::seconds(60);
 
 // Produces within the window that the mock allows. Used by one thread; librdkafka calls OnDelivery from Poll only.
@@ -30,19 +32,14 @@ class Replayer {
                                                     {"batch.size", "131072"},
                                                     {"message.timeout.ms", "60000"},
                                                     {"queue.buffering.max.messages", "200000"}},
-                                                   kafka_options,
-                                                   {{"enable.idempotence", "true"},
-                                                    {"acks", "all"},
-                                                    {"partitioner", "murmur2_random"}}));
+                                                   kafka_options, FixedReplaySettings()));
     rd_kafka_conf_set_opaque(conf.get(), this);
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &Replayer::OnDelivery);
     ASSIGN_OR_RETURN(handle_, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
-    const auto partitions = TopicPartitions(handle_.get(), source_.topic, 10'000);
-    if (!partitions.ok()) {
-      return MakeStatus(partitions.status().code(), "replay to {}, brokers {}: {}", source_.topic,
-                        address_.bootstrap, MessageOf(partitions.status()));
-    }
-    return OkStatus();
+    const Status found = AwaitTopic();
+    if (found.ok() || cancelled()) return OkStatus();
+    return MakeStatus(found.code(), "replay to {}, brokers {}: {}", source_.topic,
+                      address_.bootstrap, MessageOf(found));
   }
 
   StatusOr<ReplayResult> Run() {
@@ -68,6 +65,22 @@ class Replayer {
   }
 
  private:
+  Status AwaitTopic() {
+    const auto give_up = SteadyClock::now() + kBrokerAwayMax;
+    for (bool said = false;; said = true) {
+      const auto begin = SteadyClock::now();
+      const auto partitions = TopicPartitions(
+          handle_.get(), source_.topic, static_cast<int>(milliseconds(kBrokerAskFor).count()));
+      if (!absl::IsUnavailable(partitions.status()) || SteadyClock::now() >= give_up)
+        return partitions.status();
+      if (!said && options_.waiting) options_.waiting(std::string(MessageOf(partitions.status())));
+      // A broker that answers at once, but has not made the topic yet, is not asked all the time.
+      while (SteadyClock::now() < begin + kBrokerAskFor && !cancelled())
+        rd_kafka_poll(handle_.get(), 50);
+      if (cancelled()) return partitions.status();
+    }
+  }
+
   static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     static_cast<Replayer*>(opaque)->Delivered(*message);
   }
@@ -144,14 +157,22 @@ class Replayer {
         next_ask_ = SteadyClock::now() + kProgressEvery;
         return OkStatus();
       }
-      return MakeStatus(applied.status().code(),
-                        "replay to {}: the server has not said for {} s how far it has applied: {}",
-                        source_.topic, kServerAwayMax.count(), MessageOf(applied.status()));
+      return MakeStatus(
+          applied.status().code(),
+          "replay to {}: the server has not said for {} s how far it has applied: {}; {}",
+          source_.topic, kServerAwayMax.count(), MessageOf(applied.status()), AppliedSoFar());
     }
     server_away_since_.reset();
     applied_ = *std::move(applied);
     for (const auto& [partition, next] : applied_) window_.Applied(partition, next);
     return OkStatus();
+  }
+
+  // Of what was produced here, as far as the server has said.
+  std::string AppliedSoFar() const {
+    uint64_t produced = window_.flying_records() + window_.delivered_records();
+    return fmt::format("{} of {} records produced are known to be applied",
+                       window_.delivered_records() - window_.waiting_records(), produced);
   }
 
   Status FlushAll() {

@@ -22,6 +22,8 @@ struct ReplayOptions {
   bool wait = false;  // return when everything produced was applied
   // Called at most ten times a second.
   std::function<void(uint64_t events, uint64_t bytes_read, uint64_t bytes_total)> progress;
+  // Called once where the broker does not answer at first, with why: after about a second of the ten that it is waited for.
+  std::function<void(const std::string& why)> waiting;
   std::function<bool()> cancelled;
 };
 

@@ -25,6 +25,7 @@ class ReplayWindow {
     flying_bytes_ -= bytes;
     --flying_records_;
     Partition& p = partitions_[partition];
+    ++delivered_records_;
     p.waiting.push_back({offset, bytes});
     p.bytes += bytes;
     p.end = offset + 1;
@@ -57,6 +58,13 @@ class ReplayWindow {
     return ends;
   }
   uint64_t flying_records() const { return flying_records_; }
+  uint64_t delivered_records() const { return delivered_records_; }
+  // Delivered, not applied.
+  uint64_t waiting_records() const {
+    uint64_t records = 0;
+    for (const auto& [number, p] : partitions_) records += p.waiting.size();
+    return records;
+  }
 
  private:
   struct Waiting {
@@ -71,6 +79,7 @@ class ReplayWindow {
   std::map<int32_t, Partition> partitions_;
   uint64_t flying_bytes_ = 0;  // on their way to the broker: which partition is not known yet
   uint64_t flying_records_ = 0;
+  uint64_t delivered_records_ = 0;
 };
 
 }  // namespace freshet

@@ -5,6 +5,21 @@
 namespace freshet {
 namespace {
 
+// A view that is built from a log whose first records are gone has values of a part of its events only.
+void WarnOfMissingBeginning(const LoopContext& context, const LoopView& view) {
+  for (const auto& [partition, progress] : view.progress) {
+    if (progress.next == 0) continue;
+    context.log.Warn(
+        "log_begins_late",
+        fmt::format("topic {}, partition {} begins at offset {}: what came before is gone, and the "
+                    "view lacks it (complete_since says from when on it is whole); raise the "
+                    "topic's retention where its windows need more",
+                    context.source.topic, partition, progress.next),
+        {{"view", view.layout->view().name}, {"source", context.source.name}});
+    return;
+  }
+}
+
 StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& declared,
                             uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds) {
   ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(declared.id));
@@ -18,7 +33,9 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
       view.progress[partition] = BeginProgress(incarnation, found->second.start, &progress);
     }
   }
+  const PartitionProgress known = view.progress;
   AddNewPartitions(incarnation, bounds, view);
+  if (known.empty()) WarnOfMissingBeginning(context, view);
   if (!context.store.IsComplete(declared.id)) {
     view.complete_at.emplace();
     for (const auto& [partition, b] : bounds) (*view.complete_at)[partition] = b.end;
@@ -34,13 +51,13 @@ int64_t Passed(const PartitionProgress& progress) {
 
 }  // namespace
 
-StatusOr<LogPlan> FindIncarnation(Store& store, const std::string& source,
-                                  const std::string& log_id) {
+StatusOr<uint32_t> FindIncarnation(Store& store, const std::string& source,
+                                   const std::string& log_id) {
   ASSIGN_OR_RETURN(const auto known, store.ReadLog(source));
-  if (known && known->log_id == log_id) return LogPlan{known->incarnation, true};
+  if (known && known->log_id == log_id) return known->incarnation;
   const Store::LogIdentity identity{known ? known->incarnation + 1 : 0, log_id};
   RETURN_IF_ERROR(store.WriteLog(source, identity));
-  return LogPlan{identity.incarnation, known.has_value()};
+  return identity.incarnation;
 }
 
 bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,

@@ -11,12 +11,8 @@ namespace freshet {
 
 // The log's incarnation as this data folder counts it: 0 the first time a source is seen, one more whenever the id of its log is
 // another than it was (docs/architecture.md). Written before anything of it is read.
-struct LogPlan {
-  uint32_t incarnation = 0;
-  bool seen_before = false;
-};
-StatusOr<LogPlan> FindIncarnation(Store& store, const std::string& source,
-                                  const std::string& log_id);
+StatusOr<uint32_t> FindIncarnation(Store& store, const std::string& source,
+                                   const std::string& log_id);
 
 struct SourcePlan {
   LogVerdict stop;                            // not ok: nothing may be read

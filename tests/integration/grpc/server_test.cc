@@ -1,5 +1,8 @@
 #include <grpcpp/generic/generic_stub.h>
 
+#include "featurestore/observe/serve_metrics.h"
+#include "featurestore/serve/plans.h"
+#include "server/grpc_features.h"
 #include "tests/integration/grpc/grpc_fixture.h"
 
 namespace freshet {
@@ -150,6 +153,52 @@ TEST_CASE("more requests in hand than the bound are refused OVERLOADED with push
   caller.join();
   CHECK(first.ok());
   CHECK(running.Get(Running::Request("risk", {"c1"}), response).ok());
+}
+
+TEST_CASE("requests that wait are bounded by their rows, and one alone is always taken") {
+  Running running;
+  constexpr size_t kMaxRows = 10, kCallsOfMostRows = 64;
+  Plans plans(running.project.catalog());
+  Metrics metrics;
+  ServeMetrics serve_metrics(metrics, {"risk"}, {});
+  FeatureHandler handler(plans, running.project.store(), running.clock, serve_metrics, *running.log,
+                         /*max_in_flight=*/1000, kMaxRows);
+  grpc::ServerContext context;
+  v1::GetFeaturesResponse response;
+  const auto call_of = [&](const v1::GetFeaturesRequest& request) {
+    FeatureCall call;
+    call.context = &context;
+    call.request = &request;
+    call.response = &response;
+    return call;
+  };
+  const auto most = Running::Request("risk", std::vector<std::string>(kMaxRows, "c1"));
+  const auto huge = Running::Request("risk", std::vector<std::string>(100 * kMaxRows, "c1"));
+  // Its own answer says that it is too large; to refuse it as overload would have it retried for ever.
+  FeatureCall alone = call_of(huge);
+  CHECK_FALSE(handler.Admit(alone));
+  handler.Abandon(alone);
+
+  std::vector<FeatureCall> in_hand;
+  for (size_t i = 0; i < kCallsOfMostRows; ++i) {
+    FeatureCall call = call_of(most);
+    REQUIRE_FALSE(handler.Admit(call));
+    in_hand.push_back(call);
+  }
+  const auto one = Running::Request("risk", {"c1"});
+  FeatureCall refused = call_of(one);
+  const auto status = handler.Admit(refused);
+  REQUIRE(status);
+  CHECK(DetailsOf(*status).info.reason() == "OVERLOADED");
+  // What was refused counts no longer, and room that is made is used.
+  handler.Abandon(in_hand.back());
+  in_hand.pop_back();
+  FeatureCall taken = call_of(most);
+  CHECK_FALSE(handler.Admit(taken));
+  in_hand.push_back(taken);
+  for (const FeatureCall& call : in_hand) handler.Abandon(call);
+  handler.BeginDrain();
+  handler.AwaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(5));
 }
 
 TEST_CASE("a port in use is an error that names the setting") {

@@ -2,6 +2,7 @@
 """The real program on free ports with a project of its own: journey_test.py PROGRAM [unittest's arguments]."""
 
 import json
+import pathlib
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 from running import PROJECT, Folder, Proxy, free_port, wait_until
 
 BINARY = ""
@@ -163,6 +165,26 @@ class Journey(unittest.TestCase):
         self.assertIn("given up after 2s", self.folder.fetch("/readyz?verbose")[1])
         # And it resumes.
         proxy.up(real)
+        self.replay(EVENTS)
+        self.assertEqual(self.folder.rows([{"rider": "ann"}])[0]["features"]["km_lifetime"], 110)
+
+    def test_broker_replaced(self):
+        # brokers: embedded, but the broker is a process of its own: it comes back elsewhere, empty.
+        broker = self.folder.start("broker", str(self.folder.path))
+        first = broker.says(r"broker  (127\.0\.0\.1:\d+)").group(1)
+        server = self.serve()
+        self.replay(EVENTS)
+        broker.signal(signal.SIGKILL)
+        broker.end()
+        again = self.folder.start("broker", str(self.folder.path))
+        second = again.says(r"broker  (127\.0\.0\.1:\d+)").group(1)
+        said = server.says(r"the broker at (\S+) is gone, and another one was started in its place at (\S+) .*restart this server")
+        self.assertEqual(said.groups(), (first, second))
+        metrics = self.folder.fetch("/metrics")[1].splitlines()
+        self.assertIn('freshet_ingest_paused{reason="log_replaced",source="trips"} 1', metrics)
+        # What it says to do is what helps.
+        server.stop()
+        self.serve()
         self.replay(EVENTS)
         self.assertEqual(self.folder.rows([{"rider": "ann"}])[0]["features"]["km_lifetime"], 110)
 

@@ -28,8 +28,9 @@ bool Eventually(Condition condition) {
 }
 
 struct Server {
-  explicit Server(const std::filesystem::path& folder)
-      : running(folder, {PaymentsView()}, nullptr) {
+  explicit Server(const std::filesystem::path& folder,
+                  std::vector<FeatureView> views = {PaymentsView()})
+      : running(folder, std::move(views), nullptr) {
     catalog.project = "test";
     catalog.clock = ClockKind::kEventTime;
     catalog.kafka.group = "freshet-test";
@@ -129,6 +130,71 @@ TEST_CASE("a broker that is away at start is waited for, and one made anew is a 
   server.Start(anew);
   REQUIRE(Eventually([&] { return server.Next(0) == 11; }));
   CHECK(server.status().partitions().at(0).incarnation == 1);
+}
+
+TEST_CASE("a source that stops at its very start starts no pass for a view that is behind") {
+  const TempFolder folder, files;
+  ReplayOptions replay;
+  replay.file = files.path() / "x.jsonl";
+  WriteEvents(replay.file, 10);
+  const auto live_on = [&](std::vector<FeatureView> views, auto seen) {
+    const TempFolder broker_folder;
+    const auto broker =
+        MockBroker::Start(broker_folder.path(), {{"payments", 1}, {"test.dead_letters", 1}});
+    REQUIRE(broker.ok());
+    // As a real broker: nobody tells that the topic was made anew.
+    const LogAddress address{(*broker)->bootstrap(), "", false};
+    REQUIRE(Replay(PaymentsSource(), address, {}, replay).ok());
+    Server server(folder.path(), std::move(views));
+    server.Start(address);
+    CHECK(Eventually([&] { return seen(server); }));
+  };
+  live_on({PaymentsView()}, [](Server& server) { return server.Next(0) == 11; });
+  WriteEvents(replay.file, 5);
+  live_on({PaymentsView(), PaymentsView("behind")},
+          [](Server& server) { return server.status().paused().first == "topic_recreated"; });
+}
+
+TEST_CASE("an error that stays while the log can be asked is a pause, and says so") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->fails = NotFound("the topic payments is gone");
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  SourceStatus& status = running.store->source_status("payments");
+  const auto run = [&](auto until) {
+    LoopRunner runner(*running.context, "broker:9092", /*reports=*/true);
+    std::jthread thread([&](const std::stop_token& stop) {
+      runner.Run(
+          *loop, stop, [] {}, [] { return LogVerdict(); });
+    });
+    return Eventually(until);
+  };
+  CHECK(run([&] { return status.paused().first == "topic_missing"; }));
+  CHECK(status.paused().second == "the topic payments is gone");
+}
+
+TEST_CASE("a broker that was replaced is told from one that is away") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->away = Unavailable("no broker answers");
+  Running running(folder.path(), {PaymentsView()}, log);
+  std::atomic<bool> another = false;
+  running.context->log_replaced = [&]() -> std::string {
+    return another ? "another one was started at 127.0.0.1:2" : "";
+  };
+  const auto loop = running.Live();
+  SourceStatus& status = running.store->source_status("payments");
+  LoopRunner runner(*running.context, "127.0.0.1:1", /*reports=*/true);
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first == "broker_down"; }));
+  another = true;
+  CHECK(Eventually([&] { return status.paused().first == "log_replaced"; }));
+  CHECK(status.paused().second == "another one was started at 127.0.0.1:2");
 }
 
 TEST_CASE("a topic that is not there is waited for, said once, and read once it is") {

@@ -74,6 +74,22 @@ TEST_CASE("lines of a gzipped file come as they were written, with or without a 
   }
 }
 
+TEST_CASE("a replay whose broker does not answer says so while it waits, and can be stopped then") {
+  const TempFolder folder;
+  std::ofstream(folder.path() / "x.jsonl") << Line(0) << "\n";
+  std::string why;
+  ReplayOptions options;
+  options.file = folder.path() / "x.jsonl";
+  options.waiting = [&why](const std::string& reason) { why = reason; };
+  options.cancelled = [&why] { return !why.empty(); };
+  const auto begin = std::chrono::steady_clock::now();
+  const auto result = Replay(Cards(), {"127.0.0.1:1", "", false}, {}, options);
+  CHECK(why.find("no broker answers") == 0);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  REQUIRE(result.ok());
+  CHECK(result->events == 0);
+}
+
 TEST_CASE(
     "a replay sends every line once, in order within a partition, keyed by the source's key") {
   const TempFolder folder;
