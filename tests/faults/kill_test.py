@@ -13,53 +13,55 @@ shown, each time the suite runs, that the test can see what it is there to see.
 import argparse
 import gzip
 import json
-import os
 import pathlib
 import random
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from running import Folder, wait_until
+
 PROJECT = """
 project: kills
 clock: event_time
-kafka: {{ brokers: embedded, embedded: {{ partitions: 4 }} }}
-storage: {{ path: ./data, memory: 128MiB }}
-server: {{ grpc: "127.0.0.1:{grpc}", admin: "127.0.0.1:{admin}", max_rows: 10000 }}
+kafka: { brokers: embedded, embedded: { partitions: 4 } }
+storage: { path: ./data, memory: 128MiB }
+server: { max_rows: 10000 }
 sources:
   flights:
     topic: flights
     key: carrier
     timestamp: scheduled
-    fields: {{ scheduled: timestamp, carrier: string, tailnum: string, origin: string, distance: int64 }}
+    fields: { scheduled: timestamp, carrier: string, tailnum: string, origin: string, distance: int64 }
 entities:
-  carrier: {{ keys: {{ carrier: string }} }}
-  plane: {{ keys: {{ tailnum: string }} }}
+  carrier: { keys: { carrier: string } }
+  plane: { keys: { tailnum: string } }
 feature_views:
   carrier_days:
     source: flights
     entity: carrier
     history: 400d
     features:
-      flights: {{ aggregate: count, windows: [{{ tumbling: 1d, report: completed }}] }}
-      miles: {{ aggregate: sum, of: distance, windows: [{{ tumbling: 1d, report: completed }}] }}
+      flights: { aggregate: count, windows: [{ tumbling: 1d, report: completed }] }
+      miles: { aggregate: sum, of: distance, windows: [{ tumbling: 1d, report: completed }] }
   carrier_totals:
     source: flights
     entity: carrier
     ttl: never
     features:
-      flights: {{ aggregate: count, windows: [lifetime] }}
-      miles: {{ aggregate: sum, of: distance, windows: [lifetime] }}
+      flights: { aggregate: count, windows: [lifetime] }
+      miles: { aggregate: sum, of: distance, windows: [lifetime] }
   plane_totals:
     source: flights
     entity: plane
     ttl: never
     features:
-      flights: {{ aggregate: count, windows: [lifetime] }}
-      miles: {{ aggregate: sum, of: distance, windows: [lifetime] }}
+      flights: { aggregate: count, windows: [lifetime] }
+      miles: { aggregate: sum, of: distance, windows: [lifetime] }
 feature_services:
   days: [carrier_days]
   carriers: [carrier_totals]
@@ -67,24 +69,8 @@ feature_services:
 """
 
 
-class KillTestFailure(Exception):
+class KillTestFailure(AssertionError):
     pass
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_until(condition, what, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.002)
-    raise KillTestFailure(f"waited {seconds:.0f} s for {what}")
 
 
 def read_file(path):
@@ -94,40 +80,30 @@ def read_file(path):
         return b""
 
 
-class Run:
+class Run(Folder):
     """A broker, a project folder and one server at a time."""
 
-    def __init__(self, binary, folder, fault):
-        self.binary = str(binary)
-        self.folder = folder
+    def __init__(self, binary, fault):
+        super().__init__(str(binary), PROJECT)
         self.fault = fault
-        self.marks = folder / "commits"
+        self.marks = self.path / "commits"
         self.server = None
-        self.address = f"127.0.0.1:{free_port()}"
-        (folder / "freshet.yaml").write_text(
-            PROJECT.format(grpc=self.address.split(":")[1], admin=free_port()))
-        self.log = open(folder / "log", "ab")
-        self.broker = self.spawn("broker", str(folder))
-        wait_until(lambda: (folder / "data" / "broker.json").exists(), "the broker's address")
-
-    def spawn(self, *args, **env):
-        return subprocess.Popen([self.binary, *args], stdout=self.log, stderr=self.log,
-                                env={**os.environ, **env})
+        self.start("broker", str(self.path)).says(r"broker  127\.0\.0\.1:")
 
     def start_server(self):
         env = {"FRESHET_TEST_COMMIT_LOG": str(self.marks)}
         if self.fault:
             env["FRESHET_TEST_COMMIT_FAULT"] = self.fault
-        self.server = self.spawn("serve", str(self.folder), **env)
+        self.server = self.serve(env=env)
 
-    def replay(self, file, rate=None):
+    def start_replay(self, file, rate=None):
         limit = ["--rate", f"{rate:.0f}"] if rate else []
-        return self.spawn("replay", str(file), "--project", str(self.folder), "--source", "flights",
-                          *limit, "--wait", "--address", self.address)
+        return self.start("replay", str(file), "--project", str(self.path), "--source", "flights",
+                          *limit, "--wait", "--address", self.grpc)
 
     def check_alive(self):
-        if self.server.poll() is not None:
-            raise KillTestFailure(f"the server ended by itself, status {self.server.returncode}")
+        if self.server.process.poll() is not None:
+            raise KillTestFailure(f"the server ended by itself, status {self.server.end()}:\n{self.server.text}")
 
     def kill_in_flight(self, rng, replay):
         """Kills the server inside a commit. False where the kill fell between two: it does not count."""
@@ -136,39 +112,26 @@ class Run:
 
         def inside():
             self.check_alive()
-            if replay.poll() is not None:
+            if replay.process.poll() is not None:
                 raise KillTestFailure("the replay ended before the last kill: give it more events or a lower rate")
             marks = read_file(self.marks)
             return len(marks) >= before + 2 * commits - 1 and marks.endswith(b"b")
 
-        wait_until(inside, "a batch in flight")
+        wait_until(inside, "a batch in flight", every=0.002)
         time.sleep(rng.uniform(0, 0.025))
-        self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
+        self.server.signal(signal.SIGKILL)
+        self.server.end()
         return read_file(self.marks).endswith(b"b")
 
-    def get(self, service, rows):
-        file = self.folder / f"{service}.jsonl"
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        done = subprocess.run([self.binary, "get", service, "--rows", str(file), "--address", self.address,
-                               "--output", "json"], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise KillTestFailure(f"get {service}: {done.stderr.strip()}")
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
+    def answers(self, questions):
+        return {service: [(a["keys"], a["features"], a["statuses"]) for a in self.asked(service, rows)]
+                for service, rows in questions.items()}
+
+    def asked(self, service, rows):
+        answers = self.rows(rows, service=service)
         if len(answers) != len(rows):
             raise KillTestFailure(f"get {service}: {len(answers)} answers to {len(rows)} rows")
-        return [(a["keys"], a["features"], a["statuses"]) for a in answers]
-
-    def close(self):
-        for process in (self.server, self.broker):
-            if process and process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-        self.log.close()
+        return answers
 
 
 def take_sample(file, events, out):
@@ -193,26 +156,28 @@ def take_sample(file, events, out):
     }
 
 
-def answers(run, questions):
-    return {service: run.get(service, rows) for service, rows in questions.items()}
-
-
 def finish(run, replay):
     try:
-        replay.wait(180)
+        status = replay.end(180)
     except subprocess.TimeoutExpired as error:
         raise KillTestFailure("the replay did not see all of its events applied") from error
-    if replay.returncode != 0:
-        raise KillTestFailure(f"replay ended with status {replay.returncode}")
+    if status != 0:
+        raise KillTestFailure(f"replay ended with status {status}:\n{replay.text}")
     run.check_alive()
 
 
-def kill_run(binary, folder, sample, questions, args):
+def close(run, keep):
+    if keep:
+        print(f"left for a look: {run.path}")
+    run.close(keep)
+
+
+def kill_run(sample, questions, args):
     rng = random.Random(args.seed)
-    run = Run(binary, folder, args.fault)
+    run = Run(args.binary, args.fault)
     try:
         run.start_server()
-        replay = run.replay(sample, args.events / (args.kills * args.seconds_a_kill))
+        replay = run.start_replay(sample, args.events / (args.kills * args.seconds_a_kill))
         kills = tries = 0
         while kills < args.kills:
             tries += 1
@@ -222,19 +187,19 @@ def kill_run(binary, folder, sample, questions, args):
             run.start_server()
         finish(run, replay)
         print(f"{kills} kills, each with a batch in flight ({tries} tries), seed {args.seed}")
-        return answers(run, questions)
+        return run.answers(questions)
     finally:
-        run.close()
+        close(run, args.keep)
 
 
-def plain_run(binary, folder, sample, questions):
-    run = Run(binary, folder, None)
+def plain_run(sample, questions, args):
+    run = Run(args.binary, None)
     try:
         run.start_server()
-        finish(run, run.replay(sample))
-        return answers(run, questions)
+        finish(run, run.start_replay(sample))
+        return run.answers(questions)
     finally:
-        run.close()
+        close(run, args.keep)
 
 
 def compare(expected, actual):
@@ -262,27 +227,24 @@ def main():
     parser.add_argument("--seed", type=int, default=20130101)
     parser.add_argument("--fault", choices=["offsets_in_second_batch", "offsets_before_rows", "offset_off_by_one"])
     parser.add_argument("--expect-failure", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="leave the folder for a look")
+    parser.add_argument("--keep", action="store_true", help="leave the folders for a look")
     args = parser.parse_args()
 
     folder = pathlib.Path(tempfile.mkdtemp(prefix="freshet-kills-"))
     sample = folder / "sample.jsonl"
     questions = take_sample(args.flights, args.events, sample)
     failure = None
-    for name in ("plain", "kills"):
-        (folder / name).mkdir()
     # What goes wrong in the uninterrupted run is wrong in any case, also where a failure is expected.
-    expected = plain_run(args.binary, folder / "plain", sample, questions)
+    expected = plain_run(sample, questions, args)
     counted = sum(row[1]["flights_lifetime"] for row in expected["carriers"])
     if counted != args.events:
         raise KillTestFailure(f"the uninterrupted run counted {counted} of {args.events} events")
     try:
-        compare(expected, kill_run(args.binary, folder / "kills", sample, questions, args))
-    except KillTestFailure as error:
+        compare(expected, kill_run(sample, questions, args))
+    except AssertionError as error:
         failure = str(error)
 
-    if not args.keep:
-        subprocess.run(["rm", "-rf", str(folder)], check=False)
+    shutil.rmtree(folder)
     if args.expect_failure:
         print(f"the fault {args.fault} was seen: {failure}" if failure else f"the fault {args.fault} was NOT seen")
         return 0 if failure and "differ" in failure else 1

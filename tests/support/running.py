@@ -1,6 +1,7 @@
 """A project folder, the program's processes on it, and what they say."""
 
 import json
+import os
 import pathlib
 import re
 import select
@@ -48,22 +49,23 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(condition, what, seconds=60.0):
+def wait_until(condition, what, seconds=60.0, every=0.02):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(every)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
 class Process:
     """One `freshet …` whose output is kept."""
 
-    def __init__(self, binary, *args):
+    def __init__(self, binary, *args, env=None):
         self.text = ""
-        self.process = subprocess.Popen([binary, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen([binary, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env={**os.environ, **(env or {})})
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -111,14 +113,14 @@ class Folder:
         (self.path / name).write_text(text, encoding="utf-8")
         return str(self.path / name)
 
-    def start(self, *args):
-        process = Process(self.binary, *args)
+    def start(self, *args, env=None):
+        process = Process(self.binary, *args, env=env)
         self.started.append(process)
         return process
 
-    def serve(self, *more):
+    def serve(self, *more, env=None):
         return self.start("serve", str(self.path), "--set", f"server.grpc={self.grpc}",
-                          "--set", f"server.admin={self.admin}", *more)
+                          "--set", f"server.admin={self.admin}", *more, env=env)
 
     def run(self, *args):
         return subprocess.run([self.binary, *args], capture_output=True, text=True, timeout=120, check=False)
@@ -130,9 +132,9 @@ class Folder:
     def get(self, *args):
         return self.run("get", *args, "--address", self.grpc)
 
-    def rows(self, rows, *more):
+    def rows(self, rows, *more, service="riders"):
         file = self.write("rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-        done = self.get("riders", "--rows", file, "--output", "json", *more)
+        done = self.get(service, "--rows", file, "--output", "json", *more)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -148,12 +150,13 @@ class Folder:
     def wait_ready(self, seconds=60):
         wait_until(lambda: self.fetch("/readyz")[0] == 200, f"readiness: {self.fetch('/readyz?verbose')}", seconds)
 
-    def close(self):
+    def close(self, keep=False):
         for process in self.started:
             if process.process.poll() is None:
                 process.process.kill()
                 process.end()
-        shutil.rmtree(self.path)
+        if not keep:
+            shutil.rmtree(self.path)
 
 
 class Proxy:
