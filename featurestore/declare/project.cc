@@ -38,6 +38,7 @@ class Loader {
  public:
   Loader(const std::filesystem::path& folder, const LoadOptions& options)
       : folder_(folder),
+        options_(options),
         getenv_(options.getenv ? options.getenv : ProcessGetenv()),
         overrides_(ReadOverrides(options.sets,
                                  options.getenv ? options.environment : ProcessEnvironment(),
@@ -51,7 +52,7 @@ class Loader {
       complete = ReadIncluded(root);
       ApplyOverrides(root);
       CheckObject(root, LanguageRoot(), {root_file_, 1, 1}, diagnostics_);
-      ResolveSettings(root, folder_, *catalog, diagnostics_);
+      ResolveSettings(root, folder_, options_, *catalog, diagnostics_);
       // With a file missing, every name of it would be reported as unknown.
       if (complete) {
         CheckNotEmpty(root);
@@ -133,6 +134,7 @@ class Loader {
   }
 
   std::filesystem::path folder_;
+  const LoadOptions& options_;
   Diagnostics diagnostics_;
   Getenv getenv_;
   std::vector<Override> overrides_;

@@ -38,6 +38,8 @@ struct LoadOptions {
   std::function<std::optional<std::string>(const std::string&)> getenv;
   std::vector<std::pair<std::string, std::string>>
       environment;  // for FRESHET_…; filled from the process where getenv is empty
+  // What Kafka's client says of an entry of `kafka: { options: … }`: an error is reported at the entry. Empty: not asked.
+  std::function<Status(const std::string& name, const std::string& value)> check_kafka_option;
 };
 
 struct Project {

@@ -42,7 +42,20 @@ bool IsSecretOption(std::string_view name) {
                      [&](std::string_view sign) { return lower.find(sign) != std::string::npos; });
 }
 
-void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnostics) {
+void CheckOption(const YamlEntry& option, const LoadOptions& options, Diagnostics& diagnostics) {
+  if (option.value.bad || !options.check_kafka_option) return;
+  const Status status = options.check_kafka_option(option.key, option.value.text);
+  if (status.ok()) return;
+  std::string text(MessageOf(status));
+  if (option.value.secret && text.find(option.value.text) != std::string::npos)
+    text = fmt::format("option {}: its value is refused", option.key);
+  // A value that --set has put in place of the file's is the one to mend.
+  const bool overridden = option.value.place.file != option.key_place.file;
+  diagnostics.Error(overridden ? option.value.place : option.key_place, std::move(text));
+}
+
+void ResolveKafka(const YamlNode& kafka, const LoadOptions& options, Catalog& catalog,
+                  Diagnostics& diagnostics) {
   KafkaSettings& settings = catalog.kafka;
   if (const YamlNode* brokers = Sound(kafka, "brokers")) {
     if (brokers->text == "embedded") {
@@ -71,6 +84,8 @@ void ResolveKafka(const YamlNode& kafka, Catalog& catalog, Diagnostics& diagnost
     if (option.key == "bootstrap.servers" || option.key == "metadata.broker.list") {
       diagnostics.Error(option.key_place,
                         fmt::format("{} is what kafka.brokers says; remove it", option.key));
+    } else {
+      CheckOption(option, options, diagnostics);
     }
     if (!option.value.bad) settings.options[option.key] = option.value.text;
   }
@@ -162,12 +177,12 @@ class SettingList {
 
 }  // namespace
 
-void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder, Catalog& catalog,
-                     Diagnostics& diagnostics) {
+void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder,
+                     const LoadOptions& options, Catalog& catalog, Diagnostics& diagnostics) {
   catalog.project = TextOr(root, "project", "");
   catalog.clock =
       TextOr(root, "clock", "wall") == "event_time" ? ClockKind::kEventTime : ClockKind::kWall;
-  ResolveKafka(Section(root, "kafka"), catalog, diagnostics);
+  ResolveKafka(Section(root, "kafka"), options, catalog, diagnostics);
   ResolveStorage(Section(root, "storage"), folder, catalog, diagnostics);
   ResolveServer(Section(root, "server"), catalog, diagnostics);
 }

@@ -11,8 +11,8 @@
 namespace freshet {
 
 // Fills the settings of `catalog` from the checked tree. `folder` is what a relative storage.path is relative to.
-void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder, Catalog& catalog,
-                     Diagnostics& diagnostics);
+void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder,
+                     const LoadOptions& options, Catalog& catalog, Diagnostics& diagnostics);
 
 // The settings as they came out, each with where it came from; secrets are ***.
 std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog);

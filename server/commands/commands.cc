@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "featurestore/ingest/kafka_options.h"
+
 namespace freshet {
 
 void AddSetOption(CLI::App& command, ProjectArguments& arguments) {
@@ -22,6 +24,7 @@ void AddProjectArguments(CLI::App& command, ProjectArguments& arguments) {
 Project LoadOrExplain(const ProjectArguments& arguments) {
   LoadOptions options;
   options.sets = arguments.sets;
+  options.check_kafka_option = CheckKafkaOption;
   Project project = LoadProject(arguments.folder, options);
   for (const Diagnostic& error : project.errors) fmt::print(stderr, "{}\n", ToString(error));
   if (!project.errors.empty()) {

@@ -60,6 +60,23 @@ server: { name: "a-${HOST}-$${x}" })"));
         "environment variable HOST is not set; set it, or write ${HOST:-default}");
 }
 
+TEST_CASE("what Kafka's client says against an option is reported where the option stands") {
+  ProjectFiles files(
+      Replaced(kFirstExample, "brokers: embedded }",
+               "brokers: embedded, options: { bad: x, good: y, worse: \"${file:pw}\" } }"));
+  files.Write("pw", "hunter2");
+  LoadOptions options;
+  options.check_kafka_option = [](const std::string& name, const std::string& value) {
+    return name == "good" ? OkStatus() : InvalidArgument("{} is not {}", name, value);
+  };
+  CHECK(Shown(LoadProject(files.folder(), options).errors) ==
+        std::vector<std::string>{"2:40: bad is not x", "2:57: option worse: its value is refused"});
+  options.sets = {"kafka.options.bad=z", "kafka.options.worse=w"};
+  const auto errors = LoadProject(files.folder(), options).errors;
+  REQUIRE(errors.size() == 2);
+  CHECK(ToString(errors[0]) == "--set kafka.options.bad: bad is not z");
+}
+
 TEST_CASE("secrets are never printed") {
   ProjectFiles files(kFirstExample);
   files.Write("secret.txt", "hush");
