@@ -57,6 +57,7 @@ class Resolver {
 
   // resolve_views.cc
   void ResolveViews();
+  void WarnUnreadSources();
   void ResolveView(const YamlEntry& entry);
   void ResolveKeys(const YamlEntry& entry, bool source_known, FeatureView& view);
   void ResolveTtl(const YamlEntry& entry, FeatureView& view);

@@ -46,6 +46,20 @@ void Resolver::ResolveViews() {
   const YamlNode* views = Sound(root_, "feature_views");
   if (views == nullptr) return;
   for (const YamlEntry& entry : views->entries) ResolveView(entry);
+  WarnUnreadSources();
+}
+
+// With a mistake in a view it is not known which source was meant.
+void Resolver::WarnUnreadSources() {
+  if (!diagnostics_.ok()) return;
+  for (uint32_t s = 0; s < catalog_.sources.size(); ++s) {
+    const bool read = std::any_of(catalog_.views.begin(), catalog_.views.end(),
+                                  [s](const FeatureView& view) { return view.source == s; });
+    if (read) continue;
+    Warning(source_notes_[s].place,
+            fmt::format("no feature view reads source {}, so its topic {} is not read either",
+                        catalog_.sources[s].name, catalog_.sources[s].topic));
+  }
 }
 
 void Resolver::ResolveView(const YamlEntry& entry) {
