@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -34,6 +36,20 @@ StatusOr<const Source*> FindSource(const Catalog& catalog, const std::string& na
   std::vector<std::string> names;
   for (const Source& source : catalog.sources) names.push_back(source.name);
   return NotFound("project {} has no source {}{}", catalog.project, name, Suggestion(name, names));
+}
+
+// The server does not read a topic for which no view asks, so nothing of it is ever applied: not to be waited for, and the mock
+// takes only as much as is.
+Status CheckApplied(const Catalog& catalog, const Source& source, bool is_mock, bool wait) {
+  const auto index = static_cast<uint32_t>(&source - catalog.sources.data());
+  const bool read = std::any_of(catalog.views.begin(), catalog.views.end(),
+                                [index](const FeatureView& view) { return view.source == index; });
+  if (read || (!is_mock && !wait)) return OkStatus();
+  return FailedPrecondition(
+      "no feature view of project {} reads source {}, so the server does not read its topic {} and "
+      "would never apply it; declare a view on it, or replay {}",
+      catalog.project, source.name, source.topic,
+      is_mock ? "to a real broker, which keeps what is not read" : "without --wait");
 }
 
 // Where the project's server listens, as seen from this machine.
@@ -141,8 +157,14 @@ int ReplayFile(const ReplayArguments& arguments) {
     return Fail(FailedPrecondition(
         "project {}: kafka.brokers is none, so there is no topic to replay to", catalog.project));
   }
+  const bool embedded = catalog.kafka.kind == KafkaSettings::Kind::kEmbedded;
+  if (Status status = CheckApplied(catalog, **source, embedded, arguments.wait); !status.ok())
+    return Fail(status);
   const auto log = WaitForLog(catalog, stop);
   if (!log.ok()) return Fail(log.status());
+  // A broker at an address may be one that `freshet broker` started.
+  if (Status status = CheckApplied(catalog, **source, log->is_mock, arguments.wait); !status.ok())
+    return Fail(status);
 
   ProgressBar bar;
   AppliedProgress applied(arguments.address.empty() ? ServerAddress(catalog) : arguments.address,
@@ -156,6 +178,10 @@ int ReplayFile(const ReplayArguments& arguments) {
   options.progress = [&bar](uint64_t events, uint64_t read, uint64_t total) {
     bar.Show(events, read, total);
   };
+  options.waiting = [&log, &bar](const std::string& why) {
+    bar.Wipe();
+    fmt::print(stderr, "waiting for the broker at {}: {}\n", log->bootstrap, why);
+  };
   options.cancelled = [&stop] { return stop.requested(); };
   const auto result = Replay(**source, *log, catalog.kafka.options, options);
   bar.End();
@@ -166,6 +192,16 @@ int ReplayFile(const ReplayArguments& arguments) {
              (*source)->topic, result->seconds, WithThousands(static_cast<uint64_t>(rate)),
              arguments.wait && !stop.requested() ? ", all applied" : "");
   return stop.requested() ? 1 : 0;
+}
+
+// Of --rate, as CLI11 asks for it: empty where nothing is wrong.
+std::string RateMistake(const std::string& text) {
+  double rate = 0;
+  if (CLI::detail::lexical_cast(text, rate) && rate > 0 && std::isfinite(rate)) return {};
+  return fmt::format(
+      "{} is no rate; give how many events a second, more than 0, or leave --rate out to replay as "
+      "fast as it goes",
+      text);
 }
 
 }  // namespace
@@ -183,7 +219,7 @@ void AddReplayCommand(CLI::App& app, Run& run) {
   command->add_option("--source", arguments->source, "Whose topic")->required()->type_name("NAME");
   command->add_option("--rate", arguments->rate, "Events a second; without it, as fast as it goes")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(RateMistake, "");
   command->add_flag("--wait", arguments->wait, "Return once the server has applied them all");
   command
       ->add_option("--address", arguments->address,
