@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "bench/report.h"
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/metrics.h"
 #include "freshet/v1/serving.grpc.pb.h"
@@ -396,12 +397,10 @@ class Client {
   std::mt19937_64 random_{11};
 };
 
-template <typename Get>
-double MedianOf(const std::vector<Measured>& all, Get get) {
+double MedianOf(const std::vector<Measured>& all, double Measured::*fact) {
   std::vector<double> values;
-  for (const Measured& one : all) values.push_back(get(one));
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  for (const Measured& one : all) values.push_back(one.*fact);
+  return bench::Median(std::move(values));
 }
 
 int RunPoint(const Options& options) {
@@ -422,40 +421,27 @@ int RunPoint(const Options& options) {
 
   std::vector<Measured> ours;
   std::vector<Measured> theirs;
-  std::vector<double> ratios;
+  bench::Case result{.bench = "serve",
+                     .name = "point",
+                     .what = "calls/s, 1 row x 10 features, against the empty server",
+                     .unit = "calls/s"};
   for (int pair = 0; pair < options.pairs; ++pair) {
     ours.push_back(freshet_client.Measure(freshet, options.in_flight, options.seconds));
     theirs.push_back(empty_client.Measure(empty, options.in_flight, options.seconds));
-    ratios.push_back(ours.back().calls_per_second / theirs.back().calls_per_second);
+    result.freshet.push_back(ours.back().calls_per_second);
+    result.baseline.push_back(theirs.back().calls_per_second);
     std::fprintf(stderr, "pair %d: %.0f and %.0f calls/s, ratio %.3f\n", pair + 1,
-                 ours.back().calls_per_second, theirs.back().calls_per_second, ratios.back());
+                 result.freshet.back(), result.baseline.back(), result.Ratios().back());
   }
-  std::sort(ratios.begin(), ratios.end());
-  const auto rate = [](const Measured& m) { return m.calls_per_second; };
-  const auto p50 = [](const Measured& m) { return m.p50_us; };
-  const auto p99 = [](const Measured& m) { return m.p99_us; };
-  const auto cpu = [](const Measured& m) { return m.cpu_us_a_call; };
-  std::printf(
-      "{\"bench\": \"serve\", \"case\": \"point\", \"what\": \"calls/s, 1 row x 10 features, "
-      "against the empty "
-      "server\", \"freshet\": %.0f, \"baseline\": %.0f, \"ratio\": %.3f, \"ratio_min\": %.3f, "
-      "\"ratio_max\": %.3f, "
-      "\"unit\": \"calls/s\", \"runs\": %d, \"freshet_p50_us\": %.0f, \"freshet_p99_us\": %.0f, "
-      "\"baseline_p50_us\": %.0f, \"baseline_p99_us\": %.0f, \"freshet_cpu_us\": %.1f, "
-      "\"baseline_cpu_us\": %.1f}\n",
-      MedianOf(ours, rate), MedianOf(theirs, rate), ratios[ratios.size() / 2], ratios.front(),
-      ratios.back(), options.pairs, MedianOf(ours, p50), MedianOf(ours, p99), MedianOf(theirs, p50),
-      MedianOf(theirs, p99), MedianOf(ours, cpu), MedianOf(theirs, cpu));
-  std::fflush(stdout);
-  std::fprintf(stderr,
-               "\npoint: 1 row x 10 features, %d in flight, %s, answers of %zu bytes\n%-10s %10s "
-               "%10s %10s %16s\n",
-               options.in_flight, options.transport.c_str(), typical.ByteSizeLong(), "", "calls/s",
-               "p50 us", "p99 us", "server cpu us");
-  for (const auto& [name, all] : {std::pair{"freshet", &ours}, std::pair{"empty", &theirs}}) {
-    std::fprintf(stderr, "%-10s %10.0f %10.0f %10.0f %16.1f\n", name, MedianOf(*all, rate),
-                 MedianOf(*all, p50), MedianOf(*all, p99), MedianOf(*all, cpu));
+  for (const auto& [name, fact] : {std::pair{"p50_us", &Measured::p50_us},
+                                   {"p99_us", &Measured::p99_us},
+                                   {"cpu_us", &Measured::cpu_us_a_call}}) {
+    result.more.emplace_back(fmt::format("freshet_{}", name), MedianOf(ours, fact));
+    result.more.emplace_back(fmt::format("baseline_{}", name), MedianOf(theirs, fact));
   }
+  std::fprintf(stderr, "\n%d in flight, %s, answers of %zu bytes; cpu_us: of the server, a call\n",
+               options.in_flight, options.transport.c_str(), typical.ByteSizeLong());
+  bench::Print(result);
   return 0;
 }
 
