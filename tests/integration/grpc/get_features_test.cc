@@ -144,8 +144,9 @@ TEST_CASE("errors carry reason, domain, metadata and the field") {
   CHECK(details.info.reason() == "UNKNOWN_KEY");
   CHECK(details.bad_request.field_violations(0).field() == "keys[0]");
 
-  details = refused(v1::GetFeaturesRequest(), grpc::StatusCode::NOT_FOUND);
-  CHECK(details.info.reason() == "UNKNOWN_FEATURE_SERVICE");
+  details = refused(v1::GetFeaturesRequest(), grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(details.info.reason() == "MISSING_SELECTION");
+  CHECK(details.bad_request.field_violations(0).field() == "selection");
 
   request = Running::Request("risk", {});
   request.mutable_keys(0)->set_double_le(std::string(8, '\0'));
