@@ -2,15 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
-#include <thread>
 #include <vector>
 
-#include "featurestore/ingest/catch_up_pass.h"
 #include "featurestore/ingest/dead_letter_relay.h"
 #include "featurestore/ingest/kafka_source.h"
-#include "featurestore/ingest/live_loop.h"
-#include "featurestore/ingest/loop_runner.h"
+#include "featurestore/ingest/source_threads.h"
 #include "featurestore/observe/ingest_metrics.h"
 
 namespace freshet {
@@ -27,69 +23,6 @@ bool ReadsHeaders(const Source& source) {
     return !field.path.empty() && field.path[0] == "$headers";
   });
 }
-
-// The live loop of a source and its passes, each in a thread.
-class SourceThreads {
- public:
-  SourceThreads(LoopContext context, std::string brokers)
-      : context_(std::move(context)), brokers_(std::move(brokers)) {}
-  SourceThreads(const SourceThreads&) = delete;
-  SourceThreads& operator=(const SourceThreads&) = delete;
-  ~SourceThreads() {
-    RequestStop();
-    live_thread_ = {};  // joins: after it no pass is started
-    pass_threads_.clear();
-  }
-
-  Status Start() {
-    ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log());
-    live_ = std::make_unique<LiveLoop>(context_, std::move(log));
-    live_thread_ = std::jthread([this](const std::stop_token& stop) {
-      LoopRunner runner(context_, brokers_, /*reports=*/true);
-      runner.Run(
-          *live_, stop, [this] { StartPasses(); }, [this] { return live_->stop(); });
-      live_.reset();  // closes its consumer in its own thread
-    });
-    return OkStatus();
-  }
-
-  void RequestStop() {
-    live_thread_.request_stop();
-    const std::lock_guard lock(mutex_);
-    for (std::jthread& thread : pass_threads_) thread.request_stop();
-  }
-
- private:
-  void StartPasses() {
-    // A source that stopped at its very start has told nobody where the log stands.
-    if (!live_->stop().ok()) return;
-    for (PassPlan& plan : live_->TakePasses()) {
-      auto log = context_.open_log();
-      if (!log.ok()) {
-        context_.log.Error("pass_failed", MessageOf(log.status()),
-                           {{"source", context_.source.name}});
-        continue;
-      }
-      auto pass =
-          std::make_shared<CatchUpPass>(context_, std::move(plan), *std::move(log), PollLimits());
-      const std::lock_guard lock(mutex_);
-      pass_threads_.emplace_back(
-          [this, pass = std::move(pass)](const std::stop_token& stop) mutable {
-            LoopRunner runner(context_, brokers_, /*reports=*/false);
-            runner.Run(
-                *pass, stop, [] {}, [] { return LogVerdict(); });
-            pass.reset();
-          });
-    }
-  }
-
-  const LoopContext context_;
-  const std::string brokers_;
-  std::unique_ptr<LiveLoop> live_;
-  std::mutex mutex_;
-  std::vector<std::jthread> pass_threads_;
-  std::jthread live_thread_;
-};
 
 }  // namespace
 

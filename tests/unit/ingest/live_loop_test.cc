@@ -5,8 +5,8 @@
 #include <random>
 
 #include "featurestore/ingest/catch_up_pass.h"
-#include "tests/unit/ingest/payments.h"
-#include "tests/unit/ingest/temp_folder.h"
+#include "tests/support/payments.h"
+#include "tests/support/temp_folder.h"
 
 namespace freshet {
 namespace {
@@ -358,17 +358,17 @@ TEST_CASE("what a source refused as of the future stays refused for a source tha
 TEST_CASE("the loop begins anew when the log was away") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);
-  log->away = Unavailable("no broker");
+  log->SetAway(Unavailable("no broker"));
   Running running(folder.path(), {PaymentsView()}, log);
   const auto loop = running.Live();
   CHECK_FALSE(loop->Begin().ok());
-  log->away = OkStatus();
+  log->SetAway(OkStatus());
   log->Append(0, Payment(kNoon, "a", 1));
   running.ReadAll(*loop);
-  log->away = Unavailable("no broker");
+  log->SetAway(Unavailable("no broker"));
   CHECK(loop->Step().kind == StepKind::kLogError);
   log->Append(0, Payment(kNoon, "a", 1));
-  log->away = OkStatus();
+  log->SetAway(OkStatus());
   running.ReadAll(*loop);
   CHECK(running.store->ReadProgress({0}).value().at(0).next == 2);
 }

@@ -10,7 +10,7 @@
 #include "featurestore/ingest/live_loop.h"
 #include "featurestore/ingest/loop_context.h"
 #include "featurestore/observe/ingest_metrics.h"
-#include "tests/unit/ingest/fake_log.h"
+#include "tests/support/fake_log.h"
 
 namespace freshet {
 

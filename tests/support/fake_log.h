@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,31 +22,48 @@ struct FakeRecord {
   std::optional<std::string> value;
 };
 
-// What all readers of the log see.
+// What all readers of the log see. Thread-safe but for `partitions`, and for CutBefore while records are read.
 struct FakeLog {
   struct Partition {
-    std::vector<FakeRecord> records;  // by offset
+    std::deque<FakeRecord> records;  // by offset; what was read stays where it is
     int64_t start = 0;
     int64_t end = 0;
   };
   std::vector<Partition> partitions;
-  Status away;   // what every call answers while it is not OK
-  Status fails;  // what reading alone answers while it is not OK
 
   explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
   void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
+    const std::lock_guard lock(mutex);
     Partition& p = partitions[static_cast<size_t>(partition)];
     p.records.push_back({p.end++, time, false, std::nullopt, std::move(value)});
   }
   // A transaction marker, or what compaction has taken.
   void Skip(int32_t partition, int64_t offsets = 1) {
+    const std::lock_guard lock(mutex);
     partitions[static_cast<size_t>(partition)].end += offsets;
   }
   void CutBefore(int32_t partition, int64_t start) {
+    const std::lock_guard lock(mutex);
     Partition& p = partitions[static_cast<size_t>(partition)];
     std::erase_if(p.records, [&](const FakeRecord& record) { return record.offset < start; });
     p.start = std::max(p.start, start);
   }
+  // What every call answers while it is not OK.
+  void SetAway(Status status) {
+    const std::lock_guard lock(mutex);
+    away = std::move(status);
+  }
+  // What reading alone answers while it is not OK.
+  void SetReadFails(Status status) {
+    const std::lock_guard lock(mutex);
+    read_fails = std::move(status);
+  }
+
+ private:
+  friend class FakeLogSource;
+  std::mutex mutex;
+  Status away;
+  Status read_fails;
 };
 
 class FakeLogSource final : public LogSource {
@@ -52,15 +71,18 @@ class FakeLogSource final : public LogSource {
   explicit FakeLogSource(std::shared_ptr<FakeLog> log) : log_(std::move(log)) {}
 
   StatusOr<int32_t> Partitions() override {
+    const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
     return static_cast<int32_t>(log_->partitions.size());
   }
   StatusOr<LogBounds> Bounds(int32_t partition) override {
+    const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
     const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
     return LogBounds{p.start, p.end};
   }
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override {
+    const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
     for (const FakeRecord& record : log_->partitions.at(static_cast<size_t>(partition)).records) {
       if (record.offset >= offset) return FingerprintOf(View(partition, record));
@@ -68,6 +90,7 @@ class FakeLogSource final : public LogSource {
     return std::nullopt;
   }
   Status Assign(const Positions& next) override {
+    const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
     next_ = next;
     said_end_.clear();
@@ -75,9 +98,10 @@ class FakeLogSource final : public LogSource {
   }
   // Takes a partition after the other, as many records as fit.
   Status Poll(const PollLimits& limits, LogBatch& batch) override {
+    const std::lock_guard lock(log_->mutex);
     batch.Clear();
     RETURN_IF_ERROR(log_->away);
-    RETURN_IF_ERROR(log_->fails);
+    RETURN_IF_ERROR(log_->read_fails);
     for (auto& [partition, next] : next_) {
       const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
       for (const FakeRecord& record : p.records) {
@@ -95,6 +119,7 @@ class FakeLogSource final : public LogSource {
     return OkStatus();
   }
   std::optional<int64_t> KnownEnd(int32_t partition) override {
+    const std::lock_guard lock(log_->mutex);
     return log_->partitions.at(static_cast<size_t>(partition)).end;
   }
   void CommitAdvisory(const Positions&) override {}

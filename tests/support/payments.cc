@@ -1,4 +1,4 @@
-#include "tests/unit/ingest/payments.h"
+#include "tests/support/payments.h"
 
 #include <stdexcept>
 

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "featurestore/ingest/kafka_client.h"
-#include "tests/unit/ingest/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace freshet {
 

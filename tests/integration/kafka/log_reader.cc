@@ -1,4 +1,4 @@
-#include "tests/unit/ingest/log_reader.h"
+#include "tests/integration/kafka/log_reader.h"
 
 #include <stdexcept>
 

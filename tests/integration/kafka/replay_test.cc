@@ -8,8 +8,8 @@
 #include "featurestore/ingest/key_text.h"
 #include "featurestore/ingest/line_file.h"
 #include "featurestore/ingest/mock_broker.h"
-#include "tests/unit/ingest/log_reader.h"
-#include "tests/unit/ingest/temp_folder.h"
+#include "tests/integration/kafka/log_reader.h"
+#include "tests/support/temp_folder.h"
 
 namespace freshet {
 namespace {

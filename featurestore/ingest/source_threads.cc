@@ -1,0 +1,55 @@
+#include "featurestore/ingest/source_threads.h"
+
+#include "featurestore/ingest/catch_up_pass.h"
+#include "featurestore/ingest/loop_runner.h"
+
+namespace freshet {
+
+SourceThreads::~SourceThreads() {
+  RequestStop();
+  live_thread_ = {};  // joins: after it no pass is started
+  pass_threads_.clear();
+}
+
+Status SourceThreads::Start() {
+  ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log());
+  live_ = std::make_unique<LiveLoop>(context_, std::move(log));
+  live_thread_ = std::jthread([this](const std::stop_token& stop) {
+    LoopRunner runner(context_, brokers_, /*reports=*/true);
+    runner.Run(
+        *live_, stop, [this] { StartPasses(); }, [this] { return live_->stop(); });
+    live_.reset();  // closes its consumer in its own thread
+  });
+  return OkStatus();
+}
+
+void SourceThreads::RequestStop() {
+  live_thread_.request_stop();
+  const std::lock_guard lock(mutex_);
+  for (std::jthread& thread : pass_threads_) thread.request_stop();
+}
+
+void SourceThreads::StartPasses() {
+  // A source that stopped at its very start has told nobody where the log stands.
+  if (!live_->stop().ok()) return;
+  for (PassPlan& plan : live_->TakePasses()) StartPass(std::move(plan));
+}
+
+void SourceThreads::StartPass(PassPlan plan) {
+  auto log = context_.open_log();
+  if (!log.ok()) {
+    context_.log.Error("pass_failed", MessageOf(log.status()), {{"source", context_.source.name}});
+    return;
+  }
+  auto pass =
+      std::make_shared<CatchUpPass>(context_, std::move(plan), *std::move(log), PollLimits());
+  const std::lock_guard lock(mutex_);
+  pass_threads_.emplace_back([this, pass = std::move(pass)](const std::stop_token& stop) mutable {
+    LoopRunner runner(context_, brokers_, /*reports=*/false);
+    runner.Run(
+        *pass, stop, [] {}, [] { return LogVerdict(); });
+    pass.reset();
+  });
+}
+
+}  // namespace freshet

@@ -1,0 +1,42 @@
+// The live loop of a source and its passes, each in a thread of its own.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "featurestore/ingest/live_loop.h"
+#include "featurestore/ingest/loop_context.h"
+
+namespace freshet {
+
+class SourceThreads {
+ public:
+  // `brokers`: as messages name them.
+  SourceThreads(LoopContext context, std::string brokers)
+      : context_(std::move(context)), brokers_(std::move(brokers)) {}
+  SourceThreads(const SourceThreads&) = delete;
+  SourceThreads& operator=(const SourceThreads&) = delete;
+  ~SourceThreads();  // RequestStop, and waits until all have ended
+
+  // Fails where no log can be opened at all, never for one that is away.
+  Status Start();
+  // The batch in hand is finished and committed.
+  void RequestStop();
+
+ private:
+  // Once the live loop knows which views are behind.
+  void StartPasses();
+  void StartPass(PassPlan plan);
+
+  const LoopContext context_;
+  const std::string brokers_;
+  std::unique_ptr<LiveLoop> live_;
+  std::mutex mutex_;
+  std::vector<std::jthread> pass_threads_;
+  std::jthread live_thread_;
+};
+
+}  // namespace freshet
