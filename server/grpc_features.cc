@@ -1,5 +1,7 @@
 #include "server/grpc_features.h"
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "server/error_details.h"
@@ -11,6 +13,8 @@ namespace {
 
 // So many requests of max_rows may be in hand; more of smaller ones.
 constexpr size_t kCallsOfMostRows = 64;
+// Longer than a call takes from a client to here and its answer back.
+constexpr std::chrono::milliseconds kQuiet{200};
 
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
@@ -112,6 +116,7 @@ std::optional<grpc::Status> FeatureHandler::Admit(FeatureCall& call) {
   const size_t rows_before = rows_in_hand_.fetch_add(call.rows);
   Outcome refusal;
   if (draining_.load()) {
+    last_refused_ = call.arrived.time_since_epoch();
     refusal = UnavailableNow("DRAINING", "this server is stopping; another one answers",
                              Duration::Millis(100));
   } else if (before >= max_in_flight_ ||
@@ -142,6 +147,16 @@ void FeatureHandler::Release(const FeatureCall& call) {
 void FeatureHandler::Abandon(const FeatureCall& call) {
   metrics_.AddInFlight(-1);
   Release(call);
+}
+
+void FeatureHandler::AwaitQuiet(steady_clock::time_point until) const {
+  const auto begun = steady_clock::now();
+  while (true) {
+    const auto last = std::max(begun, steady_clock::time_point(last_refused_.load()));
+    const auto now = steady_clock::now();
+    if (now >= until || now - last >= kQuiet) return;
+    std::this_thread::sleep_until(std::min(last + kQuiet, until));
+  }
 }
 
 void FeatureHandler::AwaitIdle(steady_clock::time_point until) {

@@ -54,6 +54,9 @@ class FeatureHandler {
   void BeginDrain() { draining_.store(true); }
   // After BeginDrain: returns once no call is in hand, or at `until`.
   void AwaitIdle(std::chrono::steady_clock::time_point until);
+  // After BeginDrain: returns once no call has come for a while, or at `until`. gRPC cancels what arrives behind a shutdown, where
+  // a call that is refused here is told DRAINING and may be tried elsewhere.
+  void AwaitQuiet(std::chrono::steady_clock::time_point until) const;
 
  private:
   // Memory that one call leaves to the next.
@@ -81,6 +84,7 @@ class FeatureHandler {
   std::atomic<size_t> in_flight_{0};
   std::atomic<size_t> rows_in_hand_{0};  // bounds the memory of requests that wait
   std::atomic<bool> draining_{false};
+  std::atomic<std::chrono::steady_clock::duration> last_refused_{};  // while draining
   std::mutex mutex_;
   std::condition_variable idle_;
   std::vector<std::unique_ptr<Scratch>> scratches_;

@@ -176,6 +176,7 @@ void GrpcServer::Drain(Duration grace) {
     impl_->TellHealth(false);
   }
   impl_->features.AwaitIdle(until);
+  impl_->features.AwaitQuiet(until);
   const auto left = std::max(until - steady_clock::now(), steady_clock::duration::zero());
   // Watchers of health and open reflection streams end at once by the deadline; they are no work in hand.
   impl_->server->Shutdown(std::chrono::system_clock::now() +

@@ -16,7 +16,8 @@ constexpr const char* kFooter =
     "Example:\n"
     "  freshet validate config/quickstart\n"
     "  freshet serve config/quickstart\n"
-    "  freshet replay flights.jsonl.gz --project config/quickstart --source flights --wait\n"
+    "  freshet replay config/quickstart/flights.jsonl.gz --project config/quickstart --source "
+    "departures --wait\n"
     "  freshet get airports origin=JFK\n"
     "Every subcommand has its own --help.";
 

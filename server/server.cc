@@ -24,6 +24,8 @@ namespace {
 constexpr Duration kDrainGrace = Duration::Seconds(5);
 // How often readiness and the health of services whose views rebuild are looked at.
 constexpr std::chrono::milliseconds kReadinessPeriod{100};
+constexpr std::chrono::milliseconds kBrokerPeriod{50};
+constexpr std::chrono::milliseconds kBrokerWait{5000};
 
 std::string Bytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
@@ -153,7 +155,13 @@ Status Server::Impl::FindOrStartBroker() {
       return started.status();
     }
   }
-  const std::optional<LogAddress> found = FindLog(*catalog);
+  // A `freshet broker` that was started just before holds the folder a moment before it can say where it is.
+  std::optional<LogAddress> found = FindLog(*catalog);
+  for (auto waited = kBrokerPeriod; !found.has_value() && waited < kBrokerWait;
+       waited += kBrokerPeriod) {
+    std::this_thread::sleep_for(kBrokerPeriod);
+    found = FindLog(*catalog);
+  }
   if (!found.has_value()) {
     return FailedPrecondition(
         "{}/broker.json: a broker holds this folder but has not written its address; start again "

@@ -66,6 +66,7 @@ template <bool kSample, bool kRoot>
 Cell FinishMoments(std::span<const void* const> a, const FinishContext&) {
   const auto& m = As<Moments>(a[0]);
   if (m.n < (kSample ? 2 : 1)) return Empty();
+  if (m.n > 1 && !std::isfinite(m.m2)) return Overflow();
   // A single value has no distance from itself; rounding may leave one just below 0.
   const double m2 = m.n == 1 || m.m2 < 0 ? 0 : m.m2;
   const double variance = m2 / static_cast<double>(kSample ? m.n - 1 : m.n);

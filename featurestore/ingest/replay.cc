@@ -114,8 +114,11 @@ class Replayer {
                             RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) break;
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        return InvalidArgument("replay to {}: {} bytes could not be sent: {}", source_.topic,
-                               line.size(), KafkaErrorText(error));
+        return InvalidArgument(
+            "replay to {}: event {}, {} bytes and a key of {}, could not be sent: {}; those before "
+            "it were",
+            source_.topic, window_.flying_records() + window_.delivered_records() + 1, line.size(),
+            key_size, KafkaErrorText(error));
       }
       rd_kafka_poll(handle_.get(), 10);
     }

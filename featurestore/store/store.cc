@@ -1,6 +1,7 @@
 #include "featurestore/store/store.h"
 
 #include <rocksdb/convenience.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <chrono>
@@ -184,7 +185,25 @@ void Store::Impl::WaitForMemtables() const {
   }
 }
 
+// A file of RocksDB's that failed to take a write must not be used again: Debian's build stops the process then (an assertion in
+// its file writer). So what may not fit is not begun.
+Status Store::Impl::CheckSpace(uint64_t bytes, std::string_view doing) const {
+  constexpr uint64_t kLeast = 1 << 20;
+  struct statvfs disk {};
+  if (statvfs(folder().c_str(), &disk) != 0) return OkStatus();
+  const uint64_t size = static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize;
+  const uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  // Memtables are flushed beside: their room is kept free, but of a small disk not more than a fiftieth.
+  const uint64_t reserve = std::max(kLeast, std::min(2 * shared->memory.write_buffers, size / 50));
+  if (free >= reserve + bytes) return OkStatus();
+  return MakeStatus(absl::StatusCode::kResourceExhausted,
+                    "{}: could not {}: the disk is full ({} bytes free, of which {} are kept for "
+                    "what is in memory); free some space there: it goes on by itself",
+                    folder().string(), doing, free, reserve);
+}
+
 Status Store::Impl::Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing) {
+  RETURN_IF_ERROR(CheckSpace(batch.GetDataSize(), doing));
   if (needs_resume) {
     const rocksdb::Status resumed = db->Resume();
     // RocksDB looks for free space by itself, every 5 s, and refuses to resume meanwhile.
@@ -285,8 +304,12 @@ Status Store::Flush() {
     const std::lock_guard lock(impl_->views_mutex);
     for (const auto& [name, family] : impl_->families) handles.push_back(family.handle);
   }
-  RETURN_IF_ERROR(
-      FromRocks(impl_->db->Flush({}, handles), "write memory to disk", impl_->folder()));
+  const bool room =
+      impl_->CheckSpace(impl_->shared->write_buffers->memory_usage(), "write memory to disk").ok();
+  if (room) {
+    RETURN_IF_ERROR(
+        FromRocks(impl_->db->Flush({}, handles), "write memory to disk", impl_->folder()));
+  }
   return FromRocks(impl_->db->FlushWAL(/*sync=*/true), "sync the write-ahead log", impl_->folder());
 }
 

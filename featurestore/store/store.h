@@ -217,7 +217,7 @@ class Store {
   void SetExpiryBound(ViewId view, Timestamp bound);
   // Compacts all of a view now: tests and tools.
   Status CompactView(ViewId view);
-  // Memtables to disk, WAL synced: at a graceful stop.
+  // Memtables to disk, WAL synced: at a graceful stop. On a full disk the WAL alone, which holds all of it.
   Status Flush();
 
   StoreStatistics Statistics() const;

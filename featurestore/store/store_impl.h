@@ -82,6 +82,8 @@ struct Store::Impl {
   Status ReadMeta();
   Status DropLeftovers();
   // One batch, under write_mutex. On error nothing of it was applied.
+  // RESOURCE_EXHAUSTED where `bytes` more and a reserve for flushes do not fit the disk.
+  Status CheckSpace(uint64_t bytes, std::string_view doing) const;
   Status Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing);
   void WaitForMemtables() const;
   // views.cc

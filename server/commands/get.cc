@@ -140,8 +140,8 @@ void AddGetCommand(CLI::App& app, Run& run) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(
-      "Example:\n  freshet get airports origin=JFK\n"
-      "  freshet get airports --rows rows.jsonl --as-of 2013-06-01T00:00:00Z --output json");
+      "Example:\n  freshet get departure_board origin=JFK carrier=B6 dest=LAX\n"
+      "  freshet get departure_board --rows rows.jsonl --as-of 2013-06-01T00:00:00Z --output json");
   command->callback([arguments, &run] { run = [arguments] { return Get(*arguments); }; });
 }
 

@@ -227,7 +227,8 @@ void AddReplayCommand(CLI::App& app, Run& run) {
       ->type_name("HOST:PORT");
   AddSetOption(*command, arguments->project);
   command->footer(
-      "Example:\n  freshet replay flights.jsonl.gz --project config/quickstart --source flights "
+      "Example:\n  freshet replay config/quickstart/flights.jsonl.gz --project config/quickstart "
+      "--source departures "
       "--wait");
   command->callback([arguments, &run] { run = [arguments] { return ReplayFile(*arguments); }; });
 }

@@ -155,6 +155,35 @@ TEST_CASE("more requests in hand than the bound are refused OVERLOADED with push
   CHECK(running.Get(Running::Request("risk", {"c1"}), response).ok());
 }
 
+TEST_CASE("who calls while the server stops is told DRAINING, and never cancelled") {
+  GrpcServerOptions options;
+  options.transport = FOR_BOTH_TRANSPORTS;
+  Running running(options);
+  constexpr int kCallers = 8;
+  std::atomic<int> served = 0;
+  std::vector<grpc::Status> ends(kCallers);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCallers; ++i) {
+    callers.emplace_back([&, i] {
+      // Goes elsewhere once it is refused, as a balancer does.
+      do {
+        grpc::ClientContext context;
+        v1::GetFeaturesResponse response;
+        ends[i] = running.stub->GetFeatures(
+            &context, Running::Request("risk", std::vector<std::string>(50, "c1")), &response);
+        ++served;
+      } while (ends[i].ok());
+    });
+  }
+  while (served < 50 * kCallers) std::this_thread::yield();
+  running.server->Drain(Duration::Seconds(5));
+  for (std::thread& caller : callers) caller.join();
+  for (const grpc::Status& end : ends) {
+    CHECK(end.error_code() == grpc::StatusCode::UNAVAILABLE);
+    CHECK(DetailsOf(end).info.reason() == "DRAINING");
+  }
+}
+
 TEST_CASE("requests that wait are bounded by their rows, and one alone is always taken") {
   Running running;
   constexpr size_t kMaxRows = 10, kCallsOfMostRows = 64;

@@ -117,6 +117,13 @@ TEST_CASE(
   CHECK(Over("stddev", Type::kDouble, Doubles({3})).status == CellStatus::kNullValue);
   CHECK(Real(Over("var_pop", Type::kDouble, Doubles({3}))) == 0);
   CHECK(Over("var_pop", Type::kDouble, {}).status == CellStatus::kNullValue);
+  // What leaves a double is an error, never a small number.
+  for (const auto& far : {Doubles({1e308, -1e308}), Doubles({1e308, 1e308, -1e308}),
+                          Doubles({1e200, -1e200})}) {
+    for (const char* name : {"var_pop", "variance", "stddev", "stddev_pop"}) {
+      CHECK(Over(name, Type::kDouble, far).status == CellStatus::kError);
+    }
+  }
   // Far from zero, where a sum of squares loses all digits.
   CHECK(Real(Over("var_pop", Type::kInt64, Ints({1'000'000'001, 1'000'000'002, 1'000'000'003}))) ==
         Approx(2.0 / 3).epsilon(1e-9));

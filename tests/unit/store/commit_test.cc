@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +22,18 @@ extern "C" ssize_t write(int file, const void* bytes, size_t size) {
     return -1;
   }
   return syscall(SYS_write, file, bytes, size);
+}
+
+// The same of the space that is left: none of it is free while this is set.
+namespace {
+std::atomic<bool> no_space_is_free{false};
+}  // namespace
+extern "C" int statvfs(const char* path, struct statvfs* disk) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  const int result = file < 0 ? -1 : fstatvfs(file, disk);
+  if (file >= 0) close(file);
+  if (no_space_is_free) disk->f_bavail = 0;
+  return result;
 }
 
 namespace freshet {
@@ -133,6 +147,27 @@ TEST_CASE("a read-only store refuses a commit and keeps it") {
   const size_t bytes = commit.bytes();
   CHECK_FALSE(commit.Apply().ok());
   CHECK(commit.bytes() == bytes);
+}
+
+TEST_CASE(
+    "a commit that would not fit the disk is not begun, and goes through once there is room") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  Commit commit(*store);
+  commit.PutRow(view, "k", "row");
+  no_space_is_free = true;
+  const uint64_t written = store->Statistics().wal_bytes_written;
+  for (int i = 0; i < 3; ++i) {
+    const Status refused = commit.Apply();
+    CHECK(refused.code() == absl::StatusCode::kResourceExhausted);
+    CHECK(refused.message().find("the disk is full") != std::string_view::npos);
+  }
+  CHECK(store->Statistics().wal_bytes_written == written);
+  CHECK(store->Flush().ok());  // the WAL has it all
+  no_space_is_free = false;
+  CHECK(commit.Apply().ok());
+  CHECK(ReadRow(*store, view, "k") == "row");
 }
 
 TEST_CASE("a commit that the disk refused was not applied, and is applied whole once it may be") {
