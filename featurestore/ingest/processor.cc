@@ -45,8 +45,7 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
     return status;
   }
   ApplyEvents(outcome);
-  WriteRows(commit);
-  LearnRowBytes(records.size());
+  LearnRowBytes(records.size(), WriteRows(commit));
   cache_.Trim();
   return OkStatus();
 }
@@ -221,7 +220,8 @@ void Processor::ApplyEvents(BatchOutcome& outcome) {
   outcome.applied = static_cast<uint64_t>(std::count(changed.begin(), changed.end(), true));
 }
 
-void Processor::WriteRows(Commit& commit) {
+uint64_t Processor::WriteRows(Commit& commit) {
+  uint64_t row_bytes = 0;
   for (uint32_t v = 0; v < views_.size(); ++v) {
     for (const Touched& touched : touched_[v]) {
       RowCache::Entry& entry = *touched.entry;
@@ -230,24 +230,19 @@ void Processor::WriteRows(Commit& commit) {
         scratch_.clear();
         entry.row->Encode(scratch_);
         commit.PutRow(views_[v].id, entry.key, scratch_);
+      } else if (entry.bytes != 0) {
+        continue;  // counted already: by an event before it, or in an earlier batch and not changed since
       }
       cache_.Count(entry);
+      row_bytes += entry.bytes;
     }
   }
+  return row_bytes;
 }
 
-// Before what the batch touched is trimmed.
-void Processor::LearnRowBytes(size_t records) {
+void Processor::LearnRowBytes(size_t records, uint64_t row_bytes) {
   if (records == 0) return;
-  uint64_t bytes = 0;
-  for (const std::vector<Touched>& touched : touched_) {
-    const RowCache::Entry* last = nullptr;
-    for (const Touched& t : touched) {
-      if (t.entry != last) bytes += t.entry->bytes;
-      last = t.entry;
-    }
-  }
-  const uint64_t fit = options_.cache_bytes / std::max<uint64_t>(bytes / records, 1);
+  const uint64_t fit = options_.cache_bytes / std::max<uint64_t>(row_bytes / records, 1);
   records_that_fit_ = std::clamp<uint64_t>(fit, kLeastRecords, 2 * records_that_fit_);
   records_that_fit_ = std::min(records_that_fit_, kMostRecords);
 }

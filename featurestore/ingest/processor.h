@@ -92,8 +92,9 @@ class Processor {
   Status FindRows(std::span<const SourceRecord> records, Commit& commit, BatchOutcome& outcome);
   Status FetchRows();
   void ApplyEvents(BatchOutcome& outcome);
-  void WriteRows(Commit& commit);
-  void LearnRowBytes(size_t records);
+  // Bytes of the decoded rows that were changed or read.
+  uint64_t WriteRows(Commit& commit);
+  void LearnRowBytes(size_t records, uint64_t row_bytes);
 
   const Source& source_;
   std::vector<ProcessorView> views_;
