@@ -24,7 +24,7 @@ struct Overload {
 };
 // The first that fits is taken: an int64 fits a double, so those of int64 stand first. Steps and kernels of doubles read int64
 // as they are.
-constexpr std::array<Overload, 26> kOverloads = {{
+constexpr std::array<Overload, 27> kOverloads = {{
     {"abs", 1, {T::kInt64}, T::kInt64, Opcode::kAbsI},
     {"abs", 1, {T::kDouble}, T::kDouble, Opcode::kAbsD},
     {"ceil", 1, {T::kInt64}, T::kInt64, Opcode::kMove},
@@ -56,6 +56,7 @@ constexpr std::array<Overload, 26> kOverloads = {{
     {"starts_with", 2, {T::kText, T::kText}, T::kBool, Opcode::kCall, StartsWithKernel},
     {"substring", 2, {T::kText, T::kInt64}, T::kText, Opcode::kCall, SubstringKernel},
     {"substring", 3, {T::kText, T::kInt64, T::kInt64}, T::kText, Opcode::kCall, SubstringKernel},
+    {"upper", 1, {T::kText}, T::kText, Opcode::kCall, UpperKernel},
 }};
 static_assert(std::is_sorted(kOverloads.begin(), kOverloads.end(),
                              [](const Overload& a, const Overload& b) { return a.name < b.name; }));
