@@ -225,6 +225,7 @@ Node Binder::Function(const Syntax& syntax) const {
     node.offset = syntax.offset;
     node.ops.push_back(Compare(Comparison::kEq, args[0], args[1], args[1].offset));
     RefuseBytes(args[0]);
+    if (args[0].type == T::kNull) args[0].type = args[1].type;
     node.type = args[0].type;
     node.args = std::move(args);
     return node;

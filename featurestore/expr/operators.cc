@@ -40,6 +40,8 @@ ExprType NumberOperands(Node& a, Node& b, const Syntax& syntax) {
   std::string hint = ComparisonHint(a, b);
   const bool both_text = a.type == ExprType::kText && b.type == ExprType::kText;
   const bool time = a.type == ExprType::kTimestamp || b.type == ExprType::kTimestamp;
+  const bool boolean = a.type == ExprType::kBool || b.type == ExprType::kBool;
+  if (boolean) hint = "cast(… as int64) makes 1 and 0 of a condition";
   if (both_text)
     hint = syntax.name == "+" ? "|| joins text" : "cast(… as double) reads text as a number";
   if (time) hint = "a timestamp takes + or - interval '…', or - another timestamp";

@@ -73,10 +73,12 @@ class Reader {
              "one expression is wanted, not a list with commas");
     }
     const Json& target = (*targets)[0].at("ResTarget");
-    if (target.contains("name")) {
-      Refuse(0, fmt::format("an expression has no name of its own: leave out `{}`, or an operator "
-                            "is missing before it",
-                            target["name"].get<std::string>()));
+    if (const auto name = target.find("name"); name != target.end()) {
+      // `a b` is a named b to SQL; where b stands, the tree does not say.
+      const auto alias = name->get<std::string>();
+      const size_t at = text_.rfind(alias);
+      Refuse(at == std::string_view::npos ? 0 : at,
+             fmt::format("an operator is missing before {}, or this word is too much", alias));
     }
     return Read(target.at("val"));
   }

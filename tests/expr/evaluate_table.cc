@@ -62,13 +62,15 @@ int Run(const char* expressions, const char* rows_file) {
   std::vector<std::vector<Value>> values;
   for (const Json& row : rows["rows"]) {
     auto& into = values.emplace_back();
-    for (const ExpressionColumn& column : scope) into.push_back(ToValue(row[column.name], column.type));
+    for (const ExpressionColumn& column : scope)
+      into.push_back(ToValue(row[column.name], column.type));
   }
 
   std::ifstream lines(expressions);
   Scratch scratch;
   for (std::string line; std::getline(lines, line);) {
-    const auto compiled = Expression::Compile(std::string_view(line).substr(0, line.find('\t')), scope);
+    const auto compiled =
+        Expression::Compile(std::string_view(line).substr(0, line.find('\t')), scope);
     Json out;
     if (const auto* error = std::get_if<ExpressionError>(&compiled)) {
       out = {{"error", error->message}, {"offset", error->offset}};
@@ -78,8 +80,9 @@ int Run(const char* expressions, const char* rows_file) {
       out["values"] = Json::array();
       for (const auto& row : values) {
         const Evaluated result = expression.Evaluate(row, scratch);
-        out["values"].push_back(result.ok() ? Json{{"value", ToJson(result.value)}}
-                                            : Json{{"error", std::string(EvaluationErrorText(result.error))}});
+        out["values"].push_back(
+            result.ok() ? Json{{"value", ToJson(result.value)}}
+                        : Json{{"error", std::string(EvaluationErrorText(result.error))}});
       }
       scratch.Clear();
     }
