@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Every expression of expressions.tsv on every row of rows.json: what Freshet answers is what PostgreSQL 15 answers, but for the
 differences that the table declares. Starts a PostgreSQL of its own on a socket in a temporary folder.
-  expressions_test.py EVALUATE_TABLE [-v]"""
+Then random ones, whose seed is printed.
+  expressions_test.py EVALUATE_TABLE [SEED]"""
 
 import json
 import math
 import os
 import pwd
+import random
 import re
 import shutil
 import subprocess
@@ -15,9 +17,12 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
+from random_expressions import random_expressions, tame
+
 FOLDER = Path(__file__).parent
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 SKIPPED = 77
+RANDOM_EXPRESSIONS = 1000
 PG_TYPES = {"int64": "int8", "double": "float8", "string": "text", "bool": "boolean", "timestamp": "timestamptz"}
 
 
@@ -100,7 +105,7 @@ def theirs(server, cases, table):
     columns = ", ".join(f'"{name}" {PG_TYPES[kind]}' for name, kind in table["columns"].items())
     rows = [{"n": n, **row} for n, row in enumerate(table["rows"])]
     quoted = json.dumps(rows).replace("'", "''")
-    script = [f"create table rows (n int, {columns});",
+    script = ["drop table if exists rows;", f"create table rows (n int, {columns});",
               f"insert into rows select * from json_populate_recordset(null::rows, '{quoted}');"]
     for case_number, case in enumerate(cases):
         sql = as_double_precision(case["theirs"])
@@ -144,39 +149,58 @@ def same(ours, reference, kind):
     return ours == reference
 
 
+def evaluate(program, cases, table):
+    """What Freshet says of every case: {"type", "values"} or {"error"}."""
+    with tempfile.TemporaryDirectory() as folder:
+        expressions, rows = Path(folder, "expressions"), Path(folder, "rows.json")
+        expressions.write_text("".join(case["ours"] + "\n" for case in cases))
+        rows.write_text(json.dumps(table))
+        done = subprocess.run([program, expressions, rows], capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(cases)
+    return answers
+
+
+def compare(name, cases, table, ours, reference):
+    """Prints what disagrees; how often, and how many evaluations were errors on both sides."""
+    failed = errors = 0
+    for case, mine, answers in zip(cases, ours, reference):
+        for n, answer in enumerate(answers):
+            own = {"error": mine["error"]} if "error" in mine else mine["values"][n]
+            if "error" in own:
+                good = answer[0] == "error"
+                errors += good
+            else:
+                good = answer[0] == "value" and same(own["value"], answer[1], mine["type"])
+            if not good:
+                failed += 1
+                print(f"{name}:{case['line']}: {case['ours']}\n  row {n}: {json.dumps(table['rows'][n], ensure_ascii=False)}\n"
+                      f"  here {json.dumps(own, ensure_ascii=False)}, PostgreSQL {json.dumps(answer, ensure_ascii=False)} "
+                      f"for {as_double_precision(case['theirs'])}")
+    return failed, errors
+
+
 def main():
     if not (BINARIES / "initdb").exists():
         print("PostgreSQL 15 is not installed (packages.txt, [test])")
         return SKIPPED
+    program = sys.argv[1]
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
     cases, differences = read_table(FOLDER / "expressions.tsv")
     table = json.loads((FOLDER / "rows.json").read_text())
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as plain:
-        plain.write("".join(case["ours"] + "\n" for case in cases))
-        plain.flush()
-        done = subprocess.run([sys.argv[1], plain.name, FOLDER / "rows.json"], capture_output=True, text=True, check=True)
-    ours = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(ours) == len(cases)
+    drawn = [{"line": n, "ours": text, "theirs": text, "difference": ""}
+             for n, text in enumerate(random_expressions(seed, RANDOM_EXPRESSIONS))]
+    tamed = tame(table)
     with Postgres() as server:
-        reference = theirs(server, cases, table)
-
-    failed = compared = errors = 0
-    for case, mine, answers in zip(cases, ours, reference):
-        for n, answer in enumerate(answers):
-            compared += 1
-            own = {"error": mine["error"]} if "error" in mine else mine["values"][n]
-            if "error" in own:
-                errors += 1
-            good = (answer[0] == "error") if "error" in own else (
-                answer[0] == "value" and same(own["value"], answer[1], mine["type"]))
-            if not good:
-                failed += 1
-                print(f"expressions.tsv:{case['line']}: {case['ours']}\n  row {n}: {json.dumps(table['rows'][n], ensure_ascii=False)}\n"
-                      f"  here {json.dumps(own, ensure_ascii=False)}, PostgreSQL {json.dumps(answer, ensure_ascii=False)} "
-                      f"for {as_double_precision(case['theirs'])}")
-    agreed = sum(1 for case in cases if not case["difference"])
-    print(f"{len(cases)} expressions, {agreed} of them as PostgreSQL has them and {len(cases) - agreed} of {len(differences)} declared "
-          f"differences; {compared} evaluations, {errors} of them errors on both sides; {failed} disagree")
-    return 1 if failed else 0
+        failed, errors = compare("expressions.tsv", cases, table, evaluate(program, cases, table), theirs(server, cases, table))
+        agreed = sum(1 for case in cases if not case["difference"])
+        print(f"{len(cases)} expressions, {agreed} of them as PostgreSQL has them and {len(cases) - agreed} of {len(differences)} "
+              f"declared differences; {len(cases) * len(table['rows'])} evaluations, {errors} of them errors on both sides; "
+              f"{failed} disagree")
+        failed_drawn, errors = compare(f"seed {seed}", drawn, tamed, evaluate(program, drawn, tamed), theirs(server, drawn, tamed))
+        print(f"{len(drawn)} random expressions, seed {seed}: {len(drawn) * len(table['rows'])} evaluations, {errors} of them errors on "
+              f"both sides; {failed_drawn} disagree")
+    return 1 if failed or failed_drawn else 0
 
 
 if __name__ == "__main__":
