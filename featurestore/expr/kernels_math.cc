@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "featurestore/expr/kernels.h"
@@ -17,28 +19,56 @@ Error Finish(double value, bool finite_arguments, Value& result) {
   return Error::kNone;
 }
 
-// Halves away from zero in the 15 digits that a double surely has: 2.675 to two places is 2.68, as written, although the
-// double lies below it.
-double RoundScaled(double scaled) {
-  const double magnitude = std::fabs(scaled);
-  const double whole = std::floor(magnitude);
-  const double slack = magnitude * 1e-15;
-  return std::copysign(magnitude - whole >= 0.5 - slack ? whole + 1 : whole, scaled);
+// Rounded as written, in the shortest digits that read back as x: 2.675 to two places is 2.68, although the double lies below.
+double RoundDecimal(double x, int64_t digits) {
+  char text[32];
+  const auto end =
+      std::to_chars(text, text + sizeof text, std::fabs(x), std::chars_format::scientific).ptr;
+  const char* const e = std::find(text, end, 'e');
+  int exponent = 0;
+  std::from_chars(e[1] == '+' ? e + 2 : e + 1, end, exponent);
+  char written[20];  // at most 17 digits, behind a zero that takes a carry
+  size_t count = 0;
+  written[count++] = '0';
+  for (const char* p = text; p != e; ++p) {
+    if (*p != '.') written[count++] = *p;
+  }
+  // The digits that stay, with the zero.
+  const int64_t keep = exponent + 2 + digits;
+  if (keep >= static_cast<int64_t>(count)) return x;
+  if (keep <= 0) return std::copysign(0, x);
+  const auto last = static_cast<size_t>(keep);
+  if (written[last] >= '5') {
+    size_t i = last - 1;
+    while (written[i] == '9') written[i--] = '0';
+    ++written[i];
+  }
+  char rounded[40];
+  char* out = std::copy(written, written + last, rounded);
+  *out++ = 'e';
+  out = std::to_chars(out, rounded + sizeof rounded, -digits).ptr;
+  double result = 0;
+  if (std::from_chars(rounded, out, result).ec == std::errc::result_out_of_range) {
+    result = digits < 0 ? std::numeric_limits<double>::infinity() : 0;
+  }
+  return std::copysign(result, x);
 }
 
 double RoundTo(double x, int64_t digits) {
-  constexpr double kAllDigits = 0x1p52;  // beyond it a double has no fraction
   if (!std::isfinite(x) || digits > 400) return x;
   if (digits < -400) return std::copysign(0, x);
-  if (digits < 0) {
-    // In two steps where 10^-digits is no double.
-    const double unit = std::pow(10, static_cast<double>(-digits));
-    return std::isinf(unit) ? std::copysign(0, x) : RoundScaled(x / unit) * unit;
+  // Where a double's arithmetic is sure of the side; the rest is decided by its digits.
+  constexpr std::array<double, 10> kPowers = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+  if (digits >= 0 && digits < static_cast<int64_t>(kPowers.size())) {
+    const double unit = kPowers[static_cast<size_t>(digits)];
+    const double scaled = std::fabs(x) * unit;
+    const double whole = std::floor(scaled);
+    const double fraction = scaled - whole;
+    if (scaled < 1e9 && std::fabs(fraction - 0.5) > 1e-6) {
+      return std::copysign((fraction > 0.5 ? whole + 1 : whole) / unit, x);
+    }
   }
-  const double unit = std::pow(10, static_cast<double>(digits));
-  const double scaled = x * unit;
-  if (!std::isfinite(scaled) || std::fabs(scaled) >= kAllDigits) return x;
-  return RoundScaled(scaled) / unit;
+  return RoundDecimal(x, digits);
 }
 
 }  // namespace
