@@ -115,10 +115,10 @@ int CompareValues(const Value& a, const Value& b) {
     registers[step.dst] = Value::Bool(condition); \
     break;
 
-Evaluated Program::Run(const Value* columns_, Scratch& scratch) const {
+Evaluated Program::Run(const Value* row, Scratch& scratch) const {
   if (scratch.registers_.size() < register_count) scratch.registers_.resize(register_count);
   Value* const registers = scratch.registers_.data();
-  const Value* const spaces[3] = {columns_, constants.data(), registers};
+  const Value* const spaces[3] = {row, constants.data(), registers};
   const auto at = [&spaces](Operand o) -> const Value& { return spaces[o >> 30][o & kIndexMask]; };
   CallContext context{scratch.texts_};
 

@@ -61,7 +61,7 @@ struct Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  Evaluated Run(const Value* columns, Scratch& scratch) const;
+  Evaluated Run(const Value* row, Scratch& scratch) const;
 };
 
 // PostgreSQL's order of two values of one kind, neither null: NaN equals NaN and is greater than all.
