@@ -71,6 +71,11 @@ std::string DescribeWindow(const Window& window) {
     case WindowKind::kTumbling:
       text = fmt::format("tumbling {}", FormatDuration(window.length));
       break;
+    case WindowKind::kHopping:
+    case WindowKind::kSession:
+    case WindowKind::kRows:
+    case WindowKind::kExact:
+      break;  // not declared yet
     case WindowKind::kLifetime:
       return "lifetime";
   }

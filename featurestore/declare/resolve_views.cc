@@ -34,6 +34,11 @@ Duration OldestThatCounts(const Window& window) {
       return window.length + window.hop;
     case WindowKind::kTumbling:
       return window.reach();
+    case WindowKind::kHopping:
+    case WindowKind::kSession:
+    case WindowKind::kRows:
+    case WindowKind::kExact:
+      break;  // not declared yet
     case WindowKind::kLifetime:
       return {};
   }

@@ -30,6 +30,11 @@ std::string_view WindowName(const Window& window) {
       return "sliding";
     case WindowKind::kTumbling:
       return window.completed ? "tumbling_completed" : "tumbling";
+    case WindowKind::kHopping:
+    case WindowKind::kSession:
+    case WindowKind::kRows:
+    case WindowKind::kExact:
+      break;  // not declared yet
     case WindowKind::kLifetime:
       return "lifetime";
   }

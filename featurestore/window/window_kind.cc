@@ -31,6 +31,11 @@ PaneRange CoveredPanes(const Window& window, Timestamp q, bool ended_only) {
       if (window.completed) return {bucket - window.length, bucket};
       return {bucket, end};
     }
+    case WindowKind::kHopping:
+    case WindowKind::kSession:
+    case WindowKind::kRows:
+    case WindowKind::kExact:
+      break;  // not declared yet
     case WindowKind::kLifetime:
       break;
   }
