@@ -54,6 +54,13 @@ struct Window {
     return kind == WindowKind::kSliding || kind == WindowKind::kTumbling ||
            kind == WindowKind::kHopping;
   }
+  // Kinds for which a view's history counts; for the others it is 0.
+  bool has_history() const { return has_panes() || kind == WindowKind::kExact; }
+  // How long a row counts is for the declaration to say: no default ttl follows from the window.
+  bool needs_ttl() const {
+    return kind == WindowKind::kLifetime || kind == WindowKind::kRows ||
+           (kind == WindowKind::kSession && completed);
+  }
   // How far before the read's time the oldest pane that it may cover can end: W, or 2W for completed buckets. Where the calendar
   // decides, of its longest.
   Duration reach() const { return completed ? Duration{2 * length.us} : length; }
