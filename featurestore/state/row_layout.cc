@@ -313,6 +313,7 @@ class Compiler {
     for (const auto& [name, field] : fields) {
       log.columns.push_back({field, impl_->source.fields[field].type});
     }
+    impl_->has_text |= log.has_text();  // also where it is only counted
     impl_->log = std::move(log);
     return OkStatus();
   }
