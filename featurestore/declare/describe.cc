@@ -53,7 +53,19 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
         ring.offset.us == 0 ? "" : fmt::format(" at offset {}", FormatDuration(ring.offset)),
         FormatDuration(ring.longest_window), fmt::join(ring.accumulators, ", "));
   }
+  for (const RunListInfo& list : layout.run_lists()) {
+    out += fmt::format(
+        "  runs     {}: at most {}: {}\n",
+        list.gap ? fmt::format("sessions of gap {}", FormatDuration(*list.gap)) : "lifetime",
+        Plural(list.runs_max, "run", "runs"), fmt::join(list.accumulators, ", "));
+  }
   const RowSize size = layout.size();
+  if (size.events_max > 0) {
+    out += fmt::format("  log      at most {}: {}\n", Plural(size.events_max, "event", "events"),
+                       layout.log_fields().empty()
+                           ? "their times"
+                           : fmt::format("{}", fmt::join(layout.log_fields(), ", ")));
+  }
   out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
                      size.bytes_per_pane_max);

@@ -11,6 +11,7 @@ namespace freshet {
 namespace {
 
 constexpr uint64_t kManyPanes = 10'000;
+constexpr uint64_t kManyEvents = 10'000;
 
 template <typename Things>
 std::vector<std::string> NamesOf(const Things& things) {
@@ -231,6 +232,12 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
     return;
   }
   const RowSize size = (*layout)->size();
+  if (size.events_max > kManyEvents) {
+    Warning(entry.key_place,
+            fmt::format("a row of view {} may hold {} events, {} bytes, which are read and written "
+                        "again with each new one; fewer rows or max_events make it smaller",
+                        view.name, size.events_max, size.bytes_max));
+  }
   if (size.panes_max > kManyPanes) {
     Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "
                                          "hops or less history make it smaller",

@@ -443,6 +443,29 @@ RowSize RowLayout::size() const {
   return size;
 }
 
+std::vector<RunListInfo> RowLayout::run_lists() const {
+  std::vector<RunListInfo> infos;
+  for (const RunLayout& list : impl_->runs) {
+    RunListInfo& info = infos.emplace_back();
+    const bool lifetime = impl_->lifetime_runs && infos.size() == 1;
+    if (!lifetime) info.gap = list.joins + Duration{1};
+    info.runs_max = RunsMax(list);
+    for (const auto& slot : list.set.slots()) {
+      info.accumulators.push_back(ToString(slot.spec, impl_->source));
+    }
+  }
+  return infos;
+}
+
+std::vector<std::string> RowLayout::log_fields() const {
+  std::vector<std::string> names;
+  if (!impl_->log) return names;
+  for (const EventLogLayout::Column& column : impl_->log->columns) {
+    names.push_back(impl_->source.fields[column.field].name);
+  }
+  return names;
+}
+
 std::vector<RingInfo> RowLayout::rings() const {
   std::vector<RingInfo> infos;
   const Duration beyond_reach = impl_->view.history + impl_->view.max_future_skew;

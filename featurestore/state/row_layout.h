@@ -36,6 +36,13 @@ struct RingInfo {
   std::vector<std::string> accumulators;  // "sum(amount)"
 };
 
+// One run list as stored: sessions of one gap, or lifetime in a view with a ttl.
+struct RunListInfo {
+  std::optional<Duration> gap;  // none: lifetime
+  uint64_t runs_max = 0;
+  std::vector<std::string> accumulators;
+};
+
 class RowLayout {
  public:
   // Fails only where the view asks for what declare should have refused (Internal).
@@ -49,6 +56,9 @@ class RowLayout {
   const FeatureView& view() const;
   RowSize size() const;
   std::vector<RingInfo> rings() const;
+  std::vector<RunListInfo> run_lists() const;
+  // The fields of events that rows and exact windows keep; how many events: size().events_max.
+  std::vector<std::string> log_fields() const;
   // Two bytes of the view's version that every stored row repeats.
   uint16_t version_tag() const;
 
