@@ -106,10 +106,8 @@ class Trial:
     def configure(self):
         self.tree.mkdir(parents=True, exist_ok=True)
         copy_tree(self.tree)
-        if (self.build / "build.ninja").exists():
-            return
         done = self.run(["cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                         "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", "-DFRESHET_TESTS=ON",
+                         "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", "-DFRESHET_TESTS=ON", "-DFRESHET_WERROR=OFF",
                          "-DPython3_EXECUTABLE=/usr/bin/python3"])
         if done.returncode != 0:
             sys.exit(done.stdout + done.stderr)
@@ -160,7 +158,7 @@ class Trial:
             return False, "SURVIVED"
         if status < 0:
             return True, f"it dies of signal {-status}"
-        said = re.findall(r"^\s*(f\d+: expected .*|event time of the row.*|Apply says .*|encoding a decoded.*|view .*row.*)$",
+        said = re.findall(r"^\s*(f\w+: expected .*|event time of the row.*|Apply says .*|encoding a decoded.*|view .*row.*)$",
                           output, re.M)
         return True, said[0].strip()[:110] if said else "the test fails"
 

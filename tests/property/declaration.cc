@@ -213,7 +213,8 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
   const auto offset = [&](int64_t below) {
     if (!shifted || below < 2) return std::string();
     // Equal offsets make rings share a chain.
-    const int64_t by = random.Chance(0.3) ? lengths.hop / 2 : random.Between(1, below - 1);
+    const int64_t half = std::max<int64_t>(1, lengths.hop / 2);
+    const int64_t by = random.Chance(0.3) ? half : random.Between(1, below - 1);
     return fmt::format(", offset: {}, as: {}_shifted", Millis(std::min(by, below - 1)), name);
   };
   switch (shape) {

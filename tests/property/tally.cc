@@ -33,6 +33,7 @@ void Tally::Count(const Case& c) {
   ++streams;
   streams_in_order += c.in_order ? 1 : 0;
   refused += static_cast<uint64_t>(c.declared.refused);
+  if (c.declared.refused > 0) last_refusal = c.declared.last_refusal;
   for (const Step& step : c.steps) {
     if (step.kind == Step::Kind::kReopen) ++reopened;
     if (step.kind != Step::Kind::kApply) continue;

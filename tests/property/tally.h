@@ -28,6 +28,7 @@ struct Tally {
   uint64_t streams = 0;
   uint64_t streams_in_order = 0;
   uint64_t refused = 0;  // declarations
+  std::string last_refusal;
 
   void Count(const Feature& feature, const oracle::Expected& expected);
   void Count(const Case& c);
