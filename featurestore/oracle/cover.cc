@@ -147,6 +147,36 @@ void CoverLifetime(const FeatureView& view, const std::vector<RowEvent>& events,
   if (!runs.empty()) covered.events = runs.back();
 }
 
+// "A row's event time as of q is, in a view with exact windows, that of its newest event at or before q (they hold it),
+// also where that event is the greatest that `max_events` dropped; NOT_FOUND where nothing that is known is so old."
+// Known are the events that exact windows can use, as far back as the longest and as many as the most asks for, those of
+// `rows` windows, and of what would be of the former the greatest that is of neither.
+std::optional<Timestamp> NewestKeptAsItIs(const FeatureView& view,
+                                          const std::vector<RowEvent>& events,
+                                          const Reading& read) {
+  size_t of_exact = 0;
+  size_t of_rows = 0;
+  Wide reach = 0;
+  for (const Feature& feature : view.features) {
+    const Window& window = feature.window;
+    if (window.kind == WindowKind::kRows) of_rows = std::max<size_t>(of_rows, window.events);
+    if (window.kind != WindowKind::kExact) continue;
+    of_exact = std::max<size_t>(of_exact, window.events);
+    reach = std::max<Wide>(reach, window.length.us);
+  }
+  if (of_exact == 0) return std::nullopt;
+  for (size_t greater = 0; greater < events.size(); ++greater) {
+    const Timestamp t = events[events.size() - 1 - greater].event->time;
+    const Wide age = Wide{read.newest.us} - t.us;
+    const bool in_reach = age <= reach + view.history.us + view.max_future_skew.us;
+    const bool of_rows_too = greater < of_rows && (!view.ttl || age <= view.ttl->us);
+    const bool kept = (in_reach && greater < of_exact) || of_rows_too;
+    if ((kept || in_reach) && t.us <= read.q) return t;
+    if (!kept) break;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Reading ReadingOf(const AskedAt& asked, Timestamp newest) {
@@ -186,18 +216,9 @@ std::optional<Timestamp> TimeOfRow(const FeatureView& view, const std::vector<Ro
   if (!read.leave_out_own) return read.newest;
   std::optional<Timestamp> seen;
   const auto see = [&seen](Timestamp t) { seen = std::max(seen.value_or(t), t); };
+  if (const auto kept = NewestKeptAsItIs(view, events, read)) see(*kept);
   for (const Feature& feature : view.features) {
     const Window& window = feature.window;
-    if (window.kind == WindowKind::kExact) {
-      // "`exact` misses nothing": what it keeps at or before q was there.
-      const Wide bound =
-          Wide{read.newest.us} - window.length.us - view.history.us - view.max_future_skew.us;
-      const size_t dropped = events.size() > window.events ? events.size() - window.events : 0;
-      for (size_t i = dropped; i < events.size(); ++i) {
-        const Timestamp t = events[i].event->time;
-        if (t.us > bound && t.us <= read.q) see(t);
-      }
-    }
     if (!window.has_panes()) continue;
     // "Row age and event times are then of the newest pane that ends at or before q; with none, NOT_FOUND. In a view
     // with history every pane keeps its greatest event time, and every event that touches the row makes its pane, also
