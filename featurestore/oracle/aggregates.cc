@@ -126,15 +126,16 @@ Expected Numeric(const Feature& feature, const Items& items) {
   return expected;
 }
 
-// "count_distinct past `exact_to`: HyperLogLog", whose `error` is one standard deviation of its relative error. Six of
-// them: less than one answer in 10^8 lies beyond, and what is wrong altogether does.
+// "HyperLogLog ... has so many registers that `error` is 2.4 standard errors". Allowed are six: less than one answer in
+// 10^8 lies beyond, and what is wrong altogether does.
 Expected CountDistinct(const Feature& feature, const Items& items) {
   std::set<Value, LessValue> distinct;
   for (const Item& item : items) distinct.insert(item.value);
   Expected expected = Present(Value::Int64(static_cast<int64_t>(distinct.size())));
   if (distinct.size() > feature.arguments.exact_to) {
-    const double deviation = feature.arguments.error * static_cast<double>(distinct.size());
-    expected.sketch_error = std::max(1.0, 6 * deviation);
+    const double standard_error = feature.arguments.error / 2.4;
+    expected.sketch_error =
+        std::max(1.0, 6 * standard_error * static_cast<double>(distinct.size()));
   }
   return expected;
 }
@@ -145,10 +146,10 @@ Expected Quantile(const Feature& feature, const Items& items) {
   std::vector<Value> sorted;
   for (const Item& item : items) sorted.push_back(item.value);
   std::sort(sorted.begin(), sorted.end(), LessValue());
-  // q is the decimal that was declared, which a double only comes near: 0.55 of 20 are 11, not a little more.
-  const long double exact =
-      static_cast<long double>(feature.arguments.q) * static_cast<long double>(sorted.size());
-  const auto rank = static_cast<size_t>(std::max(1.0L, std::ceil(exact - 1e-12L)));
+  // Decision 0006: "ranks are ceil(q · n) in doubles, as PostgreSQL's percentile_disc": 0.55 of 20 is the twelfth, since
+  // the product is a little more than 11.
+  const double product = feature.arguments.q * static_cast<double>(sorted.size());
+  const auto rank = static_cast<size_t>(std::max(1.0, std::ceil(product)));
   const auto value = static_cast<double>(NumberOf(sorted[rank - 1]));
   Expected expected = Present(Value::Double(value));
   if (sorted.size() > feature.arguments.exact_to) {
@@ -212,9 +213,10 @@ Expected OfItems(const Feature& feature, const Items& items, const Covered& cove
                    static_cast<long double>(covered.length));
   }
   if (name == "time_since_first" || name == "time_since_last") {
-    // "double, seconds to the read's time".
+    // "seconds from the window's first or last event to the read's time; 0 where that event is a little ahead of the
+    // reader's clock".
     const Timestamp since = name == "time_since_first" ? items.front().time : items.back().time;
-    return Exactly(static_cast<long double>(read.q - since.us) / 1e6L);
+    return Exactly(static_cast<long double>(std::max<Wide>(0, read.q - since.us)) / 1e6L);
   }
   if (name.starts_with("decayed_")) return Decayed(feature, items, read);
   return Numeric(feature, items);

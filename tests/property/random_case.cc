@@ -178,7 +178,7 @@ class Life {
     if (random_.Chance(0.2)) read.now = NearAnEdge(random_, read.now, last_, view_);
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
-    read.now = std::max(read.now, newest_ - EventsAhead());
+    read.now = std::max(read.now, newest_ - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
       if (random_.Chance(0.1)) q = read.now + Duration{random_.Between(0, 3 * step_.us)};
@@ -193,16 +193,6 @@ class Life {
       read.as_of = q;
     }
     steps_.push_back(std::move(read));
-  }
-
-  // How far the newest event may lie ahead of now. A row keeps the newest session that had ended `lateness` before its
-  // newest event: which of several had ended earlier, semantics.md does not say.
-  Duration EventsAhead() const {
-    const bool ended =
-        std::any_of(view_.features.begin(), view_.features.end(), [](const Feature& f) {
-          return f.window.kind == WindowKind::kSession && f.window.completed;
-        });
-    return ended ? std::min(view_.max_future_skew, view_.lateness) : view_.max_future_skew;
   }
 
   Random& random_;
