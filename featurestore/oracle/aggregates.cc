@@ -158,9 +158,12 @@ Expected Quantile(const Feature& feature, const Items& items) {
   return expected;
 }
 
-// "Decay runs to max(q, newest)."
+// "Decay runs to max(q, newest)": so that what lies a little ahead of now does not grow. At an as_of before the newest
+// event to q alone, since an answer "never contains what came after q", and when the newest came is of that.
 Expected Decayed(const Feature& feature, const Items& items, const Reading& read) {
-  const Wide end = std::max<Wide>(read.q, read.newest.us);
+  const bool to_q = read.leave_out_own &&
+                    (feature.window.has_panes() || feature.window.kind == WindowKind::kExact);
+  const Wide end = to_q ? read.q : std::max<Wide>(read.q, read.newest.us);
   const auto half_lives = [&](Wide us) {
     return static_cast<long double>(us) / static_cast<long double>(feature.arguments.half_life.us);
   };

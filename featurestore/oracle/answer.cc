@@ -57,11 +57,10 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
 
   for (const Feature& feature : view.features) {
     // "For kinds without panes (session, rows, lifetime, decayed, latest values) history counts as 0: at any
-    // as_of < now they are OUTSIDE_HISTORY, whatever the row holds, row or none". `exact` has no panes either, but
-    // keeps its values and "misses nothing".
+    // as_of < now they are OUTSIDE_HISTORY, whatever the row holds, row or none": decayed ones are where they are
+    // over the lifetime; over panes they have panes. `exact` has none either, but keeps its values and "misses nothing".
     const bool without_past =
-        (!feature.window.has_panes() && feature.window.kind != WindowKind::kExact) ||
-        feature.aggregate.starts_with("decayed_");
+        !feature.window.has_panes() && feature.window.kind != WindowKind::kExact;
     if (before_history || (without_past && asked.as_of && *asked.as_of < asked.now)) {
       answer.cells.push_back({.status = CellStatus::kOutsideHistory});
     } else if (of_row != CellStatus::kPresent) {

@@ -137,6 +137,17 @@ TEST_CASE("decay runs to max(q, newest)") {
   CHECK(mean.Real(At(60) + Duration::Days(3650)) == Approx(4));
 }
 
+TEST_CASE(
+    "decay at an as_of before the newest event runs to q: an answer never contains what came "
+    "after") {
+  Card count("decayed_count", {.half_life = kHour},
+             {.kind = WindowKind::kSliding, .length = Duration::Hours(9), .hop = kMinute});
+  count.view().history = Duration::Hours(9);
+  count.Spend(At(0), 8);
+  count.Spend(At(300), 2);
+  CHECK(count.Real(At(300), At(60)) == Approx(0.5));
+}
+
 TEST_CASE("time_since_first and time_since_last are seconds to the read's time") {
   Card first("time_since_first");
   Card last("time_since_last");

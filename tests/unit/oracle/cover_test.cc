@@ -117,7 +117,7 @@ TEST_CASE("rows is the n greatest of which none is older than newest - ttl") {
   CHECK(card.Number(At(60)) == 17);
 }
 
-TEST_CASE("session, rows, lifetime and decayed are OUTSIDE_HISTORY at any as_of < now") {
+TEST_CASE("session, rows and lifetime are OUTSIDE_HISTORY at any as_of < now") {
   Card card(
       {{"sum", Session(kHour)}, {"sum", Rows(3)}, {"sum", Window{}}, {"sum", Exact(kHour, 9)}});
   card.view().history = kHour;
@@ -128,11 +128,6 @@ TEST_CASE("session, rows, lifetime and decayed are OUTSIDE_HISTORY at any as_of 
   for (const Expected& cell : card.Answer(At(10), At(10)).cells) {
     CHECK(cell.status == CellStatus::kPresent);
   }
-  Card decayed("decayed_count", {.half_life = kHour},
-               {.kind = WindowKind::kSliding, .length = kHour, .hop = kMinute});
-  decayed.view().history = kHour;
-  decayed.Spend(At(0), 1);
-  CHECK(decayed.Cell(At(10), At(9)).status == CellStatus::kOutsideHistory);
 }
 
 }  // namespace freshet::oracle
