@@ -42,6 +42,8 @@ class AccumulatorSet {
   uint32_t bytes() const { return bytes_; }
   bool empty() const { return slots_.empty(); }
   bool has_text() const { return has_text_; }
+  // Some accumulator owns memory, which Destroy gives back.
+  bool destroys() const { return destroys_; }
   const Slot* Find(const AccumulatorSpec& spec) const;
   // Stored bytes that honest data reaches, and of the identity.
   uint64_t encoded_max() const { return encoded_max_; }

@@ -39,7 +39,7 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
     out +=
         fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width,
                     TypeName(feature.type), feature.aggregate, of, DescribeWindow(feature.window));
-    if (!feature.window.has_panes()) without_history.push_back(feature.name);
+    if (!feature.window.has_history()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {
     out += fmt::format("  history counts as 0 for {}\n", fmt::join(without_history, ", "));
@@ -53,10 +53,36 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
         ring.offset.us == 0 ? "" : fmt::format(" at offset {}", FormatDuration(ring.offset)),
         FormatDuration(ring.longest_window), fmt::join(ring.accumulators, ", "));
   }
+  for (const RunListInfo& list : layout.run_lists()) {
+    out += fmt::format(
+        "  runs     {}: at most {}: {}\n",
+        list.gap ? fmt::format("sessions of gap {}", FormatDuration(*list.gap)) : "lifetime",
+        Plural(list.runs_max, "run", "runs"), fmt::join(list.accumulators, ", "));
+  }
   const RowSize size = layout.size();
+  if (size.events_max > 0) {
+    out += fmt::format("  log      at most {}: {}\n", Plural(size.events_max, "event", "events"),
+                       layout.log_fields().empty()
+                           ? "their times"
+                           : fmt::format("{}", fmt::join(layout.log_fields(), ", ")));
+  }
   out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
                      size.bytes_per_pane_max);
+}
+
+std::string DescribeBucket(const Window& window) {
+  switch (window.calendar) {
+    case CalendarUnit::kNone:
+      break;
+    case CalendarUnit::kDay:
+      return fmt::format("day in {}", window.time_zone);
+    case CalendarUnit::kWeek:
+      return fmt::format("week in {}", window.time_zone);
+    case CalendarUnit::kMonth:
+      return fmt::format("month in {}", window.time_zone);
+  }
+  return FormatDuration(window.length);
 }
 
 }  // namespace
@@ -69,8 +95,20 @@ std::string DescribeWindow(const Window& window) {
                          FormatDuration(window.hop));
       break;
     case WindowKind::kTumbling:
-      text = fmt::format("tumbling {}", FormatDuration(window.length));
+      text = fmt::format("tumbling {}", DescribeBucket(window));
       break;
+    case WindowKind::kHopping:
+      text = fmt::format("hopping {}, hop {}", FormatDuration(window.length),
+                         FormatDuration(window.hop));
+      break;
+    case WindowKind::kSession:
+      return fmt::format("session, gap {}{}", FormatDuration(window.length),
+                         window.completed ? ", ended" : "");
+    case WindowKind::kRows:
+      return fmt::format("rows {}", window.events);
+    case WindowKind::kExact:
+      return fmt::format("sliding {}, exact, at most {} events", FormatDuration(window.length),
+                         window.events);
     case WindowKind::kLifetime:
       return "lifetime";
   }

@@ -180,24 +180,32 @@ constexpr Shape kEntities{.map = &kEntity};
 
 // --- Views ---------------------------------------------------------------------------------------------------------
 
-constexpr Word kTumblingWords[] = {{"day", false}, {"week", false}, {"month", false}};
+constexpr Word kTumblingWords[] = {{"day"}, {"week"}, {"month"}};
 constexpr Shape kTumblingLength{
     .form = Form::kPositiveDuration, .words = kTumblingWords, .like = "1d"};
-constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended", false}};
+constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended"}};
 constexpr Shape kReport{.form = Form::kWord, .words = kReportWords};
+// So many events are decoded and written again with each event of a row.
+constexpr Shape kEventsKept{.form = Form::kInteger, .least = 1, .most = 100'000};
 constexpr Key kWindowKeys[] = {
     {"sliding", "Length of a window that ends at the read's time.", &kPositiveDuration},
-    {"tumbling", "Length of buckets that stand side by side.", &kTumblingLength},
+    {"tumbling",
+     "Length of buckets that stand side by side; or day, week (from Monday), month of a calendar.",
+     &kTumblingLength},
+    {"hopping", "Length of a window that ends where the pane of the read's time begins.",
+     &kPositiveDuration},
+    {"session", "The gap: from it on, a pause between events ends a session.", &kPositiveDuration},
+    {"rows", "So many of the row's newest events.", &kEventsKept},
+    {"exact", "Of sliding: true keeps events, and covers the length to the microsecond.", &kBool},
+    {"max_events", "Of exact: so many of a row's newest events are kept.", &kEventsKept},
     {"hop", "Length of its panes.", &kPositiveDuration},
+    {"timezone", "Of day, week and month: Europe/Berlin. Default: UTC.", &kReference},
     {"offset", "Shifts where panes and buckets begin; needs as.", &kDuration},
     {"as", "The name under which it is served.", &kName},
-    {"report", "Of tumbling: the running bucket, or the last completed one.", &kReport},
-    {"exact", ""},
-    {"max_events", ""},
-    {"timezone", ""},
-    {"hopping", ""},
-    {"session", ""},
-    {"rows", ""},
+    {"report",
+     "Of tumbling: the running bucket, or the last completed one. Of session: the running one, or "
+     "the newest that ended.",
+     &kReport},
 };
 constexpr Object kWindowObject{"a window", kWindowKeys};
 constexpr Word kWindowWords[] = {{"lifetime"}};

@@ -32,6 +32,14 @@ std::string_view WindowName(const Window& window) {
       return window.completed ? "tumbling_completed" : "tumbling";
     case WindowKind::kLifetime:
       return "lifetime";
+    case WindowKind::kHopping:
+      return "hopping";
+    case WindowKind::kSession:
+      return window.completed ? "session_ended" : "session";
+    case WindowKind::kRows:
+      return "rows";
+    case WindowKind::kExact:
+      return "exact";
   }
   return "";
 }
@@ -66,10 +74,13 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   bool lifetime = false;
   for (const Feature& feature : view.features) {
     const Window& window = feature.window;
-    features.insert(fmt::format(
+    // Not the unit and the time zone of a calendar: they are asked when a window is read.
+    std::string what = fmt::format(
         "{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
-        WindowName(window), window.length.us, window.hop.us, window.offset.us));
-    lifetime |= window.kind == WindowKind::kLifetime;
+        WindowName(window), window.length.us, window.hop.us, window.offset.us);
+    if (window.events != 0) what += fmt::format(" {}", window.events);
+    features.insert(std::move(what));
+    lifetime |= window.kind == WindowKind::kLifetime || window.kind == WindowKind::kRows;
   }
   for (const std::string& feature : features) line("feature", feature);
   if (lifetime) line("ttl_us", view.ttl ? fmt::to_string(view.ttl->us) : "never");

@@ -258,7 +258,7 @@ Node Binder::Extract(const Syntax& syntax) const {
     if (name.kind != Syntax::Kind::kString) {
       Refuse(name.offset, "a time zone is written in single quotes, like 'Europe/Berlin'");
     }
-    zone = TimeZone::Load(name.name);
+    zone = TimeZone::Find(name.name);
     if (!zone)
       Refuse(
           name.offset,

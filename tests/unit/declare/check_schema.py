@@ -44,7 +44,9 @@ bad = [
     lambda d: d["sources"]["transactions"].update(where="x > 1"),
     lambda d: d["sources"]["transactions"]["fields"].update(x="strng"),
     lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows="1h"),
-    lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows=[{"session": "30m"}]),
+    lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows=[{"session": 30}]),
+    lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows=[{"rows": 0}]),
+    lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows=[{"tumbling": "year"}]),
     lambda d: d.update(server={"max_rows": 0}),
     lambda d: d["entities"].update({"Card": {"keys": {"card": "string"}}}),
 ]
