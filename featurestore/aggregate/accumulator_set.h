@@ -11,6 +11,7 @@
 #include "featurestore/aggregate/accumulator.h"
 #include "featurestore/base/status.h"
 #include "featurestore/model/event.h"
+#include "featurestore/model/feature_view.h"
 #include "featurestore/model/source.h"
 
 namespace freshet {
@@ -18,9 +19,13 @@ namespace freshet {
 // One stored accumulator: features that need the same one share it.
 struct AccumulatorSpec {
   AccumulatorKind kind = AccumulatorKind::kRowCount;
-  std::optional<uint32_t> field;  // of the source
+  std::optional<uint32_t> field;     // of the source
+  std::optional<uint32_t> order_by;  // another one: kMinBy, kMaxBy
+  AccumulatorArguments arguments;
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
+// The one of `kind` that `feature` is finished from: what it needs of its field and arguments.
+AccumulatorSpec SpecOf(AccumulatorKind kind, const Feature& feature);
 std::string ToString(const AccumulatorSpec& spec, const Source& source);  // "sum(amount)"
 
 // Immutable. `place` is memory of bytes() bytes, aligned to 8. All zero bytes are the identity. It may be
@@ -34,8 +39,8 @@ class AccumulatorSet {
   };
 
   AccumulatorSet() = default;
-  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the field's name, so that it
-  // does not depend on the order of declarations. Internal where a field's type does not work.
+  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the fields' names, then by
+  // the arguments, so that it does not depend on the order of declarations. Internal where a field's type does not work.
   static StatusOr<AccumulatorSet> Make(std::vector<AccumulatorSpec> specs, const Source& source);
 
   std::span<const Slot> slots() const { return slots_; }

@@ -67,11 +67,12 @@ struct Row::Impl {
   }
 
   std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
-  Cell FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishFeature(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                      std::byte* scratch) const;
-  Cell FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                    std::byte* scratch) const;
-  Cell FinishHeld(const FeaturePlan& feature, const std::byte* held) const;
+  Cell FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                  const std::byte* held) const;
 
   const RowLayout::Impl* layout;
   bool empty = true;
@@ -182,15 +183,16 @@ std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
   return greatest;
 }
 
-Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const std::byte* held) const {
+Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                           const std::byte* held) const {
   std::array<const void*, 8> parts;
   for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = held + feature.parts[p].offsets[0];
-  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+Cell Row::Impl::FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                             std::byte* scratch) const {
-  PaneRange range = CoveredPanes(feature.window, q, ended_only);
+  PaneRange range = CoveredPanes(feature.window, moment.read, ended_only);
   // What the feature itself evicts, whatever else the ring keeps.
   range.begin = std::max(range.begin, EvictionEdge(feature.grid, newest, feature.keep));
   std::memset(scratch, 0, feature.scratch_bytes);
@@ -208,24 +210,24 @@ Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_
   std::array<const void*, 8> parts;
   for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = scratch + feature.parts[p].scratch;
   const Cell cell =
-      feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+      feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
   for (const FeaturePlan::Part& part : feature.parts) {
     if (part.ops->destroy != nullptr) part.ops->destroy(scratch + part.scratch);
   }
   return cell;
 }
 
-Cell Row::Impl::FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
-                              std::byte* scratch) const {
+Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& moment,
+                              bool ended_only, std::byte* scratch) const {
   switch (feature.place) {
     case FeaturePlace::kPanes:
-      return FinishPanes(feature, q, ended_only, scratch);
+      return FinishPanes(feature, moment, ended_only, scratch);
     case FeaturePlace::kRuns:
-      return FinishHeld(feature, runs->accumulators(runs->size() - 1));
+      return FinishHeld(feature, moment, runs->accumulators(runs->size() - 1));
     case FeaturePlace::kLifetime:
       break;
   }
-  return FinishHeld(feature, lifetime->accumulators(0));
+  return FinishHeld(feature, moment, lifetime->accumulators(0));
 }
 
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
@@ -233,7 +235,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
   const FeatureView& view = impl_->layout->view;
   const std::optional<Timestamp> time = impl_->TimeAsOf(read);
   const CellStatus row_status = StatusByAge(view, time, read.at());
-  const Timestamp q = ClampRead(read.at());
+  const FinishMoment moment{ClampRead(read.at()), time.value_or(ClampRead(read.at()))};
   const bool ended_only = read.as_of && *read.as_of < impl_->newest;
   Scratch scratch(impl_->layout->scratch_bytes_max);
   for (size_t i = 0; i < features.size(); ++i) {
@@ -246,7 +248,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       out[i] = {.status = row_status, .value = feature.when_empty};
       continue;
     }
-    out[i] = impl_->FinishFeature(feature, q, ended_only, scratch.get());
+    out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
     if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
       out[i] = {.status = CellStatus::kPresent, .value = feature.when_empty};
     }

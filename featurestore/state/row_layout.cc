@@ -69,7 +69,7 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
                                    std::optional<Type> of) {
   std::vector<AccumulatorSpec> specs;
   for (const AccumulatorKind kind : aggregation.needs(of)) {
-    specs.push_back({kind, kind == AccumulatorKind::kRowCount ? std::nullopt : feature.of});
+    specs.push_back(SpecOf(kind, feature));
   }
   return specs;
 }
@@ -128,19 +128,27 @@ class Compiler {
       return Internal("view {}: feature {}: no aggregation {}", view.name, feature.name,
                       feature.aggregate);
     }
-    if (feature.of && *feature.of >= impl_->source.fields.size()) {
-      return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
-                      *feature.of);
+    for (const std::optional<uint32_t> field : {feature.of, feature.arguments.order_by}) {
+      if (field && *field >= impl_->source.fields.size()) {
+        return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
+                        *field);
+      }
     }
-    const std::optional<Type> of =
-        feature.of ? std::optional(impl_->source.fields[*feature.of].type) : std::nullopt;
+    const auto type = [&](std::optional<uint32_t> field) {
+      return field ? std::optional(impl_->source.fields[*field].type) : std::nullopt;
+    };
+    const std::optional<Type> of = type(feature.of);
     if (aggregation->ResultType(of) != feature.type) {
       return Internal("view {}: feature {}: {} does not give {}", view.name, feature.name,
                       feature.aggregate, TypeName(feature.type));
     }
+    RETURN_IF_ERROR(aggregation->CheckArguments(feature));
     FeaturePlan plan;
     plan.aggregation = aggregation;
-    plan.context = {.of = of};
+    plan.context = {.of = of,
+                    .order_by = type(feature.arguments.order_by),
+                    .arguments = &feature.arguments,
+                    .length = feature.window.length};
     plan.window = feature.window;
     plan.when_empty = WhenEmpty(feature, *aggregation);
     needs_.push_back(Needs(feature, *aggregation, of));
