@@ -382,7 +382,7 @@ Status Aggregation::CheckArguments(const Feature& feature) const {
       ((takes & kArgumentError) == 0 || (given.error >= error_least && given.error < 1)) &&
       ((takes & kArgumentHalfLife) == 0 || given.half_life.us > 0) &&
       ((takes & kArgumentPer) == 0 || given.per.us > 0) &&
-      (!needs_length || feature.window.length.us > 0);
+      (!needs_length || HasLength(feature.window));
   if (sound) return OkStatus();
   return Internal("feature {}: the arguments of {} do not fit it", feature.name, name);
 }

@@ -79,6 +79,12 @@ struct Aggregation {
   Status CheckArguments(const Feature& feature) const;
 };
 
+// Whether a window has one length, that of every answer. (A calendar's buckets have several.)
+inline bool HasLength(const Window& window) {
+  return (window.has_panes() || window.kind == WindowKind::kExact) && window.length.us > 0 &&
+         window.calendar == CalendarUnit::kNone;
+}
+
 // Null where there is no such aggregation.
 const Aggregation* FindAggregation(std::string_view name);
 std::span<const Aggregation> AllAggregations();
