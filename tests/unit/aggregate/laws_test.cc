@@ -280,6 +280,28 @@ TEST_CASE("hostile bytes of an accumulator are marked bad or read, never a crash
   });
 }
 
+TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them can be stored") {
+  ForEach("damaged", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
+    std::string bytes = Held(ops, s.all).Bytes();
+    for (int changes = *rc::gen::inRange(1, 4); changes > 0; --changes) {
+      bytes[*rc::gen::inRange<size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
+    }
+    bytes.resize(bytes.size() - *rc::gen::inRange<size_t>(0, 2) * (bytes.size() / 2));
+    Held a(ops);
+    ByteReader in(bytes);
+    ops.decode(a.get(), in, kContext);
+    if (!in.ok()) return;
+    Held b(ops, s.all);
+    ops.combine(b.get(), a.get());
+    for (const Sample& sample : s.all) ops.add(a.get(), sample.added());
+    Held back(ops);
+    const std::string again = a.Bytes();
+    ByteReader reread(again);
+    ops.decode(back.get(), reread, kContext);
+  });
+}
+
 TEST_CASE("an accumulator may be moved by memcpy") {
   ForEach("moved", [](const AccumulatorOps& ops, Type type, Type order_by) {
     const Samples s = Generate(type, 4, order_by);
