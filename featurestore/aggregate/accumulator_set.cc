@@ -74,6 +74,8 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
     set.slots_.push_back({spec, ops, set.bytes_});
     set.bytes_ += (ops->size + 7) / 8 * 8;
     set.encoded_max_ += ops->encoded_max(spec.arguments);
+    // What keeps many values holds one of them in at most 10 bytes.
+    set.encoded_one_ += spec.arguments.exact_to != 0 ? 10 : ops->encoded_max(spec.arguments);
     set.has_text_ |= ops->has_text;
     set.counts_rows_ |= !spec.field;
     set.destroys_ |= ops->destroy != nullptr;

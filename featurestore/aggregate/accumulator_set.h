@@ -48,8 +48,9 @@ class AccumulatorSet {
   bool empty() const { return slots_.empty(); }
   bool has_text() const { return has_text_; }
   const Slot* Find(const AccumulatorSpec& spec) const;
-  // Stored bytes that honest data reaches, and of the identity.
+  // Stored bytes that honest data reaches, those after one event, and of the identity.
   uint64_t encoded_max() const { return encoded_max_; }
+  uint64_t encoded_one() const { return encoded_one_; }
   uint64_t encoded_min() const { return slots_.size(); }
 
   // False: Add would change nothing (every field that is read is null).
@@ -65,6 +66,7 @@ class AccumulatorSet {
   std::vector<Slot> slots_;
   uint32_t bytes_ = 0;
   uint64_t encoded_max_ = 0;
+  uint64_t encoded_one_ = 0;
   bool has_text_ = false;
   bool counts_rows_ = false;
   bool destroys_ = false;

@@ -306,7 +306,11 @@ RowSize RowLayout::size() const {
       size.panes_max += panes;
       size.bytes_per_pane_max = std::max(size.bytes_per_pane_max, bytes);
       size.bytes_max += (panes < 128 ? 1 : 2) + panes * bytes;
-      size.bytes_one_event += 1 + (r == chain.begin ? bytes : 0);
+      size.bytes_one_event += 1;
+      if (r == chain.begin) {
+        const AccumulatorSet& set = impl_->rings[r].set;
+        size.bytes_one_event += bytes - set.encoded_max() + set.encoded_one();
+      }
     }
   }
   if (impl_->runs) {
@@ -314,11 +318,11 @@ RowSize RowLayout::size() const {
     // fit the lateness; one is what nearly every row holds.
     constexpr uint64_t kRunTimesMax = 6;
     size.bytes_max += 1 + kRunTimesMax + impl_->runs->set.encoded_max();
-    size.bytes_one_event += 2 + impl_->runs->set.encoded_max();
+    size.bytes_one_event += 2 + impl_->runs->set.encoded_one();
   }
   if (impl_->lifetime) {
     size.bytes_max += impl_->lifetime->encoded_max();
-    size.bytes_one_event += impl_->lifetime->encoded_max();
+    size.bytes_one_event += impl_->lifetime->encoded_one();
   }
   return size;
 }
