@@ -51,6 +51,7 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
     info.set_aggregate(feature.aggregate);
     if (feature.of) info.set_of(source.fields[*feature.of].name);
     info.set_window(DescribeWindow(feature.window));
+    info.set_arguments(DescribeArguments(feature, source));
     if (feature.default_value) info.set_default_value(DescribeDefault(*feature.default_value));
     *info.mutable_about() = About(feature.about);
   }

@@ -170,6 +170,12 @@ class Checker {
       case Form::kInteger:
         wrong = IntegerMistake(node, shape, what);
         break;
+      case Form::kReal:
+        if (!ReadReal(node.text)) {
+          wrong =
+              fmt::format("{} is {}; write a number such as {}", what, node.Shown(), shape.like);
+        }
+        break;
       case Form::kDuration:
       case Form::kPositiveDuration:
         wrong = DurationMistake(node, shape, what);

@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "featurestore/aggregate/catalog.h"
 
 namespace freshet {
 namespace {
@@ -35,7 +38,10 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
   for (const Feature& feature : view.features) {
-    const std::string of = feature.of ? source.fields[*feature.of].name : "";
+    std::string of = feature.of ? source.fields[*feature.of].name : "";
+    const std::string arguments = DescribeArguments(feature, source);
+    if (!of.empty() && !arguments.empty()) of += ", ";
+    of += arguments;
     out +=
         fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width,
                     TypeName(feature.type), feature.aggregate, of, DescribeWindow(feature.window));
@@ -115,6 +121,23 @@ std::string DescribeWindow(const Window& window) {
   if (window.offset.us != 0) text += fmt::format(", offset {}", FormatDuration(window.offset));
   if (window.completed) text += ", completed";
   return text;
+}
+
+std::string DescribeArguments(const Feature& feature, const Source& source) {
+  const FeatureArguments& given = feature.arguments;
+  const uint32_t takes = FindAggregation(feature.aggregate)->takes;
+  std::vector<std::string> parts;
+  if (given.order_by)
+    parts.push_back(fmt::format("order_by {}", source.fields[*given.order_by].name));
+  if ((takes & kArgumentQ) != 0) parts.push_back(fmt::format("q {}", given.q));
+  if ((takes & kArgumentExactTo) != 0) parts.push_back(fmt::format("exact to {}", given.exact_to));
+  if ((takes & kArgumentError) != 0) parts.push_back(fmt::format("then within {}", given.error));
+  if ((takes & kArgumentHalfLife) != 0) {
+    parts.push_back(fmt::format("half_life {}", FormatDuration(given.half_life)));
+  }
+  if ((takes & kArgumentPer) != 0)
+    parts.push_back(fmt::format("per {}", FormatDuration(given.per)));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string DescribeProject(const Catalog& catalog) {

@@ -61,6 +61,10 @@ class SchemaWriter {
         any.push_back({{"type", "integer"}, {"minimum", shape.least}, {"maximum", shape.most}});
         any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
         break;
+      case Form::kReal:
+        any.push_back({{"type", "number"}});
+        any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
+        break;
       case Form::kDuration:
       case Form::kPositiveDuration:
         any.push_back(Pattern(kDurationPattern));

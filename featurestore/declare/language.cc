@@ -214,6 +214,10 @@ constexpr Shape kWindow{
 constexpr Shape kWindows{.list = &kWindow};
 
 constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
+constexpr Shape kReal{.form = Form::kReal, .like = "0.01"};
+constexpr Shape kQuantile{.form = Form::kReal, .like = "0.99"};
+constexpr Shape kQ{.form = Form::kReal, .list = &kQuantile, .like = "0.99"};
+constexpr Shape kExactTo{.form = Form::kInteger, .least = 1, .most = 65'536};
 constexpr Key kFeatureKeys[] = {
     {"aggregate", "What is computed: count, sum, mean, …", &kReference, true},
     {"of", "The field that it is computed of.", &kOf},
@@ -222,16 +226,20 @@ constexpr Key kFeatureKeys[] = {
     {"where", ""},
     {"by", ""},
     {"max_keys", ""},
-    {"order_by", ""},
+    {"order_by", "Of min_by and max_by: the field that is compared.", &kReference},
     {"n", ""},
-    {"exact_to", ""},
-    {"error", ""},
-    {"q", ""},
+    {"exact_to",
+     "Of quantile and count_distinct: so many values are kept as they are. Default: 256.",
+     &kExactTo},
+    {"error",
+     "Past exact_to, relative to the answer. Default: 0.01 of quantile, 0.02 of count_distinct.",
+     &kReal},
+    {"q", "Of quantile: 0 to 1, or a list of such, each served with a suffix such as _p99.", &kQ},
     {"k", ""},
     {"counts", ""},
     {"bounds", ""},
-    {"per", ""},
-    {"half_life", ""},
+    {"per", "Of rate: the time that events are counted for. Default: 1s.", &kPositiveDuration},
+    {"half_life", "Of the decayed ones: after how long an event weighs half.", &kPositiveDuration},
     kDescription,
     kOwner,
     kTagsKey,

@@ -17,6 +17,7 @@ enum class Form : uint8_t {
   kWord,       // one of `words`
   kBool,
   kInteger,   // within [least, most]
+  kReal,      // finite; bounds are checked where it is resolved
   kDuration,  // 500ms 10s 5m 1h 7d
   kPositiveDuration,
   kSize,     // 64KiB, within [least, most] bytes

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/catalog.h"
 #include "featurestore/declare/diagnostics.h"
+#include "featurestore/declare/window_entry.h"
 #include "featurestore/declare/yaml_document.h"
 
 namespace freshet {
@@ -37,6 +39,18 @@ struct ViewNotes {
   Place place;
   std::set<std::string> bad_features;  // as declared
   bool features_known = false;
+};
+
+// What a feature says beside `of`; false of `sound` where a mistake was reported.
+struct AggregationArguments {
+  struct Quantile {
+    double q = 0;
+    std::string suffix;  // of the served name: _p50 where q is a list
+  };
+  FeatureArguments arguments;  // but q
+  std::vector<Quantile>
+      quantiles;  // one served feature each; of other aggregations one, without a suffix
+  bool sound = true;
 };
 
 class Resolver {
@@ -67,6 +81,12 @@ class Resolver {
   void ResolveFeature(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
                       FeatureView& view, ViewNotes& view_notes,
                       std::map<std::string, Place>& served);
+  bool CheckLength(const WindowEntry& window, const std::string& feature);
+
+  // resolve_arguments.cc
+  AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
+                                        const Source* source, const SourceNotes* notes);
+  void ReadQuantiles(const YamlNode& q, AggregationArguments& read);
 
   // resolve_services.cc
   void ResolveServices();

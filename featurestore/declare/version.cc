@@ -44,6 +44,18 @@ std::string_view WindowName(const Window& window) {
   return "";
 }
 
+// What an aggregation stores by. Not q and per, which only finish.
+std::string ArgumentsText(const Feature& feature, const Source& source) {
+  const FeatureArguments& arguments = feature.arguments;
+  std::string text;
+  if (arguments.order_by)
+    text += fmt::format(" order_by {}", source.fields[*arguments.order_by].name);
+  if (arguments.exact_to != 0) text += fmt::format(" exact_to {}", arguments.exact_to);
+  if (arguments.error != 0) text += fmt::format(" error {}", arguments.error);
+  if (arguments.half_life.us != 0) text += fmt::format(" half_life_us {}", arguments.half_life.us);
+  return text;
+}
+
 }  // namespace
 
 std::string CanonicalText(const FeatureView& view, const Source& source, const Entity& entity,
@@ -79,6 +91,7 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
         "{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
         WindowName(window), window.length.us, window.hop.us, window.offset.us);
     if (window.events != 0) what += fmt::format(" {}", window.events);
+    what += ArgumentsText(feature, source);
     features.insert(std::move(what));
     lifetime |= window.kind == WindowKind::kLifetime || window.kind == WindowKind::kRows;
   }

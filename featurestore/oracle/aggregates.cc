@@ -146,7 +146,7 @@ Expected Quantile(const Feature& feature, const Items& items) {
   std::vector<Value> sorted;
   for (const Item& item : items) sorted.push_back(item.value);
   std::sort(sorted.begin(), sorted.end(), LessValue());
-  // Decision 0006: "ranks are ceil(q · n) in doubles, as PostgreSQL's percentile_disc": 0.07 of 100 is the eighth, since
+  // Decision 0007: "ranks are ceil(q · n) in doubles, as PostgreSQL's percentile_disc": 0.07 of 100 is the eighth, since
   // the product is a little more than 7.
   const double product = feature.arguments.q * static_cast<double>(sorted.size());
   const auto rank = static_cast<size_t>(std::max(1.0, std::ceil(product)));

@@ -84,15 +84,17 @@ struct Row::Impl {
   }
 
   std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
-  Cell FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishFeature(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                      std::byte* scratch) const;
-  Cell FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                    std::byte* scratch) const;
-  Cell FinishHeld(const FeaturePlan& feature, const std::byte* held) const;
-  Cell FinishRuns(const FeaturePlan& feature, Timestamp q, std::byte* scratch) const;
-  Cell FinishLog(const FeaturePlan& feature, Timestamp q, std::byte* scratch) const;
+  Cell FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                  const std::byte* held) const;
+  Cell FinishRuns(const FeaturePlan& feature, const FinishMoment& moment, std::byte* scratch) const;
+  Cell FinishLog(const FeaturePlan& feature, const FinishMoment& moment, std::byte* scratch) const;
   // The parts of `feature` combined in `scratch`.
-  static Cell FinishScratch(const FeaturePlan& feature, const std::byte* scratch);
+  static Cell FinishScratch(const FeaturePlan& feature, const FinishMoment& moment,
+                            const std::byte* scratch);
 
   const RowLayout::Impl* layout;
   bool empty = true;
@@ -221,26 +223,31 @@ std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
   return greatest;
 }
 
-Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const std::byte* held) const {
+Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                           const std::byte* held) const {
   std::array<const void*, 8> parts;
   for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = held + feature.parts[p].offsets[0];
-  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const std::byte* scratch) {
+Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const FinishMoment& moment,
+                              const std::byte* scratch) {
   std::array<const void*, 8> parts;
   for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = scratch + feature.parts[p].scratch;
-  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
 // The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is.
-Cell Row::Impl::FinishRuns(const FeaturePlan& feature, Timestamp q, std::byte* scratch) const {
+Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& moment,
+                           std::byte* scratch) const {
   const RunList& list = runs[feature.list];
   size_t run = list.size();
   if (feature.window.kind == WindowKind::kLifetime) {
     --run;
   } else {
-    const auto is_over = [&](size_t i) { return q - list.end(i) >= feature.window.length; };
+    const auto is_over = [&](size_t i) {
+      return moment.read - list.end(i) >= feature.window.length;
+    };
     if (feature.window.completed) {
       while (run > 0 && !is_over(run - 1)) --run;
       run = run > 0 ? run - 1 : list.size();
@@ -248,13 +255,15 @@ Cell Row::Impl::FinishRuns(const FeaturePlan& feature, Timestamp q, std::byte* s
       --run;
     }
   }
-  if (run < list.size()) return FinishHeld(feature, list.accumulators(run));
+  if (run < list.size()) return FinishHeld(feature, moment, list.accumulators(run));
   std::memset(scratch, 0, feature.scratch_bytes);
-  return FinishScratch(feature, scratch);
+  return FinishScratch(feature, moment, scratch);
 }
 
 // Of the row's greatest events so many as the window has, none older than it reaches, replayed in their order.
-Cell Row::Impl::FinishLog(const FeaturePlan& feature, Timestamp q, std::byte* scratch) const {
+Cell Row::Impl::FinishLog(const FeaturePlan& feature, const FinishMoment& moment,
+                          std::byte* scratch) const {
+  const Timestamp q = moment.read;
   const Window& window = feature.window;
   const bool exact = window.kind == WindowKind::kExact;
   size_t from = log->size() - std::min<size_t>(log->size(), window.events);
@@ -277,21 +286,21 @@ Cell Row::Impl::FinishLog(const FeaturePlan& feature, Timestamp q, std::byte* sc
     log->Restore(i, fields);
     feature.replay.Add(scratch, {log->at(i).time, log->at(i).at, fields});
   }
-  Cell cell = FinishScratch(feature, scratch);
+  Cell cell = FinishScratch(feature, moment, scratch);
   if (kept.set != nullptr) replayed.push_back(std::move(kept));
   if (exact) {
     const std::optional<Timestamp> greatest =
         dropped > 0 ? std::optional(log->at(dropped - 1).time) : log->greatest_dropped();
-    cell.degraded = greatest && *greatest > q - window.length;
+    cell.degraded |= greatest && *greatest > q - window.length;
   }
   return cell;
 }
 
-Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+Cell Row::Impl::FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                             std::byte* scratch) const {
-  PaneRange range = feature.zone
-                        ? CoveredCalendarPanes(feature.window, *feature.zone, q, ended_only)
-                        : CoveredPanes(feature.window, q, ended_only);
+  PaneRange range =
+      feature.zone ? CoveredCalendarPanes(feature.window, *feature.zone, moment.read, ended_only)
+                   : CoveredPanes(feature.window, moment.read, ended_only);
   // What the feature itself evicts, whatever else the ring keeps.
   range.begin = std::max(range.begin, EvictionEdge(feature.grid, newest, *feature.keep));
   std::memset(scratch, 0, feature.scratch_bytes);
@@ -306,26 +315,26 @@ Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_
       }
     }
   }
-  const Cell cell = FinishScratch(feature, scratch);
+  const Cell cell = FinishScratch(feature, moment, scratch);
   for (const FeaturePlan::Part& part : feature.parts) {
     if (part.ops->destroy != nullptr) part.ops->destroy(scratch + part.scratch);
   }
   return cell;
 }
 
-Cell Row::Impl::FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
-                              std::byte* scratch) const {
+Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& moment,
+                              bool ended_only, std::byte* scratch) const {
   switch (feature.place) {
     case FeaturePlace::kPanes:
-      return FinishPanes(feature, q, ended_only, scratch);
+      return FinishPanes(feature, moment, ended_only, scratch);
     case FeaturePlace::kRuns:
-      return FinishRuns(feature, q, scratch);
+      return FinishRuns(feature, moment, scratch);
     case FeaturePlace::kLog:
-      return FinishLog(feature, q, scratch);
+      return FinishLog(feature, moment, scratch);
     case FeaturePlace::kLifetime:
       break;
   }
-  return FinishHeld(feature, lifetime->accumulators(0));
+  return FinishHeld(feature, moment, lifetime->accumulators(0));
 }
 
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
@@ -346,7 +355,9 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       out[i] = {.status = row_status, .value = feature.when_empty};
       continue;
     }
-    out[i] = impl_->FinishFeature(feature, q, ended_only, scratch.get());
+    // What has no history answers from every event, whatever the as_of.
+    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest};
+    out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
     if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
       out[i].status = CellStatus::kPresent;
       out[i].value = feature.when_empty;

@@ -69,7 +69,7 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
                                    std::optional<Type> of) {
   std::vector<AccumulatorSpec> specs;
   for (const AccumulatorKind kind : aggregation.needs(of)) {
-    specs.push_back({kind, kind == AccumulatorKind::kRowCount ? std::nullopt : feature.of});
+    specs.push_back(SpecOf(kind, feature));
   }
   return specs;
 }
@@ -105,12 +105,6 @@ Status CheckWindow(const FeatureView& view, const Feature& feature) {
                   view.name, feature.name);
 }
 
-// The fields that an accumulator reads.
-std::vector<uint32_t> FieldsOf(const AccumulatorSpec& spec) {
-  if (!spec.field) return {};
-  return {*spec.field};
-}
-
 uint16_t TagOf(const std::string& version) { return static_cast<uint16_t>(Hash64(version)); }
 
 // Fills Impl step by step.
@@ -143,19 +137,27 @@ class Compiler {
       return Internal("view {}: feature {}: no aggregation {}", view.name, feature.name,
                       feature.aggregate);
     }
-    if (feature.of && *feature.of >= impl_->source.fields.size()) {
-      return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
-                      *feature.of);
+    for (const std::optional<uint32_t> field : {feature.of, feature.arguments.order_by}) {
+      if (field && *field >= impl_->source.fields.size()) {
+        return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
+                        *field);
+      }
     }
-    const std::optional<Type> of =
-        feature.of ? std::optional(impl_->source.fields[*feature.of].type) : std::nullopt;
+    const auto type = [&](std::optional<uint32_t> field) {
+      return field ? std::optional(impl_->source.fields[*field].type) : std::nullopt;
+    };
+    const std::optional<Type> of = type(feature.of);
     if (aggregation->ResultType(of) != feature.type) {
       return Internal("view {}: feature {}: {} does not give {}", view.name, feature.name,
                       feature.aggregate, TypeName(feature.type));
     }
+    RETURN_IF_ERROR(aggregation->CheckArguments(feature));
     FeaturePlan plan;
     plan.aggregation = aggregation;
-    plan.context = {.of = of};
+    plan.context = {.of = of,
+                    .order_by = type(feature.arguments.order_by),
+                    .arguments = &feature.arguments,
+                    .length = HasLength(feature.window) ? feature.window.length : Duration{}};
     plan.window = feature.window;
     plan.when_empty = WhenEmpty(feature, *aggregation);
     needs_.push_back(Needs(feature, *aggregation, of));
@@ -422,14 +424,18 @@ RowSize RowLayout::size() const {
       size.panes_max += panes;
       size.bytes_per_pane_max = std::max(size.bytes_per_pane_max, bytes);
       size.bytes_max += (panes < 128 ? 1 : 2) + panes * bytes;
-      size.bytes_one_event += 1 + (r == chain.begin ? bytes : 0);
+      size.bytes_one_event += 1;
+      if (r == chain.begin) {
+        const AccumulatorSet& set = impl_->rings[r].set;
+        size.bytes_one_event += bytes - set.encoded_max() + set.encoded_one();
+      }
     }
   }
   for (const RunLayout& list : impl_->runs) {
     const uint64_t runs = RunsMax(list);
     size.runs_max += runs;
     size.bytes_max += (runs < 128 ? 1 : 2) + runs * (kRunTimesMax + list.set.encoded_max());
-    size.bytes_one_event += 2 + list.set.encoded_max();
+    size.bytes_one_event += 2 + list.set.encoded_one();
   }
   if (impl_->log) {
     size.events_max = impl_->log->events_max();
@@ -438,7 +444,7 @@ RowSize RowLayout::size() const {
   }
   if (impl_->lifetime) {
     size.bytes_max += impl_->lifetime->encoded_max();
-    size.bytes_one_event += impl_->lifetime->encoded_max();
+    size.bytes_one_event += impl_->lifetime->encoded_one();
   }
   return size;
 }

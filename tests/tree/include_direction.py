@@ -39,6 +39,7 @@ VENDORS = [
     ("spdlog/", {"observe"}),
     ("pg_query", {"expr"}),
     ("simdjson", {"decode"}),
+    ("hll.hpp", {"aggregate"}),  # Apache DataSketches
     ("xxhash.h", {"base"}),
     ("zlib.h", {"ingest"}),
     ("grpc", {"server"}),

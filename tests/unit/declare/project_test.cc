@@ -134,6 +134,28 @@ TEST_CASE("history is said to reach nothing where no feature has any") {
   CHECK(warnings("[{ rows: 5 }]")[0].text.find("history 1h reaches nothing") == 0);
 }
 
+TEST_CASE("a list of q appends a suffix to each served name, a single q never") {
+  const auto catalog = Sound(
+      ProjectFiles(Replaced(kFirstExample,
+                            "spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+                            "spend: { aggregate: quantile, of: amount, q: [0.5, 0.05, 0.999, 1], "
+                            "windows: [1h, lifetime] }\n"
+                            "      middle: { aggregate: quantile, of: amount, q: 0.5, exact_to: "
+                            "10, windows: [1h] }\n"
+                            "      heat: { aggregate: decayed_mean, of: amount, half_life: 1h }"))
+          .Load());
+  std::vector<std::string> names;
+  for (const Feature& feature : catalog->views[0].features) names.push_back(feature.name);
+  CHECK(names == std::vector<std::string>{"spend_1h_p50", "spend_1h_p05", "spend_1h_p999",
+                                          "spend_1h_p100", "spend_lifetime_p50",
+                                          "spend_lifetime_p05", "spend_lifetime_p999",
+                                          "spend_lifetime_p100", "middle_1h", "heat", "payments_1h",
+                                          "payments_24h", "last_shop"});
+  const std::string text = DescribeProject(*catalog);
+  CHECK(text.find("quantile(amount, q 0.5, exact to 10, then within 0.01)") != std::string::npos);
+  CHECK(text.find("decayed_mean(amount, half_life 1h)") != std::string::npos);
+}
+
 TEST_CASE("the default ttl is W + h of sliding windows and 2W of completed buckets") {
   const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
                                     "      last_shop: { aggregate: last, of: merchant }\n", "");

@@ -50,6 +50,29 @@ TEST_CASE("a view's version changes with everything that decides its stored valu
   }
 }
 
+TEST_CASE(
+    "an argument that decides what is stored changes the version, one that only finishes does "
+    "not") {
+  const auto with = [](const std::string& feature) {
+    return VersionOf(
+        Replaced(Base(), "      spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+                 "      spend:     { " + feature + " }"));
+  };
+  const std::string quantile = "aggregate: quantile, of: amount, windows: [1h], q: ";
+  CHECK(with(quantile + "0.5") == with(quantile + "0.9"));
+  CHECK(with(quantile + "0.5") == with(quantile + "[0.5, 0.99]"));
+  CHECK(with(quantile + "0.5") == with(quantile + "0.5, exact_to: 256, error: 0.01"));
+  CHECK(with(quantile + "0.5") != with(quantile + "0.5, exact_to: 255"));
+  CHECK(with(quantile + "0.5") != with(quantile + "0.5, error: 0.02"));
+  const std::string by = "aggregate: max_by, of: merchant, windows: [1h], order_by: ";
+  CHECK(with(by + "amount") != with(by + "at"));
+  const std::string heat = "aggregate: decayed_sum, of: amount, half_life: ";
+  CHECK(with(heat + "1h") == with(heat + "60m"));
+  CHECK(with(heat + "1h") != with(heat + "2h"));
+  const std::string rate = "aggregate: rate, windows: [1h], per: ";
+  CHECK(with(rate + "1s") == with(rate + "1m"));
+}
+
 TEST_CASE("a view's version does not change with words, tuning, defaults, names or order") {
   const std::string before = VersionOf(Base());
   const std::vector<std::pair<std::string, std::string>> changes = {
