@@ -111,6 +111,8 @@ constexpr Word kTypeWords[] = {{"bool"},      {"int64"},          {"double"},
                                {"float"},     {"string"},         {"bytes"},
                                {"timestamp"}, {"decimal", false}, {"map", false}};
 constexpr Shape kType{.form = Form::kType, .words = kTypeWords};
+constexpr Word kOnBadWords[] = {{"null"}};
+constexpr Shape kOnBad{.form = Form::kWord, .words = kOnBadWords};
 constexpr Key kFieldKeys[] = {
     {"type", "Type of the field.", &kType, true},
     {"path",
@@ -118,8 +120,10 @@ constexpr Key kFieldKeys[] = {
      "name.",
      &kPath},
     {"unit", "Of a timestamp that is a number: s, ms, us or ns.", &kUnit},
-    {"required", ""},
-    {"on_bad", ""},
+    {"required", "An event without it is dead-lettered as incomplete. Default: false.", &kBool},
+    {"on_bad",
+     "\"null\", in quotes: a value of another type is null, where it else dead-letters the event.",
+     &kOnBad},
     kDescription,
     kOwner,
     kTagsKey,

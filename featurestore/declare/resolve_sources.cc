@@ -114,6 +114,10 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
                             field.name, TypeName(field.type)));
         }
       }
+      if (const YamlNode* required = Sound(value, "required")) {
+        field.required = required->text == "true";
+      }
+      field.bad_is_null = Sound(value, "on_bad") != nullptr;
     }
     source.fields.push_back(std::move(field));
   }

@@ -21,6 +21,8 @@ std::string FieldText(const Field& field) {
   std::string text =
       fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
+  if (field.required) text += " required";
+  if (field.bad_is_null) text += " bad_is_null";
   return text;
 }
 

@@ -34,6 +34,7 @@ void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
   if (!batch.records.empty()) {
     context.metrics.CountBatch(batch.records.size(), batch.bytes, outcome.applied);
   }
+  context.metrics.CountBadAsNull(outcome.bad_as_null);
   for (size_t reason = 0; reason < outcome.refused.size(); ++reason) {
     context.metrics.CountRefused(reason, outcome.refused[reason]);
   }

@@ -73,6 +73,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
              commit, outcome);
       continue;
     }
+    outcome.bad_as_null += decoded.bad_as_null;
     event.at = at;
     event.fields = fields;
     if (!delta.newest || *delta.newest < event.time) delta.newest = event.time;

@@ -51,6 +51,7 @@ struct BatchOutcome {
   std::map<int32_t, PartitionDelta> partitions;
   uint64_t applied = 0;                  // events that changed a row
   std::array<uint64_t, 5> refused{};     // by Refusal
+  uint64_t bad_as_null = 0;              // values taken as null by on_bad, of events not refused
   std::vector<uint64_t> skipped_no_key;  // by view
   std::vector<uint64_t> late;            // by view
 };

@@ -29,6 +29,8 @@ struct Field {
   std::vector<std::string> path;
   // kTimestamp only: numbers with this unit are read; without it, RFC 3339 text is.
   std::optional<TimeUnit> unit;
+  bool required = false;     // absent or null: the event is `incomplete`
+  bool bad_is_null = false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`
 };
 
 // Free words about any declared thing; they decide nothing.

@@ -26,6 +26,8 @@ IngestFamilies::IngestFamilies(Metrics& m)
                            "Events that changed no feature of a view: older than all it keeps.")),
       dead_letters(m.CounterFamily("freshet_ingest_dead_letters_total",
                                    "Records put into the dead-letter topic's outbox, by reason.")),
+      bad_as_null(m.CounterFamily("freshet_ingest_bad_values_total",
+                                  "Values of a wrong type that on_bad took as null.")),
       freshness(m.HistogramFamily("freshet_ingest_freshness_seconds",
                                   "From produced to servable; observed only while caught up.")),
       lag_records(m.GaugeFamily("freshet_ingest_lag_records",
@@ -58,6 +60,7 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
       records_(&families.records.Add({{"source", source}})),
       received_bytes_(&families.received_bytes.Add({{"source", source}})),
       applied_(&families.applied.Add({{"source", source}})),
+      bad_as_null_(&families.bad_as_null.Add({{"source", source}})),
       freshness_(&families.freshness.Add({{"source", source}}, FreshnessBuckets())),
       batch_records_(&families.batch_records.Add({{"source", source}}, BatchBuckets())),
       watermark_(&families.watermark.Add({{"source", source}})) {

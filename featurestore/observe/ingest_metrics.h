@@ -23,6 +23,7 @@ struct IngestFamilies {
   MetricFamily<Counter>& skipped;
   MetricFamily<Counter>& late;
   MetricFamily<Counter>& dead_letters;
+  MetricFamily<Counter>& bad_as_null;
   MetricFamily<Histogram>& freshness;
   MetricFamily<Gauge>& lag_records;
   MetricFamily<Gauge>& lag_seconds;
@@ -49,6 +50,7 @@ class SourceMetrics {
   void CountSkipped(size_t view, uint64_t events) { Add(*skipped_[view], events); }
   void CountLate(size_t view, uint64_t events) { Add(*late_[view], events); }
   void CountRefused(size_t reason, uint64_t records) { Add(*dead_letters_[reason], records); }
+  void CountBadAsNull(uint64_t values) { Add(*bad_as_null_, values); }
   void CountKafkaError(const std::string& code);
   // Seconds from produced to servable, of a batch.
   void ObserveFreshness(std::span<const double> seconds);
@@ -72,6 +74,7 @@ class SourceMetrics {
   std::vector<Counter*> skipped_;
   std::vector<Counter*> late_;
   std::vector<Counter*> dead_letters_;
+  Counter* bad_as_null_;
   Histogram* freshness_;
   Histogram* batch_records_;
   Gauge* watermark_;
