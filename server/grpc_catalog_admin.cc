@@ -57,15 +57,14 @@ grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgres
       out.set_partition(partition);
       out.set_incarnation(at.incarnation);
       out.set_next_offset(at.next);
+      out.set_least_offset(at.least);
       if (at.log_end) out.set_log_end(*at.log_end);
     }
     const auto [reason, detail] = status.paused();
     progress.set_paused_reason(reason);
     progress.set_paused_detail(detail);
     progress.set_caught_up(status.caught_up_once.load());
-    // As the store counts it: written before the first offset of that log is.
-    if (const auto log = store_.ReadLog(source.name); log.ok() && log->has_value())
-      progress.set_log_id((*log)->log_id);
+    progress.set_log_id(status.log_id());
   }
   return counted.Done(std::nullopt);
 }

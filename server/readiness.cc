@@ -52,19 +52,27 @@ ReadinessCondition Readiness::CaughtUp() const {
       had_data_ && clock_.Now() - started_ >= catalog_.server.readiness_give_up_after;
   std::string waiting_for;
   std::string given_up_on;
+  const auto add = [](std::string& list, const std::string& what) {
+    if (!list.empty()) list += "; ";
+    list += what;
+  };
+  std::set<uint32_t> behind;
   for (const uint32_t source : required_sources_) {
     if (store_->source_status(catalog_.sources[source].name).caught_up_once.load()) continue;
+    behind.insert(source);
     const Waiting waiting = WaitingForSource(source, give_up);
-    std::string& list = waiting.over ? given_up_on : waiting_for;
-    if (!list.empty()) list += "; ";
-    list += waiting.detail;
+    add(waiting.over ? given_up_on : waiting_for, waiting.detail);
   }
   for (const uint32_t view : required_) {
-    // Views that were complete stay so; at a first start each is complete once it has read its source's log to the end.
-    if (store_->view_status(ViewId{view}).complete.load()) continue;
-    if (!waiting_for.empty()) waiting_for += "; ";
-    waiting_for +=
-        fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name);
+    // Views that were complete stay so; at a first start each is complete once it has read its source's log to the end. One that
+    // was complete and stands behind the others of its source is read by a pass of its own.
+    const ViewStatus& status = store_->view_status(ViewId{view});
+    if (status.complete.load() &&
+        (status.caught_up.load() || behind.contains(catalog_.views[view].source))) {
+      continue;
+    }
+    add(waiting_for,
+        fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name));
   }
   if (!waiting_for.empty()) return {"caught_up", false, waiting_for};
   latched_ =

@@ -5,11 +5,11 @@
 namespace freshet {
 namespace {
 
-ProcessorOptions PassOptions(const LoopContext& context) {
+ProcessorOptions PassOptions(const LoopContext& context, uint64_t cache_bytes) {
   ProcessorOptions options;
   options.dead_letters = false;
   options.future = context.event_time_clock ? FutureRule::kNone : FutureRule::kRecorded;
-  options.cache_bytes = context.cache_bytes;
+  options.cache_bytes = cache_bytes;
   return options;
 }
 
@@ -39,29 +39,15 @@ CatchUpPass::CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_
       incarnation_(plan.incarnation),
       log_(std::move(log)),
       limits_(limits),
-      writer_(context, std::move(plan.views), PassOptions(context)),
+      writer_(context, std::move(plan.views),
+              PassOptions(context, context.pass_cache_bytes / std::max<size_t>(plan.passes, 1))),
       watermark_(context.source.lateness, context.source.idle_after) {}
 
-Status CatchUpPass::Begin() {
+StepResult CatchUpPass::Begin() {
   batch_waits_ = false;
-  std::map<int32_t, LogBounds> bounds;
-  for (const auto& [partition, offset] : handover_->live()) {
-    ASSIGN_OR_RETURN(bounds[partition], log_->Bounds(partition));
-  }
-  for (LoopView& view : writer_.mutable_views()) AddNewPartitions(incarnation_, bounds, view);
   std::map<int32_t, int64_t> lost;
-  for (const auto& [partition, progress] : writer_.progress()) {
-    ASSIGN_OR_RETURN(const LogVerdict verdict,
-                     VerifyPartition(*log_, context_.source.topic, partition, progress));
-    if (verdict.ok()) continue;
-    if (verdict.reason != "records_lost") {
-      stop_ = verdict;  // the live loop finds the same, and says so
-      return OkStatus();
-    }
-    // The view goes on without them, and says since when it is complete.
-    lost[partition] = bounds.at(partition).start;
-    context_.log.Warn("pass_lost_records", verdict.detail, {{"source", context_.source.name}});
-  }
+  if (Status verified = Verify(lost); !verified.ok()) return LogError(std::move(verified));
+  if (!stop_.ok()) return {};
   writer_.PrepareProgress([&](int32_t partition, Progress& progress) {
     if (const auto loss = lost.find(partition); loss != lost.end()) {
       progress.next = loss->second;
@@ -69,12 +55,33 @@ Status CatchUpPass::Begin() {
     }
     return true;
   });
-  RETURN_IF_ERROR(writer_.Apply());
+  if (Status applied = writer_.Apply(); !applied.ok()) return StoreError(std::move(applied));
   const Timestamp now = context_.clock.Now();
   for (const auto& [partition, progress] : writer_.progress()) {
     watermark_.Add(partition, progress.newest_event, now);
   }
   read_too_far_ = true;  // nothing is assigned yet
+  return {};
+}
+
+Status CatchUpPass::Verify(std::map<int32_t, int64_t>& lost) {
+  std::map<int32_t, LogBounds> bounds;
+  for (const auto& [partition, offset] : handover_->live()) {
+    ASSIGN_OR_RETURN(bounds[partition], log_->Bounds(partition));
+  }
+  for (LoopView& view : writer_.mutable_views()) AddNewPartitions(incarnation_, bounds, view);
+  for (const auto& [partition, progress] : writer_.progress()) {
+    ASSIGN_OR_RETURN(const LogVerdict verdict,
+                     VerifyPartition(*log_, context_.source.topic, partition, progress));
+    if (verdict.ok()) continue;
+    if (verdict.reason != "records_lost") {
+      stop_ = verdict;
+      return OkStatus();
+    }
+    // The view goes on without them, and says since when it is complete.
+    lost[partition] = bounds.at(partition).start;
+    context_.log.Warn("pass_lost_records", verdict.detail, {{"source", context_.source.name}});
+  }
   return OkStatus();
 }
 
@@ -112,8 +119,10 @@ StepResult CatchUpPass::PollBatch(const Positions& live) {
     return {StepKind::kLogError, assigned};
   }
   if (assigned_.empty()) return {StepKind::kHeld, {}};
-  Status polled = log_->Poll(limits_, batch_);
-  if (!polled.ok()) return {StepKind::kLogError, polled};
+  PollLimits limits = limits_;
+  limits.records = std::min(limits.records, writer_.records_that_fit());
+  Status polled = log_->Poll(limits, batch_);
+  if (!polled.ok()) return LogError(std::move(polled));
   const auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_.progress()),
                               context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
@@ -174,6 +183,7 @@ StepResult CatchUpPass::Commit() {
     for (const auto& [partition, end] : batch_.ends) read_to_end_.insert(partition);
     batch_waits_ = false;
   }
+  handover_->Progressed(PositionsOf(writer_.progress()));
   const auto watermark = watermark_.At(now);
   for (const LoopView& view : writer_.views()) {
     PublishView(view, read_to_end_, watermark, context_.store);

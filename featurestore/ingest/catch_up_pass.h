@@ -18,10 +18,15 @@ class CatchUpPass final : public IngestLoop {
   CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_ptr<LogSource> log,
               PollLimits limits = {});
 
-  Status Begin() override;
+  StepResult Begin() override;
   StepResult Step() override;
 
+  // Why it stopped.
+  const LogVerdict& stop() const { return stop_; }
+
  private:
+  // Fills where records are gone: partition → the log's start.
+  Status Verify(std::map<int32_t, int64_t>& lost);
   StepResult PollBatch(const Positions& live);
   // The partitions in which the live loop is ahead, where they are not what is read: others' records would only be cut again, and
   // could fill every batch.

@@ -91,14 +91,9 @@ void DeadLetterRelay::Run(const std::stop_token& stop) {
     bool more = false;
     Status failed;
     if (store_.dead_letter_bytes() > 0) {
-      for (const auto& [source, topic] : options_.sources) {
-        const auto relayed = RelaySome(source, topic, stop);
-        if (!relayed.ok()) {
-          failed = relayed.status();
-        } else {
-          more = more || *relayed;
-        }
-      }
+      const auto relayed = RelayAll(stop);
+      failed = relayed.status();
+      more = relayed.ok() && *relayed;
     }
     metrics_.SetOutbox(store_.dead_letter_bytes(), options_.outbox_bytes);
     if (!failed.ok() && !failing) {
@@ -117,6 +112,25 @@ void DeadLetterRelay::Run(const std::stop_token& stop) {
     }
     woken_ = false;
   }
+}
+
+// Also of sources that are no longer declared: what they left would fill the outbox for ever.
+StatusOr<bool> DeadLetterRelay::RelayAll(const std::stop_token& stop) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> sources, store_.DeadLetterSources());
+  bool more = false;
+  Status failed;
+  for (const std::string& source : sources) {
+    const auto topic = options_.topics.find(source);
+    const auto relayed =
+        RelaySome(source, topic == options_.topics.end() ? std::string() : topic->second, stop);
+    if (!relayed.ok()) {
+      failed = relayed.status();
+    } else {
+      more = more || *relayed;
+    }
+  }
+  RETURN_IF_ERROR(failed);
+  return more;
 }
 
 StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::string& topic,
@@ -161,7 +175,7 @@ Status DeadLetterRelay::Produce(const std::string& source, const std::string& to
   headers.Add("reason", letter.reason);
   headers.Add("detail", letter.detail);
   headers.Add("source", source);
-  headers.Add("topic", topic);
+  if (!topic.empty()) headers.Add("topic", topic);
   headers.Add("incarnation", fmt::format("{}", at.incarnation));
   headers.Add("partition", fmt::format("{}", at.partition));
   headers.Add("offset", fmt::format("{}", at.offset));

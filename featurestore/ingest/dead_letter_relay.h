@@ -27,7 +27,7 @@ struct DeadLetterRelayOptions {
   std::string bootstrap;
   std::string topic;
   std::map<std::string, std::string> kafka_options;
-  std::vector<std::pair<std::string, std::string>> sources;  // name, topic
+  std::map<std::string, std::string> topics;  // of the declared sources, for the header
   uint64_t outbox_bytes = 64ull << 20;
 };
 
@@ -47,6 +47,8 @@ class DeadLetterRelay {
   DeadLetterRelay(DeadLetterRelayOptions options, Store& store, IngestMetrics& metrics, Log& log);
   static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
   void Run(const std::stop_token& stop);
+  // Sends some of every source's. True where there may be more.
+  StatusOr<bool> RelayAll(const std::stop_token& stop);
   // Sends some of a source's and waits for them. True where there may be more.
   StatusOr<bool> RelaySome(const std::string& source, const std::string& topic,
                            const std::stop_token& stop);

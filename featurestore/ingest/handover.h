@@ -43,7 +43,18 @@ class Handover {
     return std::move(views_);
   }
 
+  // Next offset of the pass in a partition; 0 for one that it does not know yet.
+  int64_t PassNext(int32_t partition) const {
+    const std::lock_guard lock(mutex_);
+    const auto next = pass_.find(partition);
+    return next == pass_.end() ? 0 : next->second;
+  }
+
   // --- The pass's side.
+  void Progressed(const Positions& pass) {
+    const std::lock_guard lock(mutex_);
+    pass_ = pass;
+  }
   Positions live() const {
     const std::lock_guard lock(mutex_);
     return live_;
@@ -69,6 +80,7 @@ class Handover {
   mutable std::mutex mutex_;
   State state_ = State::kRunning;
   Positions live_;
+  Positions pass_;
   std::vector<LoopView> views_;
 };
 

@@ -56,12 +56,12 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
   relay.topic = catalog.kafka.dead_letters;
   relay.kafka_options = catalog.kafka.options;
   relay.outbox_bytes = kOutboxBytes;
-  for (const Source& source : catalog.sources)
-    relay.sources.emplace_back(source.name, source.topic);
+  for (const Source& source : catalog.sources) relay.topics[source.name] = source.topic;
   ASSIGN_OR_RETURN(impl->relay,
                    DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
 
-  // Half of the share for decoded rows, a quarter for what librdkafka holds ready, a quarter for the batches in hand.
+  // Of a source's share: decoded rows of the live loop 3/8, of its passes 1/8; what librdkafka holds ready 1/8 each; the rest for
+  // the batches in hand.
   const uint64_t share =
       IngestMemoryBytes(catalog.storage.memory_bytes) / std::max<size_t>(catalog.sources.size(), 1);
   for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
@@ -80,27 +80,31 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
     kafka.topic = source.topic;
     kafka.group = fmt::format("{}-{}", catalog.kafka.group, catalog.server.name);
     kafka.options = catalog.kafka.options;
-    kafka.queue_bytes = std::clamp<uint64_t>(share / 4, 1 << 20, 64 << 20);
+    kafka.queue_bytes = std::clamp<uint64_t>(share / 8, 1 << 20, 64 << 20);
     kafka.headers = ReadsHeaders(source);
     kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
-    LoopContext context{.source = source,
-                        .views = std::move(views),
-                        .log_id = address.log_id,
-                        .every_gap_is_loss = address.is_mock,
-                        .event_time_clock = catalog.clock == ClockKind::kEventTime,
-                        .cache_bytes = share / 2,
-                        .outbox_bytes = kOutboxBytes,
-                        .store = store,
-                        .clock = clock,
-                        .metrics = source_metrics,
-                        .all_metrics = impl->metrics,
-                        .log = log,
-                        .open_log = [kafka]() -> StatusOr<std::unique_ptr<LogSource>> {
-                          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(kafka));
-                          return std::unique_ptr<LogSource>(std::move(opened));
-                        },
-                        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); },
-                        .log_replaced = address.replaced};
+    LoopContext context{
+        .source = source,
+        .views = std::move(views),
+        .log_id = address.log_id,
+        .every_gap_is_loss = address.is_mock,
+        .event_time_clock = catalog.clock == ClockKind::kEventTime,
+        .cache_bytes = share / 8 * 3,
+        .pass_cache_bytes = share / 8,
+        .outbox_bytes = kOutboxBytes,
+        .store = store,
+        .clock = clock,
+        .metrics = source_metrics,
+        .all_metrics = impl->metrics,
+        .log = log,
+        .open_log = [kafka](size_t readers) -> StatusOr<std::unique_ptr<LogSource>> {
+          KafkaSourceOptions options = kafka;
+          options.queue_bytes /= std::max<size_t>(readers, 1);
+          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(std::move(options)));
+          return std::unique_ptr<LogSource>(std::move(opened));
+        },
+        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); },
+        .log_replaced = address.replaced};
     impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
     RETURN_IF_ERROR(impl->sources.back()->Start());
   }

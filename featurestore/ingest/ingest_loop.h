@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "featurestore/base/status.h"
 
@@ -22,14 +23,17 @@ enum class StepKind : uint8_t {
 struct StepResult {
   StepKind kind = StepKind::kIdle;
   Status status;  // of the errors
+  bool ok() const { return status.ok(); }
 };
+inline StepResult LogError(Status status) { return {StepKind::kLogError, std::move(status)}; }
+inline StepResult StoreError(Status status) { return {StepKind::kStoreError, std::move(status)}; }
 
 // Not thread-safe.
 class IngestLoop {
  public:
   virtual ~IngestLoop() = default;
-  // Asks the log where it stands, verifies, assigns. On error nothing was changed: again, later.
-  virtual Status Begin() = 0;
+  // Asks the log where it stands, verifies, assigns. On error (kLogError, kStoreError) nothing was changed: again, later.
+  virtual StepResult Begin() = 0;
   virtual StepResult Step() = 0;
 };
 

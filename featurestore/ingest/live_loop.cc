@@ -26,41 +26,42 @@ StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
   return bounds;
 }
 
-Status LiveLoop::Begin() {
+StepResult LiveLoop::Begin() {
   batch_waits_ = false;
   caught_up_ = false;
-  ASSIGN_OR_RETURN(const auto bounds, AskBounds());
+  const auto bounds = AskBounds();
+  if (!bounds.ok()) return LogError(bounds.status());
   if (writer_ == nullptr) {
-    RETURN_IF_ERROR(Plan(bounds));
+    if (Status planned = Plan(*bounds); !planned.ok()) return StoreError(std::move(planned));
   } else {
-    for (LoopView& view : writer_->mutable_views()) {
-      AddNewPartitions(incarnation_, bounds, view);
-    }
+    for (LoopView& view : writer_->mutable_views()) AddNewPartitions(incarnation_, *bounds, view);
   }
-  if (!stop_.ok()) return OkStatus();
-  RETURN_IF_ERROR(Verify());
-  if (!stop_.ok()) return OkStatus();
+  if (!stop_.ok()) return {};
+  if (Status verified = Verify(); !verified.ok()) return LogError(std::move(verified));
+  if (!stop_.ok()) return {};
   // Where reading begins is written down first: a view that was given a beginning keeps it.
   writer_->PrepareProgress([](int32_t, Progress&) { return true; });
-  RETURN_IF_ERROR(writer_->Apply());
+  if (Status applied = writer_->Apply(); !applied.ok()) return StoreError(std::move(applied));
 
   const Positions positions = PositionsOf(writer_->progress());
   const Timestamp now = context_.clock.Now();
-  for (const auto& [partition, b] : bounds) {
+  for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = b.end;
     if (positions.at(partition) >= b.end) read_to_end_.insert(partition);
     watermark_.Add(partition, writer_->progress().at(partition).newest_event, now);
   }
-  RETURN_IF_ERROR(log_->Assign(positions));
+  if (Status assigned = log_->Assign(positions); !assigned.ok()) {
+    return LogError(std::move(assigned));
+  }
   next_refresh_.reset();
   Publish();
   MarkComplete();
-  return OkStatus();
+  return {};
 }
 
 Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
-  ASSIGN_OR_RETURN(incarnation_,
-                   FindIncarnation(context_.store, context_.source.name, context_.log_id));
+  ASSIGN_OR_RETURN(incarnation_, FindIncarnation(context_));
+  context_.store.source_status(context_.source.name).SetLogId(context_.log_id);
   ASSIGN_OR_RETURN(SourcePlan plan, PlanSource(context_, incarnation_, bounds));
   if (!plan.stop.ok()) {
     stop_ = plan.stop;
@@ -72,8 +73,10 @@ Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
   for (const ProcessorView& view : context_.views) options.all_views.push_back(view.layout);
   writer_ = std::make_unique<ViewWriter>(context_, std::move(plan.live), options);
   for (std::vector<LoopView>& views : plan.behind) {
-    passes_.push_back({std::move(views), std::make_shared<Handover>(), incarnation_});
-    handovers_.push_back(passes_.back().handover);
+    const auto handover = std::make_shared<Handover>();
+    handover->Progressed(PositionsOf(views.front().progress));
+    passes_.push_back({std::move(views), handover, incarnation_, plan.behind.size()});
+    handovers_.push_back(handover);
   }
   for (const auto& [partition, b] : bounds) ends_at_start_[partition] = b.end;
   return OkStatus();
@@ -127,9 +130,8 @@ StepResult LiveLoop::Step() {
       if (context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4) {
         return {StepKind::kOutboxFull, {}};
       }
-      const auto refreshed = Refresh();
-      if (!refreshed.ok()) return {StepKind::kLogError, refreshed.status()};
-      if (*refreshed) return Commit();
+      if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+      if (writer_->pending()) return Commit();
       StepResult polled = PollBatch();
       if (polled.kind != StepKind::kRead) return polled;
     }
@@ -140,9 +142,11 @@ StepResult LiveLoop::Step() {
 }
 
 StepResult LiveLoop::PollBatch() {
-  Status polled = log_->Poll(limits_, batch_);
-  if (!polled.ok()) return {StepKind::kLogError, polled};
-  const bool full = batch_.records.size() >= limits_.records || batch_.bytes >= limits_.bytes;
+  PollLimits limits = limits_;
+  limits.records = std::min(limits.records, writer_->records_that_fit());
+  Status polled = log_->Poll(limits, batch_);
+  if (!polled.ok()) return LogError(std::move(polled));
+  const bool full = batch_.records.size() >= limits.records || batch_.bytes >= limits.bytes;
   if (full) caught_up_ = false;
   auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_->progress()),
                         context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
@@ -198,33 +202,40 @@ void LiveLoop::AfterCommit() {
   }
 }
 
-StatusOr<bool> LiveLoop::Refresh() {
+StepResult LiveLoop::Refresh() {
   const Timestamp now = context_.clock.Now();
-  if (next_refresh_ && now < *next_refresh_) return false;
+  if (next_refresh_ && now < *next_refresh_) return {};
   const bool first = !next_refresh_;
   next_refresh_ = now + kRefreshEvery;
-  ASSIGN_OR_RETURN(const auto bounds, AskBounds());
-  if (bounds.size() != writer_->progress().size()) {
-    return Unavailable("topic {} has {} partitions now, {} before: beginning anew",
-                       context_.source.topic, bounds.size(), writer_->progress().size());
+  const auto bounds = AskBounds();
+  if (!bounds.ok()) return LogError(bounds.status());
+  if (bounds->size() != writer_->progress().size()) {
+    return LogError(Unavailable("topic {} has {} partitions now, {} before: beginning anew",
+                                context_.source.topic, bounds->size(), writer_->progress().size()));
   }
-  for (const auto& [partition, b] : bounds) {
+  for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {
-      RETURN_IF_ERROR(
-          context_.store.PruneRefusals(context_.source.name, incarnation_, partition, b.start));
+      Status pruned =
+          context_.store.PruneRefusals(context_.source.name, incarnation_, partition, b.start);
+      if (!pruned.ok()) return StoreError(std::move(pruned));
     }
   }
-  if (context_.event_time_clock) return false;
+  if (context_.event_time_clock) return {};
   bool any = false;
   writer_->PrepareProgress([&](int32_t partition, Progress& progress) {
-    if (progress.next != bounds.at(partition).end) return false;
+    if (progress.next != bounds->at(partition).end) return false;
     if (progress.expiry_time && *progress.expiry_time >= now) return false;
     progress.expiry_time = now;  // read before the end was asked
     return any = true;
   });
   if (!any) writer_->Discard();
-  return any;
+  return {};
+}
+
+int64_t LiveLoop::LeastNext(int32_t partition, int64_t mine) const {
+  for (const auto& handover : handovers_) mine = std::min(mine, handover->PassNext(partition));
+  return mine;
 }
 
 void LiveLoop::Publish() {
@@ -235,7 +246,7 @@ void LiveLoop::Publish() {
     int64_t& end = log_ends_[partition];
     if (const auto known = log_->KnownEnd(partition)) end = std::max(end, *known);
     end = std::max(end, p.next);
-    status.SetPartition(partition, {incarnation_, p.next, end});
+    status.SetPartition(partition, {incarnation_, p.next, end, LeastNext(partition, p.next)});
     const auto last = last_record_time_.find(partition);
     const double behind = end > p.next && last != last_record_time_.end()
                               ? (context_.clock.Now() - last->second).seconds()

@@ -20,13 +20,14 @@ struct PassPlan {
   std::vector<LoopView> views;
   std::shared_ptr<Handover> handover;
   uint32_t incarnation = 0;
+  size_t passes = 1;  // of the source, which share what memory there is for them
 };
 
 class LiveLoop final : public IngestLoop {
  public:
   LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits = {});
 
-  Status Begin() override;
+  StepResult Begin() override;
   StepResult Step() override;
 
   // Passes for the views that the first Begin found behind; to be started by the caller, once.
@@ -43,10 +44,12 @@ class LiveLoop final : public IngestLoop {
   bool TakeHandovers();
   StepResult PollBatch();
   StepResult Commit();
-  // Every 30 s: the log's ends for E, new partitions, refusals that the log has forgotten. True where it prepared a commit.
-  StatusOr<bool> Refresh();
+  // Every 30 s: the log's ends for E, new partitions, refusals that the log has forgotten. Where it prepared a commit that is pending.
+  StepResult Refresh();
   void AfterCommit();
   void Publish();
+  // Over this loop and the passes that are not handed over yet.
+  int64_t LeastNext(int32_t partition, int64_t mine) const;
   void MarkComplete();
   void ObserveFreshness();
 

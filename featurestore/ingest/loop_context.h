@@ -23,16 +23,18 @@ struct LoopContext {
   std::string log_id;                // LogAddress
   bool every_gap_is_loss = false;    // the mock
   bool event_time_clock = false;
-  uint64_t cache_bytes = 32ull << 20;
+  uint64_t cache_bytes = 32ull << 20;       // decoded rows of the live loop
+  uint64_t pass_cache_bytes = 16ull << 20;  // and of all passes together
   uint64_t outbox_bytes = 64ull << 20;
   Store& store;
   const Clock& clock;
   SourceMetrics& metrics;
   IngestMetrics& all_metrics;
   Log& log;
-  std::function<StatusOr<std::unique_ptr<LogSource>>()> open_log;  // a reader for each loop
-  std::function<void()> dead_letters_waiting;                      // wakes the relay
-  std::function<std::string()> log_replaced;                       // LogAddress::replaced
+  // A reader for each loop. `readers`: how many share the memory for records that are fetched ahead; the live loop is one alone.
+  std::function<StatusOr<std::unique_ptr<LogSource>>(size_t readers)> open_log;
+  std::function<void()> dead_letters_waiting;  // wakes the relay
+  std::function<std::string()> log_replaced;   // LogAddress::replaced
 
   size_t MetricIndex(ViewId id) const {
     for (size_t i = 0; i < views.size(); ++i) {

@@ -44,24 +44,26 @@ void LoopRunner::Run(IngestLoop& loop, const std::stop_token& stop,
 }
 
 bool LoopRunner::Begin(IngestLoop& loop) {
-  const Status status = loop.Begin();
-  if (!status.ok()) {
-    if (reports_) ReportNotBegun(status);
+  const StepResult result = loop.Begin();
+  if (!result.ok()) {
+    ReportNotBegun(result);
     return false;
   }
   begun_ = true;
-  if (reports_) context_.all_metrics.SetBrokerUp(brokers_, true);
+  if (pass_of_.empty()) context_.all_metrics.SetBrokerUp(brokers_, true);
   return true;
 }
 
-void LoopRunner::ReportNotBegun(const Status& status) {
-  const std::string reason = LogPauseReason(status);
-  context_.all_metrics.SetBrokerUp(brokers_, reason != "broker_down");
-  if (reason != "broker_down") return Pause(reason, std::string(MessageOf(status)));
+void LoopRunner::ReportNotBegun(const StepResult& failed) {
+  const std::string detail(MessageOf(failed.status));
+  if (failed.kind == StepKind::kStoreError) return Pause(PauseReason(failed.status), detail);
+  const std::string reason = LogPauseReason(failed.status);
+  const bool down = reason == "broker_down";
+  if (pass_of_.empty()) context_.all_metrics.SetBrokerUp(brokers_, !down);
+  if (!down) return Pause(reason, detail);
   const std::string replaced = context_.log_replaced ? context_.log_replaced() : std::string();
   if (!replaced.empty()) return Pause("log_replaced", replaced);
-  Pause(reason,
-        fmt::format("brokers {}: {}; trying until they answer", brokers_, MessageOf(status)));
+  Pause(reason, fmt::format("brokers {}: {}; trying until they answer", brokers_, detail));
 }
 
 bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
@@ -111,24 +113,33 @@ bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
 }
 
 void LoopRunner::Pause(const std::string& reason, const std::string& detail) {
-  if (!reports_) return;
-  context_.store.source_status(context_.source.name).SetPaused(reason, detail);
+  const std::string& source = context_.source.name;
+  if (pass_of_.empty()) context_.store.source_status(source).SetPaused(reason, detail);
   if (reason == paused_) return;
   paused_ = reason;
-  context_.metrics.SetPaused(reason);
-  context_.log.Warn("ingest_paused", detail,
-                    {{"source", context_.source.name}, {"reason", reason}});
+  if (pass_of_.empty()) {
+    context_.metrics.SetPaused(reason);
+    context_.log.Warn("ingest_paused", detail, {{"source", source}, {"reason", reason}});
+  } else {
+    context_.log.Warn("pass_paused", detail,
+                      {{"source", source}, {"views", pass_of_}, {"reason", reason}});
+  }
 }
 
 void LoopRunner::Resume() {
   backoff_ = kFirstBackoff;
   log_errors_ = 0;
-  if (!reports_ || paused_.empty()) return;
+  if (paused_.empty()) return;
   paused_.clear();
-  context_.store.source_status(context_.source.name).SetPaused("", "");
-  context_.metrics.SetPaused("");
-  context_.log.Info("ingest_resumed", "the source is read again",
-                    {{"source", context_.source.name}});
+  const std::string& source = context_.source.name;
+  if (pass_of_.empty()) {
+    context_.store.source_status(source).SetPaused("", "");
+    context_.metrics.SetPaused("");
+    context_.log.Info("ingest_resumed", "the source is read again", {{"source", source}});
+  } else {
+    context_.log.Info("pass_resumed", "the pass goes on",
+                      {{"source", source}, {"views", pass_of_}});
+  }
 }
 
 void LoopRunner::Wait(Duration duration, const std::stop_token& stop) {

@@ -16,9 +16,9 @@ namespace freshet {
 
 class LoopRunner {
  public:
-  // `reports`: the live loop's state is the source's; a pass keeps quiet.
-  LoopRunner(const LoopContext& context, std::string brokers, bool reports)
-      : context_(context), brokers_(std::move(brokers)), reports_(reports) {}
+  // The live loop's state is the source's. `pass_of`: names of views, of a pass, which only logs why it stands still.
+  LoopRunner(const LoopContext& context, std::string brokers, std::string pass_of = {})
+      : context_(context), brokers_(std::move(brokers)), pass_of_(std::move(pass_of)) {}
 
   // Until `stop` is asked for, or the loop is done. `begun` runs after each successful Begin; `verdict` says why a loop
   // stopped.
@@ -27,7 +27,7 @@ class LoopRunner {
 
  private:
   bool Begin(IngestLoop& loop);
-  void ReportNotBegun(const Status& status);
+  void ReportNotBegun(const StepResult& failed);
   // False where the loop is over.
   bool Step(IngestLoop& loop, const std::stop_token& stop,
             const std::function<LogVerdict()>& verdict);
@@ -38,7 +38,7 @@ class LoopRunner {
 
   const LoopContext& context_;
   const std::string brokers_;
-  const bool reports_;
+  const std::string pass_of_;
   std::string paused_;  // reason
   bool begun_ = false;
   int log_errors_ = 0;  // in a row, with nothing read between

@@ -5,6 +5,12 @@
 #include "featurestore/model/entity_key.h"
 
 namespace freshet {
+namespace {
+
+constexpr size_t kLeastRecords = 64;
+constexpr size_t kMostRecords = 1 << 20;
+
+}  // namespace
 
 Processor::Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
                      const Clock& clock, ProcessorOptions options)
@@ -29,6 +35,8 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
   outcome.skipped_no_key.resize(views_.size());
   outcome.late.resize(views_.size());
   now_ = clock_.Now();
+  // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
+  if (options_.future == FutureRule::kRecorded) last_refused_.clear();
   Status status = DecodeAll(records, incarnation, commit, outcome);
   if (status.ok()) status = FindRows(records, commit, outcome);
   if (status.ok()) status = FetchRows();
@@ -38,6 +46,7 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
   }
   ApplyEvents(outcome);
   WriteRows(commit);
+  LearnRowBytes(records.size());
   cache_.Trim();
   return OkStatus();
 }
@@ -226,6 +235,22 @@ void Processor::WriteRows(Commit& commit) {
       cache_.Count(entry);
     }
   }
+}
+
+// Before what the batch touched is trimmed.
+void Processor::LearnRowBytes(size_t records) {
+  if (records == 0) return;
+  uint64_t bytes = 0;
+  for (const std::vector<Touched>& touched : touched_) {
+    const RowCache::Entry* last = nullptr;
+    for (const Touched& t : touched) {
+      if (t.entry != last) bytes += t.entry->bytes;
+      last = t.entry;
+    }
+  }
+  const uint64_t fit = options_.cache_bytes / std::max<uint64_t>(bytes / records, 1);
+  records_that_fit_ = std::clamp<uint64_t>(fit, kLeastRecords, 2 * records_that_fit_);
+  records_that_fit_ = std::min(records_that_fit_, kMostRecords);
 }
 
 }  // namespace freshet

@@ -70,7 +70,9 @@ class Processor {
 
   // Handed over by a pass, at a batch boundary.
   void AddView(const ProcessorView& view);
-  uint64_t cache_bytes() const { return cache_.bytes(); }
+  // So many records' rows fit the cache's budget, as far as batches have shown: rows can be thousands of times larger than events,
+  // and all rows of a batch are held at once. Doubles at most from one batch to the next.
+  size_t records_that_fit() const { return records_that_fit_; }
 
  private:
   struct Touched {
@@ -92,6 +94,7 @@ class Processor {
   Status FetchRows();
   void ApplyEvents(BatchOutcome& outcome);
   void WriteRows(Commit& commit);
+  void LearnRowBytes(size_t records);
 
   const Source& source_;
   std::vector<ProcessorView> views_;
@@ -100,6 +103,7 @@ class Processor {
   const ProcessorOptions options_;
   std::unique_ptr<Decoder> decoder_;
   RowCache cache_;
+  size_t records_that_fit_ = 1024;
   Timestamp now_;  // at the batch's first reading
   // By partition, the last offset that an earlier reading refused (-1: none); beyond it there is nothing to look up.
   std::map<int32_t, int64_t> last_refused_;

@@ -36,11 +36,30 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
   const PartitionProgress known = view.progress;
   AddNewPartitions(incarnation, bounds, view);
   if (known.empty()) WarnOfMissingBeginning(context, view);
-  if (!context.store.IsComplete(declared.id)) {
-    view.complete_at.emplace();
-    for (const auto& [partition, b] : bounds) (*view.complete_at)[partition] = b.end;
-  }
+  for (const auto& [partition, b] : bounds) view.ends_at_start[partition] = b.end;
+  if (!context.store.IsComplete(declared.id)) view.complete_at = view.ends_at_start;
   return view;
+}
+
+// Of a source whose name is new: its views may not be. Their progress says which log they have read; where another name read the
+// same log, it is that one, else one that none of them has read.
+StatusOr<uint32_t> IncarnationOfRenamed(
+    const LoopContext& context, const std::map<std::string, std::vector<Store::SourceLog>>& logs) {
+  for (const auto& [name, read] : logs) {
+    for (const Store::SourceLog& log : read) {
+      if (log.topic == context.source.topic && log.log_id == context.log_id) {
+        return log.incarnation;
+      }
+    }
+  }
+  uint32_t unread = 0;
+  for (const ProcessorView& view : context.views) {
+    ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(view.id));
+    for (const auto& [partition, progress] : stored) {
+      unread = std::max(unread, progress.incarnation + 1);
+    }
+  }
+  return unread;
 }
 
 int64_t Passed(const PartitionProgress& progress) {
@@ -51,13 +70,26 @@ int64_t Passed(const PartitionProgress& progress) {
 
 }  // namespace
 
-StatusOr<uint32_t> FindIncarnation(Store& store, const std::string& source,
-                                   const std::string& log_id) {
-  ASSIGN_OR_RETURN(const auto known, store.ReadLog(source));
-  if (known && known->log_id == log_id) return known->incarnation;
-  const Store::LogIdentity identity{known ? known->incarnation + 1 : 0, log_id};
-  RETURN_IF_ERROR(store.WriteLog(source, identity));
-  return identity.incarnation;
+StatusOr<uint32_t> FindIncarnation(const LoopContext& context) {
+  const std::string& topic = context.source.topic;
+  ASSIGN_OR_RETURN(auto all, context.store.ReadLogs());
+  std::vector<Store::SourceLog>& mine = all[context.source.name];
+  const auto same = [&](const Store::SourceLog& log) {
+    return log.topic == topic && log.log_id == context.log_id;
+  };
+  if (const auto known = std::find_if(mine.begin(), mine.end(), same); known != mine.end()) {
+    return known->incarnation;
+  }
+  Store::SourceLog log{0, context.log_id, topic};
+  for (const Store::SourceLog& other : mine)
+    log.incarnation = std::max(log.incarnation, other.incarnation + 1);
+  if (mine.empty()) {
+    ASSIGN_OR_RETURN(log.incarnation, IncarnationOfRenamed(context, all));
+  }
+  std::erase_if(mine, [&](const Store::SourceLog& other) { return other.topic == topic; });
+  mine.push_back(log);
+  RETURN_IF_ERROR(context.store.WriteLogs(context.source.name, mine));
+  return log.incarnation;
 }
 
 bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,

@@ -9,10 +9,10 @@
 
 namespace freshet {
 
-// The log's incarnation as this data folder counts it: 0 the first time a source is seen, one more whenever the id of its log is
-// another than it was (docs/architecture.md). Written before anything of it is read.
-StatusOr<uint32_t> FindIncarnation(Store& store, const std::string& source,
-                                   const std::string& log_id);
+// The log's incarnation as this data folder counts it: 0 the first time a source is seen, a new one whenever its topic or the id of
+// its log is another than it was, and the old one again where a topic comes back as it was (docs/architecture.md). A source that was
+// renamed goes on where its views stand. Written before anything of it is read.
+StatusOr<uint32_t> FindIncarnation(const LoopContext& context);
 
 struct SourcePlan {
   LogVerdict stop;                            // not ok: nothing may be read

@@ -12,10 +12,10 @@ SourceThreads::~SourceThreads() {
 }
 
 Status SourceThreads::Start() {
-  ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log());
+  ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log(1));
   live_ = std::make_unique<LiveLoop>(context_, std::move(log));
   live_thread_ = std::jthread([this](const std::stop_token& stop) {
-    LoopRunner runner(context_, brokers_, /*reports=*/true);
+    LoopRunner runner(context_, brokers_);
     runner.Run(
         *live_, stop, [this] { StartPasses(); }, [this] { return live_->stop(); });
     live_.reset();  // closes its consumer in its own thread
@@ -36,18 +36,23 @@ void SourceThreads::StartPasses() {
 }
 
 void SourceThreads::StartPass(PassPlan plan) {
-  auto log = context_.open_log();
+  auto log = context_.open_log(plan.passes);
   if (!log.ok()) {
     context_.log.Error("pass_failed", MessageOf(log.status()), {{"source", context_.source.name}});
     return;
   }
+  std::string names;
+  for (const LoopView& view : plan.views) {
+    names += (names.empty() ? "" : ", ") + view.layout->view().name;
+  }
   auto pass =
       std::make_shared<CatchUpPass>(context_, std::move(plan), *std::move(log), PollLimits());
   const std::lock_guard lock(mutex_);
-  pass_threads_.emplace_back([this, pass = std::move(pass)](const std::stop_token& stop) mutable {
-    LoopRunner runner(context_, brokers_, /*reports=*/false);
+  pass_threads_.emplace_back([this, pass = std::move(pass),
+                              names = std::move(names)](const std::stop_token& stop) mutable {
+    LoopRunner runner(context_, brokers_, std::move(names));
     runner.Run(
-        *pass, stop, [] {}, [] { return LogVerdict(); });
+        *pass, stop, [] {}, [&pass] { return pass->stop(); });
     pass.reset();
   });
 }

@@ -111,6 +111,7 @@ void PublishView(const LoopView& view, const std::set<int32_t>& read_to_end,
   status.complete_since_us = OrNoTime(CompleteSince(view.progress));
   status.watermark_us = OrNoTime(watermark);
   status.newest_event_us = OrNoTime(NewestEvent(view.progress));
+  if (Reached(view.progress, view.ends_at_start)) status.caught_up = true;
   if (const auto bound = ExpiryBound(view.progress, read_to_end)) {
     store.SetExpiryBound(view.id, *bound);
   }

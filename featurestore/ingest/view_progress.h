@@ -23,6 +23,7 @@ struct LoopView {
   PartitionProgress progress;
   // The log's ends that it has to reach before it answers; none: it answers.
   std::optional<Positions> complete_at;
+  Positions ends_at_start;  // of the log: who has reached them is as far as it was before a stop
 };
 
 Positions PositionsOf(const PartitionProgress& progress);

@@ -26,6 +26,8 @@ class ViewWriter {
   // Forgets a pending commit of progress alone; one of a batch has changed cached rows and must be applied.
   void Discard();
 
+  size_t records_that_fit() const { return processor_.records_that_fit(); }
+
   // As committed.
   const std::vector<LoopView>& views() const { return views_; }
   std::vector<LoopView>& mutable_views() { return views_; }

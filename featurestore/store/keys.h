@@ -26,7 +26,7 @@ inline std::string Family(std::string_view view, std::string_view version) {
 inline constexpr char kFormat[] = "format";
 inline constexpr char kProject[] = "project";
 inline constexpr char kViewPrefix[] = "view/";  // + name → the complete version
-inline constexpr char kLogPrefix[] = "log/";    // + source → LogIdentity
+inline constexpr char kLogPrefix[] = "log/";    // + source → logs
 inline constexpr char kViewEnd[] = "view0";     // first key after all of kViewPrefix
 
 // Progress: the family's name, then the partition.

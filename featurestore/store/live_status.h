@@ -20,6 +20,8 @@ inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 struct ViewStatus {
   // Complete: answers. Otherwise UNAVAILABLE / VIEW_REBUILDING.
   std::atomic<bool> complete{false};
+  // Has reached the log's ends as they were at start; latches.
+  std::atomic<bool> caught_up{false};
   std::atomic<int64_t> complete_since_us{kNoTime};  // kNoTime: always complete
   std::atomic<int64_t> watermark_us{kNoTime};       // of its source as this view has read it
   std::atomic<int64_t> newest_event_us{
@@ -30,6 +32,7 @@ struct PartitionStatus {
   uint32_t incarnation = 0;
   int64_t next = 0;  // next offset that live ingestion will apply; everything before is servable
   std::optional<int64_t> log_end;
+  int64_t least = 0;  // the least next offset over all views, also those that are being rebuilt
 };
 
 // One a source. Thread-safe.
@@ -54,12 +57,22 @@ class SourceStatus {
     std::lock_guard lock(mutex_);
     return {paused_reason_, paused_detail_};
   }
+  // Of the log that is read; "" for a real broker, and before anything is known. Set before the first partition of that log.
+  void SetLogId(std::string id) {
+    std::lock_guard lock(mutex_);
+    log_id_ = std::move(id);
+  }
+  std::string log_id() const {
+    std::lock_guard lock(mutex_);
+    return log_id_;
+  }
   // Reached the logs' ends as they were seen at start; latches.
   std::atomic<bool> caught_up_once{false};
 
  private:
   mutable std::mutex mutex_;
   std::map<int32_t, PartitionStatus> partitions_;
+  std::string log_id_;
   std::string paused_reason_;
   std::string paused_detail_;
 };

@@ -91,6 +91,22 @@ StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(const std:
   return letters;
 }
 
+StatusOr<std::vector<std::string>> Store::DeadLetterSources() const {
+  std::vector<std::string> sources;
+  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->dead_letters));
+  at->SeekToFirst();
+  while (at->Valid()) {
+    ByteReader reader({at->key().data(), at->key().size()});
+    sources.emplace_back(reader.LengthPrefixed());
+    if (!reader.ok()) return DataLoss("a stored dead letter's key is damaged");
+    const Coordinates last{UINT32_MAX, -1, INT64_MAX};  // as ordered numbers the greatest
+    at->Seek(AsSlice(keys::RecordKey(sources.back(), last)));
+    if (at->Valid() && at->key().starts_with(keys::SourcePrefix(sources.back()))) at->Next();
+  }
+  RETURN_IF_ERROR(FromRocks(at->status(), "read dead letters", impl_->folder()));
+  return sources;
+}
+
 Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered) {
   const std::lock_guard outbox_lock(impl_->outbox_mutex);
   rocksdb::WriteBatch batch;

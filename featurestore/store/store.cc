@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint8_t kLogIdentityFormat = 1;
+constexpr uint8_t kLogsFormat = 2;  // 1 held one log, without its topic
 
 // Makes the whole database, closes it, then puts it where it is looked for.
 Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
@@ -221,33 +222,45 @@ StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
-StatusOr<std::optional<Store::LogIdentity>> Store::ReadLog(const std::string& source) const {
-  std::string bytes;
-  const rocksdb::Status got = impl_->db->Get({}, impl_->meta, keys::kLogPrefix + source, &bytes);
-  if (got.IsNotFound()) return std::optional<LogIdentity>();
-  RETURN_IF_ERROR(FromRocks(got, "read the log's identity", impl_->folder()));
-  ByteReader reader(bytes);
-  if (reader.Byte() != kLogIdentityFormat) reader.MarkBad();
-  LogIdentity log;
-  log.incarnation = reader.Fixed32();
-  log.log_id = reader.LengthPrefixed();
-  if (!reader.AtEnd()) {
-    return DataLoss("{}: the stored identity of source {}'s log is damaged",
-                    impl_->folder().string(), source);
-  }
-  return std::optional<LogIdentity>(std::move(log));
+StatusOr<std::map<std::string, std::vector<Store::SourceLog>>> Store::ReadLogs() const {
+  std::map<std::string, std::vector<SourceLog>> all;
+  const size_t prefix = std::strlen(keys::kLogPrefix);
+  Status failed;
+  const auto read = [&](std::string_view key, std::string_view value) {
+    std::vector<SourceLog>& logs = all[std::string(key.substr(prefix))];
+    ByteReader reader(value);
+    if (reader.Byte() != kLogsFormat) reader.MarkBad();
+    for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
+      SourceLog& log = logs.emplace_back();
+      log.incarnation = reader.Fixed32();
+      log.log_id = reader.LengthPrefixed();
+      log.topic = reader.LengthPrefixed();
+    }
+    if (reader.AtEnd()) return true;
+    failed = DataLoss("{}: what is stored of source {}'s logs is damaged", impl_->folder().string(),
+                      key.substr(prefix));
+    return false;
+  };
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->meta, keys::kLogPrefix, read),
+                            "read which logs were read", impl_->folder()));
+  RETURN_IF_ERROR(failed);
+  return all;
 }
 
-Status Store::WriteLog(const std::string& source, const LogIdentity& log) {
+Status Store::WriteLogs(const std::string& source, const std::vector<SourceLog>& logs) {
   std::string bytes;
   ByteWriter writer(bytes);
-  writer.Byte(kLogIdentityFormat);
-  writer.Fixed32(log.incarnation);
-  writer.LengthPrefixed(log.log_id);
+  writer.Byte(kLogsFormat);
+  writer.Varint(logs.size());
+  for (const SourceLog& log : logs) {
+    writer.Fixed32(log.incarnation);
+    writer.LengthPrefixed(log.log_id);
+    writer.LengthPrefixed(log.topic);
+  }
   rocksdb::WriteBatch batch;
   (void)batch.Put(impl_->meta, keys::kLogPrefix + source, bytes);
   const std::lock_guard lock(impl_->write_mutex);
-  return impl_->Write(batch, /*sync=*/true, "store the log's identity");
+  return impl_->Write(batch, /*sync=*/true, "store which logs were read");
 }
 
 void Store::SetExpiryBound(ViewId view, Timestamp bound) {

@@ -166,18 +166,24 @@ class Store {
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
 
+  // Sources that have dead letters here, declared or not.
+  StatusOr<std::vector<std::string>> DeadLetterSources() const;
+
   // By partition.
   StatusOr<std::map<int32_t, Progress>> ReadProgress(ViewId view) const;
 
-  // The log's incarnation as this folder counts it, and the id of the log it was counted for (""
-  // for a real broker). A source never seen: 0 and "".
-  struct LogIdentity {
+  // A log that a source has read: its topic, its id ("" for a real broker), and its incarnation as this folder counts them. No two
+  // logs of a source share one: coordinates of the one say nothing about the other.
+  struct SourceLog {
     uint32_t incarnation = 0;
     std::string log_id;
+    std::string topic;
+    friend bool operator==(const SourceLog&, const SourceLog&) = default;
   };
-  StatusOr<std::optional<LogIdentity>> ReadLog(const std::string& source) const;
+  // By source, the latest log of each topic that it has read.
+  StatusOr<std::map<std::string, std::vector<SourceLog>>> ReadLogs() const;
   // Synced.
-  Status WriteLog(const std::string& source, const LogIdentity& log);
+  Status WriteLogs(const std::string& source, const std::vector<SourceLog>& logs);
 
   // One MultiGet over all views; Gets for a few rows (row_reads.cc has the numbers). Rows of one
   // call may stand at different commits. After an error no row may be used.

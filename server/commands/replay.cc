@@ -126,7 +126,7 @@ class AppliedProgress {
               "source {}: the log was made anew while it was replayed to; replay again",
               source_.name);
         }
-        next[partition.partition()] = partition.next_offset();
+        next[partition.partition()] = partition.least_offset();
       }
       // What stands still for another reason than a broker that is away needs somebody who reads why.
       if (!progress.paused_reason().empty()) {

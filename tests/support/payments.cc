@@ -98,8 +98,8 @@ std::unique_ptr<LiveLoop> Running::Live(PollLimits limits) {
 }
 
 void Running::ReadAll(IngestLoop& loop) {
-  if (const Status begun = loop.Begin(); !begun.ok()) {
-    throw std::runtime_error(std::string(MessageOf(begun)));
+  if (const StepResult begun = loop.Begin(); !begun.ok()) {
+    throw std::runtime_error(std::string(MessageOf(begun.status)));
   }
   for (int idle = 0; idle < 3;) idle = loop.Step().kind == StepKind::kRead ? 0 : idle + 1;
 }

@@ -355,6 +355,88 @@ TEST_CASE("what a source refused as of the future stays refused for a source tha
   CHECK_FALSE(running.store->LastRefused("payments", 0, 1).value());
 }
 
+TEST_CASE(
+    "what the live loop refuses as of the future while a pass runs is refused by the pass too") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  Running first(folder.path(), {PaymentsView()}, log, /*event_time_clock=*/false);
+  for (int i = 0; i < 20; ++i) log->Append(0, Payment(first.clock.Now(), "a", 1));
+  {
+    const auto loop = first.Live();
+    first.ReadAll(*loop);
+    first.store.reset();
+  }
+  Running running(folder.path(), {PaymentsView(), PaymentsView("again")}, log, false);
+  const auto live = running.Live();
+  running.ReadAll(*live);
+  auto plans = live->TakePasses();
+  REQUIRE(plans.size() == 1);
+  CatchUpPass pass(*running.context, std::move(plans[0]), std::make_unique<FakeLogSource>(log),
+                   AtMost(10));
+  REQUIRE(pass.Begin().ok());
+  pass.Step();  // has asked by now what was refused so far: nothing
+  log->Append(0, Payment(running.clock.Now() + Duration::Days(2), "a", 1));
+  for (int i = 0; i < 3; ++i) live->Step();
+  REQUIRE(running.DeadLetters().size() == 1);
+  bool done = false;
+  for (int i = 0; i < 200 && !done; ++i) {
+    live->Step();
+    done = pass.Step().kind == StepKind::kDone;
+  }
+  REQUIRE(done);
+  CHECK(running.Rows({1}) == running.Rows({0}));
+}
+
+TEST_CASE(
+    "a source that is renamed goes on where its views stand, whatever the log's incarnation") {
+  const TempFolder folder;
+  const auto first = std::make_shared<FakeLog>(1), second = std::make_shared<FakeLog>(1);
+  first->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, Payment(kNoon, "a", 2));
+  for (const auto& [log, id] : {std::pair{first, "id1"}, std::pair{second, "id2"}}) {
+    Running running(folder.path(), {PaymentsView()}, log, true, id);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+  }
+  const auto life = [&](const std::shared_ptr<FakeLog>& log, const std::string& id) {
+    Running running(folder.path(), {PaymentsView()}, log, true, id);
+    running.source.name = "renamed";
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(loop->stop().ok());
+    const auto row = Row::Decode(*running.layouts[0], running.Rows({0}).at(0).second);
+    const uint32_t feature[] = {0};
+    Cell cell;
+    row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+    return std::pair{cell.value.as_int64(), running.store->ReadProgress({0})->at(0).incarnation};
+  };
+  CHECK(life(second, "id2") == std::pair{int64_t{2}, 1u});
+  // Under the new name and with a new log at once: nothing that was read stands in it.
+  const TempFolder other;
+  const auto third = std::make_shared<FakeLog>(1);
+  third->Append(0, Payment(kNoon, "a", 4));
+  CHECK(life(third, "id3") == std::pair{int64_t{3}, 2u});
+}
+
+TEST_CASE("another topic of a source is another log: what was refused of the old says nothing") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  const auto life = [&](const std::string& topic, const std::string& version) {
+    Running running(folder.path(), {PaymentsView("v", version)}, log, false);
+    running.source.topic = topic;
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    return std::pair{running.Rows({0}).size(), running.store->ReadProgress({0})->at(0).incarnation};
+  };
+  log->Append(0, Payment(Timestamp{1'700'000'000'000'000} + Duration::Days(1), "a", 1));
+  CHECK(life("old", "0000000000000001") == std::pair{size_t{0}, 0u});
+  log->CutBefore(0, 1);
+  const auto anew = std::make_shared<FakeLog>(1);
+  anew->Append(0, Payment(Timestamp{1'700'000'000'000'000}, "a", 1));
+  log->partitions = anew->partitions;
+  CHECK(life("new", "0000000000000002") == std::pair{size_t{1}, 1u});
+}
+
 TEST_CASE("the loop begins anew when the log was away") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);
@@ -425,6 +507,29 @@ TEST_CASE("the watermark is the least of partitions that are not idle") {
   watermark.Passed(0, kNoon, now + Duration::Minutes(1));
   CHECK(watermark.At(now + Duration::Minutes(1)) ==
         kNoon + Duration::Hours(2) - Duration::Minutes(10));
+}
+
+TEST_CASE("batches are cut to the rows that memory holds") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 6000; ++i) {
+    log->Append(0, Payment(kNoon + Duration::Days(i % 20), fmt::format("c{}", i), 1));
+  }
+  Running running(folder.path(), {PaymentsView()}, log);
+  running.context->cache_bytes = 100'000;
+  const auto loop = running.Live();
+  REQUIRE(loop->Begin().ok());
+  std::vector<int64_t> batches;
+  for (int64_t at = 0; at < 6000;) {
+    REQUIRE(loop->Step().kind == StepKind::kRead);
+    const int64_t next = running.store->ReadProgress({0})->at(0).next;
+    batches.push_back(next - at);
+    at = next;
+  }
+  CHECK(batches[0] == 1024);  // nothing is known yet
+  CHECK(batches[1] < 1024);
+  CHECK(batches[1] >= 64);
+  CHECK(running.Rows({0}).size() == 6000);
 }
 
 TEST_CASE("a full outbox stops reading until dead letters were delivered") {

@@ -24,7 +24,7 @@ TEST_CASE("an error that stays while the log can be asked is a pause, and says s
   const auto loop = running.Live();
   SourceStatus& status = running.store->source_status("payments");
   const auto run = [&](auto until) {
-    LoopRunner runner(*running.context, "broker:9092", /*reports=*/true);
+    LoopRunner runner(*running.context, "broker:9092");
     std::jthread thread([&](const std::stop_token& stop) {
       runner.Run(
           *loop, stop, [] {}, [] { return LogVerdict(); });
@@ -46,7 +46,7 @@ TEST_CASE("a broker that was replaced is told from one that is away") {
   };
   const auto loop = running.Live();
   SourceStatus& status = running.store->source_status("payments");
-  LoopRunner runner(*running.context, "127.0.0.1:1", /*reports=*/true);
+  LoopRunner runner(*running.context, "127.0.0.1:1");
   std::jthread thread([&](const std::stop_token& stop) {
     runner.Run(
         *loop, stop, [] {}, [] { return LogVerdict(); });
@@ -63,7 +63,7 @@ TEST_CASE("a topic that is not there is waited for, said once, and read once it 
   log->SetAway(NotFound("the topic payments does not exist on the broker; create it"));
   Running running(folder.path(), {PaymentsView()}, log);
   const auto loop = running.Live();
-  LoopRunner runner(*running.context, "broker:9092", /*reports=*/true);
+  LoopRunner runner(*running.context, "broker:9092");
   SourceStatus& status = running.store->source_status("payments");
   std::stop_source stop;
   int begun = 0;

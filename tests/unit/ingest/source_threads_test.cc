@@ -34,7 +34,7 @@ TEST_CASE("views that are behind are rebuilt while events come, readers read and
   }
   Running running(folder.path(), {PaymentsView(), PaymentsView("second"), PaymentsView("third")},
                   log);
-  running.context->open_log = [&]() -> StatusOr<std::unique_ptr<LogSource>> {
+  running.context->open_log = [&](size_t) -> StatusOr<std::unique_ptr<LogSource>> {
     return std::make_unique<FakeLogSource>(log);
   };
   std::atomic<int> woken = 0;
@@ -80,12 +80,14 @@ TEST_CASE("threads that are stopped at any moment leave what a next life goes on
   const TempFolder pieces, whole;
   const auto log = std::make_shared<FakeLog>(3);
   for (int i = 0; i < kBefore; ++i) log->Append(i % 3, SomePayment(i));
-  std::mt19937_64 random(std::random_device{}());
+  const uint64_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
   for (int life = 0; life < 8; ++life) {
     std::vector<FeatureView> views = {PaymentsView()};
     if (life >= 3) views.push_back(PaymentsView("second"));
     Running running(pieces.path(), views, log);
-    running.context->open_log = [&]() -> StatusOr<std::unique_ptr<LogSource>> {
+    running.context->open_log = [&](size_t) -> StatusOr<std::unique_ptr<LogSource>> {
       return std::make_unique<FakeLogSource>(log);
     };
     SourceThreads threads(*running.context, "fake");
@@ -93,7 +95,7 @@ TEST_CASE("threads that are stopped at any moment leave what a next life goes on
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
   }
   Running last(pieces.path(), {PaymentsView(), PaymentsView("second")}, log);
-  last.context->open_log = [&]() -> StatusOr<std::unique_ptr<LogSource>> {
+  last.context->open_log = [&](size_t) -> StatusOr<std::unique_ptr<LogSource>> {
     return std::make_unique<FakeLogSource>(log);
   };
   SourceThreads threads(*last.context, "fake");

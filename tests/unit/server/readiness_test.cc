@@ -61,9 +61,11 @@ TEST_CASE("at a first start all views must have caught up, however long that tak
   CHECK(ReadyPage(readiness, false).body.find("broker_down") != std::string::npos);
   f.source().SetPaused("", "");
   f.source().caught_up_once = true;
-  f.store->view_status(ViewId{0}).complete = true;
-  CHECK_FALSE(readiness.ready());
-  f.store->view_status(ViewId{1}).complete = true;
+  for (const uint32_t view : {0, 1}) {
+    CHECK_FALSE(readiness.ready());
+    f.store->view_status(ViewId{view}).caught_up = true;
+    f.store->view_status(ViewId{view}).complete = true;
+  }
   CHECK(readiness.ready());
 }
 
@@ -75,6 +77,22 @@ TEST_CASE("a rebuilding view does not hold back a server with data") {
   readiness.StoreOpened(*f.store);
   CHECK_FALSE(readiness.ready());
   f.source().caught_up_once = true;
+  f.store->view_status(ViewId{0}).caught_up = true;
+  CHECK(readiness.ready());
+}
+
+TEST_CASE("a complete view that a pass brings up to the others is waited for") {
+  Fixture f;
+  f.OpenStore();
+  REQUIRE(f.store->MarkComplete(ViewId{0}).ok());
+  REQUIRE(f.store->MarkComplete(ViewId{1}).ok());
+  Readiness readiness(f.catalog, f.clock);
+  readiness.StoreOpened(*f.store);
+  f.source().caught_up_once = true;
+  f.store->view_status(ViewId{0}).caught_up = true;
+  CHECK_FALSE(readiness.ready());
+  CHECK(ReadyPage(readiness, true).body.find("view drivers has not read all") != std::string::npos);
+  f.store->view_status(ViewId{1}).caught_up = true;
   CHECK(readiness.ready());
 }
 
@@ -104,6 +122,7 @@ TEST_CASE("stopping is unready, whatever was before") {
   Readiness readiness(f.catalog, f.clock);
   readiness.StoreOpened(*f.store);
   f.source().caught_up_once = true;
+  f.store->view_status(ViewId{0}).caught_up = true;
   CHECK(ReadyPage(readiness, false).status == 200);
   readiness.Stopping();
   CHECK(ReadyPage(readiness, false).status == 503);

@@ -181,19 +181,19 @@ TEST_CASE("where no data may be made, its absence is said") {
   CHECK_FALSE(fs::exists(folder.data()));
 }
 
-TEST_CASE("the log's identity is kept across restarts") {
+TEST_CASE("which logs a source has read is kept across restarts") {
   const TestFolder folder;
   {
     auto store = folder.Open();
-    CHECK_FALSE(store->ReadLog("s")->has_value());
-    REQUIRE(store->WriteLog("s", {3, "id"}).ok());
+    CHECK(store->ReadLogs()->empty());
+    REQUIRE(store->WriteLogs("s", {{3, "id", "t"}, {1, "", "u"}}).ok());
+    REQUIRE(store->WriteLogs("other", {{0, "", "t"}}).ok());
   }
   auto store = folder.Open();
-  const auto log = *store->ReadLog("s");
-  REQUIRE(log);
-  CHECK(log->incarnation == 3);
-  CHECK(log->log_id == "id");
-  CHECK_FALSE(store->ReadLog("other")->has_value());
+  const auto logs = *store->ReadLogs();
+  REQUIRE(logs.size() == 2);
+  CHECK(logs.at("s") == std::vector<Store::SourceLog>{{3, "id", "t"}, {1, "", "u"}});
+  CHECK(logs.at("other") == std::vector<Store::SourceLog>{{0, "", "t"}});
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class InvalidRequest(FreshetError):
 
 
 class Unavailable(FreshetError):
-    """STARTING, DRAINING, OVERLOADED, VIEW_REBUILDING, or no server at the address. Was tried twice."""
+    """DRAINING, OVERLOADED, VIEW_REBUILDING, or no server at the address. Was tried twice."""
 
 
 class DeadlineExceeded(FreshetError):
