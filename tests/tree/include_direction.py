@@ -50,7 +50,7 @@ VENDORS = [
     ("absl/status/", EVERYWHERE),
     ("absl/", {"base", "server"}),
     ("fmt/", EVERYWHERE),
-    ("nlohmann/", {"declare", "ingest", "observe", "oracle", "server"}),
+    ("nlohmann/", {"declare", "expr", "ingest", "observe", "oracle", "server"}),
 ]
 
 _SYSTEM = re.compile(
