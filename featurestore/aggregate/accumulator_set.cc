@@ -5,21 +5,36 @@
 
 namespace freshet {
 
+namespace {
+
+bool Passes(const AccumulatorSpec& spec, const Event& event) {
+  if (!spec.where) return true;
+  const Value& where = event.fields[*spec.where];
+  return !where.is_null() && where.as_bool();
+}
+
+}  // namespace
+
 std::string ToString(const AccumulatorSpec& spec, const Source& source) {
-  if (!spec.field) return std::string(AccumulatorKindName(spec.kind));
-  return fmt::format("{}({})", AccumulatorKindName(spec.kind), source.fields[*spec.field].name);
+  std::string text(AccumulatorKindName(spec.kind));
+  if (spec.field) text += fmt::format("({})", source.fields[*spec.field].name);
+  if (spec.where) text += fmt::format(" where {}", source.fields[*spec.where].expression);
+  return text;
 }
 
 StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs,
                                               const Source& source) {
   for (const AccumulatorSpec& spec : specs) {
-    if (spec.field && *spec.field >= source.fields.size()) {
-      return Internal("source {} has no field {}", source.name, *spec.field);
+    for (const auto& field : {spec.field, spec.where}) {
+      if (field && *field >= source.fields.size()) {
+        return Internal("source {} has no field {}", source.name, *field);
+      }
     }
   }
   const auto place = [&](const AccumulatorSpec& spec) {
     return std::tuple(spec.kind,
-                      spec.field ? std::string_view(source.fields[*spec.field].name) : "");
+                      spec.field ? std::string_view(source.fields[*spec.field].name) : "",
+                      spec.where ? std::string_view(source.fields[*spec.where].expression) : "");
   };
   std::sort(specs.begin(), specs.end(),
             [&](const auto& a, const auto& b) { return place(a) < place(b); });
@@ -38,7 +53,7 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
     set.bytes_ += (ops->size + 7) / 8 * 8;
     set.encoded_max_ += ops->encoded_max;
     set.has_text_ |= ops->has_text;
-    set.counts_rows_ |= !spec.field;
+    set.counts_rows_ |= !spec.field && !spec.where;
     set.destroys_ |= ops->destroy != nullptr;
   }
   return set;
@@ -52,13 +67,15 @@ const AccumulatorSet::Slot* AccumulatorSet::Find(const AccumulatorSpec& spec) co
 
 bool AccumulatorSet::Reads(const Event& event) const {
   return counts_rows_ || std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-           return !event.fields[*slot.spec.field].is_null();
+           return Passes(slot.spec, event) &&
+                  (!slot.spec.field || !event.fields[*slot.spec.field].is_null());
          });
 }
 
 void AccumulatorSet::Add(std::byte* place, const Event& event) const {
   const Position at = event.position();
   for (const Slot& slot : slots_) {
+    if (!Passes(slot.spec, event)) continue;
     const Value value = slot.spec.field ? event.fields[*slot.spec.field] : Value();
     if (slot.spec.field && value.is_null()) continue;
     slot.ops->add(place + slot.offset, value, at);

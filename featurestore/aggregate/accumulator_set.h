@@ -19,6 +19,7 @@ namespace freshet {
 struct AccumulatorSpec {
   AccumulatorKind kind = AccumulatorKind::kRowCount;
   std::optional<uint32_t> field;  // of the source
+  std::optional<uint32_t> where;  // a bool field of the source: only events for which it is true
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
 std::string ToString(const AccumulatorSpec& spec, const Source& source);  // "sum(amount)"
@@ -34,7 +35,7 @@ class AccumulatorSet {
   };
 
   AccumulatorSet() = default;
-  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the field's name, so that it
+  // Duplicates fall together. The order in memory and in stored bytes is by kind, the field's name and the where's text, so that it
   // does not depend on the order of declarations. Internal where a field's type does not work.
   static StatusOr<AccumulatorSet> Make(std::vector<AccumulatorSpec> specs, const Source& source);
 
@@ -47,7 +48,7 @@ class AccumulatorSet {
   uint64_t encoded_max() const { return encoded_max_; }
   uint64_t encoded_min() const { return slots_.size(); }
 
-  // False: Add would change nothing (every field that is read is null).
+  // False: Add would change nothing (every field that is read is null, or its where not true).
   bool Reads(const Event& event) const;
   void Add(std::byte* place, const Event& event) const;
   void Destroy(std::byte* place) const;
@@ -61,7 +62,7 @@ class AccumulatorSet {
   uint32_t bytes_ = 0;
   uint64_t encoded_max_ = 0;
   bool has_text_ = false;
-  bool counts_rows_ = false;
+  bool counts_rows_ = false;  // all of them
   bool destroys_ = false;
 };
 

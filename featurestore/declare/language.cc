@@ -22,6 +22,8 @@ constexpr Shape kPath{.form = Form::kPath};
 constexpr Shape kDuration{.form = Form::kDuration, .like = "10m"};
 constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"};
 constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
+constexpr Shape kSql{.form = Form::kSql};
+constexpr Shape kDerive{.map = &kSql};
 constexpr Shape kDefault{.form = Form::kDefault};
 constexpr Shape kTags{.map = &kText, .names_are_free = true};
 
@@ -157,8 +159,8 @@ constexpr Key kSourceKeys[] = {
     {"allow_compacted", ""},
     {"start", ""},
     {"dedup", ""},
-    {"derive", ""},
-    {"where", ""},
+    {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},
+    {"where", "SQL: events for which it is not true are for no view.", &kSql},
     {"cdc", ""},
     kDescription,
     kOwner,
@@ -215,7 +217,7 @@ constexpr Key kFeatureKeys[] = {
     {"of", "The field that it is computed of.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not counted.", &kSql},
     {"by", ""},
     {"max_keys", ""},
     {"order_by", ""},
@@ -250,7 +252,7 @@ constexpr Key kViewKeys[] = {
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
     {"fields", ""},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
     {"advanced", ""},
     kDescription,

@@ -132,8 +132,8 @@ std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type 
 
 }  // namespace
 
-void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
-                              const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes,
+                              FeatureView& view, ViewNotes& view_notes,
                               std::map<std::string, Place>& served) {
   view_notes.bad_features.insert(entry.key);  // until it is through
   const YamlNode& object = entry.value;
@@ -194,6 +194,9 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
     default_value = BuiltInDefault(*aggregation, *type);
   }
 
+  const std::optional<uint32_t> where =
+      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
+
   // The windows, one served feature each.
   std::vector<WindowEntry> windows;
   if (const YamlNode* list = Sound(object, "windows")) {
@@ -236,6 +239,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
                              .declared = entry.key,
                              .aggregate = std::string(aggregation->name),
                              .of = of,
+                             .where = where,
                              .window = window.window,
                              .type = *type,
                              .default_value = default_value,

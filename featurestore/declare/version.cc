@@ -21,6 +21,7 @@ std::string FieldText(const Field& field) {
   std::string text =
       fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
+  if (!field.expression.empty()) text += " = " + Quoted(field.expression);
   if (field.required) text += " required";
   if (field.bad_is_null) text += " bad_is_null";
   return text;
@@ -61,21 +62,25 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   line("lateness_us", fmt::to_string(source.lateness.us));
   line("max_future_skew_us", fmt::to_string(source.max_future_skew.us));
   std::vector<std::string> fields;
-  for (const Field& field : source.fields) fields.push_back(FieldText(field));
+  for (uint32_t i = 0; i < source.named_fields; ++i) fields.push_back(FieldText(source.fields[i]));
   std::sort(fields.begin(), fields.end());
   for (const std::string& field : fields) line("field", field);
   for (size_t i = 0; i < entity.keys.size(); ++i) {
     const std::string& from = source.fields[view.key_fields[i]].name;
     line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
   }
+  if (source.where) line("source_where", Quoted(source.fields[*source.where].expression));
+  if (view.where) line("where", Quoted(source.fields[*view.where].expression));
   line("history_us", fmt::to_string(view.history.us));
   std::set<std::string> features;
   bool lifetime = false;
   for (const Feature& feature : view.features) {
     const Window& window = feature.window;
-    features.insert(fmt::format(
-        "{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
-        WindowName(window), window.length.us, window.hop.us, window.offset.us));
+    features.insert(
+        fmt::format("{} {} {} {} {} {}", feature.aggregate,
+                    feature.of ? source.fields[*feature.of].name : "-", WindowName(window),
+                    window.length.us, window.hop.us, window.offset.us) +
+        (feature.where ? " where " + Quoted(source.fields[*feature.where].expression) : ""));
     lifetime |= window.kind == WindowKind::kLifetime;
   }
   for (const std::string& feature : features) line("feature", feature);

@@ -17,6 +17,7 @@ class JsonDecoder final : public Decoder {
   explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_) {
     for (uint32_t i = 0; i < source.fields.size(); ++i) {
       const Field& field = source.fields[i];
+      if (!field.expression.empty()) continue;
       if (field.required) required_fields_.push_back(i);
       const std::vector<std::string> path =
           field.path.empty() ? std::vector<std::string>{field.name} : field.path;

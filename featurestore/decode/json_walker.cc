@@ -1,8 +1,8 @@
 #include "featurestore/decode/json_walker.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "featurestore/decode/json_text.h"
@@ -232,9 +232,8 @@ bool JsonWalker::Scalar(PathNode* node) {
 bool JsonWalker::TakeBadBelow(const PathNode& node) {
   return std::all_of(node.children.begin(), node.children.end(), [this](const PathNode& child) {
     const bool taken =
-        std::all_of(child.fields.begin(), child.fields.end(), [this](uint32_t field) {
-          return reader_.TakeBad(field, values_[field]);
-        });
+        std::all_of(child.fields.begin(), child.fields.end(),
+                    [this](uint32_t field) { return reader_.TakeBad(field, values_[field]); });
     return taken && TakeBadBelow(child);
   });
 }

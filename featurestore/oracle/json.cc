@@ -267,6 +267,7 @@ std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
   fields.assign(source.fields.size(), {});
   std::optional<Refusal> refusal;
   for (size_t i = 0; i < fields.size(); ++i) {
+    if (!source.fields[i].expression.empty()) continue;  // not of the record
     auto of_field = ReadField(source.fields[i], record, body, fields[i]);
     // "with `on_bad: "null"` a counted null"
     if (of_field == Refusal::kMistyped && source.fields[i].bad_is_null) {

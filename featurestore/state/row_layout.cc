@@ -69,7 +69,8 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
                                    std::optional<Type> of) {
   std::vector<AccumulatorSpec> specs;
   for (const AccumulatorKind kind : aggregation.needs(of)) {
-    specs.push_back({kind, kind == AccumulatorKind::kRowCount ? std::nullopt : feature.of});
+    specs.push_back(
+        {kind, kind == AccumulatorKind::kRowCount ? std::nullopt : feature.of, feature.where});
   }
   return specs;
 }
