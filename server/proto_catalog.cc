@@ -73,7 +73,8 @@ void Put(const Entity& entity, v1::EntityInfo& out) {
 void Put(const Source& source, v1::SourceInfo& out) {
   out.set_name(source.name);
   out.set_topic(source.topic);
-  for (const Field& field : source.fields) {
+  for (uint32_t i = 0; i < source.named_fields; ++i) {
+    const Field& field = source.fields[i];
     v1::KeyInfo& info = *out.add_fields();
     info.set_name(field.name);
     info.set_type(Text(TypeName(field.type)));

@@ -5,6 +5,16 @@
 
 namespace freshet {
 
+namespace {
+
+bool Passes(const AccumulatorSpec& spec, const Event& event) {
+  if (!spec.where) return true;
+  const Value& where = event.fields[*spec.where];
+  return !where.is_null() && where.as_bool();
+}
+
+}  // namespace
+
 std::string ToString(const AccumulatorSpec& spec, const Source& source) {
   std::string text(AccumulatorKindName(spec.kind));
   if (spec.field) text += fmt::format("({}", source.fields[*spec.field].name);
@@ -16,12 +26,14 @@ std::string ToString(const AccumulatorSpec& spec, const Source& source) {
   if (spec.arguments.error != 0) {
     text += fmt::format(" exact to {}, error {}", spec.arguments.exact_to, spec.arguments.error);
   }
+  if (spec.where) text += fmt::format(" where {}", source.fields[*spec.where].expression);
   return text;
 }
 
 AccumulatorSpec SpecOf(AccumulatorKind kind, const Feature& feature) {
   AccumulatorSpec spec{.kind = kind};
   if (!TakesNoField(kind)) spec.field = feature.of;
+  spec.where = feature.where;
   switch (kind) {
     case AccumulatorKind::kMinBy:
     case AccumulatorKind::kMaxBy:
@@ -44,7 +56,7 @@ AccumulatorSpec SpecOf(AccumulatorKind kind, const Feature& feature) {
 
 std::vector<uint32_t> FieldsOf(const AccumulatorSpec& spec) {
   std::vector<uint32_t> fields;
-  for (const std::optional<uint32_t> field : {spec.field, spec.order_by}) {
+  for (const std::optional<uint32_t> field : {spec.field, spec.order_by, spec.where}) {
     if (field) fields.push_back(*field);
   }
   return fields;
@@ -53,7 +65,7 @@ std::vector<uint32_t> FieldsOf(const AccumulatorSpec& spec) {
 StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs,
                                               const Source& source) {
   for (const AccumulatorSpec& spec : specs) {
-    for (const std::optional<uint32_t> field : {spec.field, spec.order_by}) {
+    for (const std::optional<uint32_t> field : {spec.field, spec.order_by, spec.where}) {
       if (field && *field >= source.fields.size()) {
         return Internal("source {} has no field {}", source.name, *field);
       }
@@ -63,7 +75,8 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
     return field ? std::string_view(source.fields[*field].name) : std::string_view();
   };
   const auto place = [&](const AccumulatorSpec& spec) {
-    return std::tuple(spec.kind, name(spec.field), name(spec.order_by), spec.arguments);
+    return std::tuple(spec.kind, name(spec.field), name(spec.order_by), spec.arguments,
+                      spec.where ? std::string_view(source.fields[*spec.where].expression) : "");
   };
   std::sort(specs.begin(), specs.end(),
             [&](const auto& a, const auto& b) { return place(a) < place(b); });
@@ -85,7 +98,7 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
     // What keeps many values holds one of them in at most 10 bytes.
     set.encoded_one_ += spec.arguments.exact_to != 0 ? 10 : ops->encoded_max(spec.arguments);
     set.has_text_ |= ops->has_text;
-    set.counts_rows_ |= !spec.field;
+    set.counts_rows_ |= !spec.field && !spec.where;
     set.destroys_ |= ops->destroy != nullptr;
   }
   return set;
@@ -99,7 +112,8 @@ const AccumulatorSet::Slot* AccumulatorSet::Find(const AccumulatorSpec& spec) co
 
 bool AccumulatorSet::Reads(const Event& event) const {
   return counts_rows_ || std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-           return !event.fields[*slot.spec.field].is_null() &&
+           return Passes(slot.spec, event) &&
+                  (!slot.spec.field || !event.fields[*slot.spec.field].is_null()) &&
                   !(slot.spec.order_by && event.fields[*slot.spec.order_by].is_null());
          });
 }
@@ -107,6 +121,7 @@ bool AccumulatorSet::Reads(const Event& event) const {
 void AccumulatorSet::Add(std::byte* place, const Event& event) const {
   const Position at = event.position();
   for (const Slot& slot : slots_) {
+    if (!Passes(slot.spec, event)) continue;
     const Value value = slot.spec.field ? event.fields[*slot.spec.field] : Value();
     if (slot.spec.field && value.is_null()) continue;
     const Value order_by = slot.spec.order_by ? event.fields[*slot.spec.order_by] : Value();

@@ -22,6 +22,7 @@ struct AccumulatorSpec {
   std::optional<uint32_t> field;     // of the source
   std::optional<uint32_t> order_by;  // another one: kMinBy, kMaxBy
   AccumulatorArguments arguments;
+  std::optional<uint32_t> where;  // a bool field of the source: only events for which it is true
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
 // The one of `kind` that `feature` is finished from: what it needs of its field and arguments.
@@ -41,8 +42,9 @@ class AccumulatorSet {
   };
 
   AccumulatorSet() = default;
-  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the fields' names, then by
-  // the arguments, so that it does not depend on the order of declarations. Internal where a field's type does not work.
+  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the fields' names, the
+  // arguments and the where's text, so that it does not depend on the order of declarations. Internal where a field's
+  // type does not work.
   static StatusOr<AccumulatorSet> Make(std::vector<AccumulatorSpec> specs, const Source& source);
 
   std::span<const Slot> slots() const { return slots_; }
@@ -57,7 +59,7 @@ class AccumulatorSet {
   uint64_t encoded_one() const { return encoded_one_; }
   uint64_t encoded_min() const { return slots_.size(); }
 
-  // False: Add would change nothing (every field that is read is null).
+  // False: Add would change nothing (every field that is read is null, or its where not true).
   bool Reads(const Event& event) const;
   void Add(std::byte* place, const Event& event) const;
   void Destroy(std::byte* place) const;
@@ -72,7 +74,7 @@ class AccumulatorSet {
   uint64_t encoded_max_ = 0;
   uint64_t encoded_one_ = 0;
   bool has_text_ = false;
-  bool counts_rows_ = false;
+  bool counts_rows_ = false;  // all of them
   bool destroys_ = false;
 };
 

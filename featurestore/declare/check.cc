@@ -143,6 +143,9 @@ class Checker {
       case Form::kText:
       case Form::kDefault:
         break;
+      case Form::kSql:
+        if (node.secret) wrong = fmt::format("{} is SQL, which cannot come from ${{file:…}}", what);
+        break;
       case Form::kName:
         if (!IsName(node.text))
           wrong = fmt::format("{} {} is not a name: a name {}", what, node.Shown(), kNameRule);

@@ -34,6 +34,9 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                          ? fmt::format(" (windows need {})", FormatDuration(view.default_ttl))
                          : "");
   out += fmt::format("  history  {}\n", FormatDuration(view.history));
+  for (const auto& where : {source.where, view.where}) {
+    if (where) out += fmt::format("  where    {}\n", source.fields[*where].expression);
+  }
   size_t width = 0;
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
@@ -42,9 +45,11 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
     const std::string arguments = DescribeArguments(feature, source);
     if (!of.empty() && !arguments.empty()) of += ", ";
     of += arguments;
-    out +=
-        fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width,
-                    TypeName(feature.type), feature.aggregate, of, DescribeWindow(feature.window));
+    const std::string where =
+        feature.where ? ", where " + source.fields[*feature.where].expression : "";
+    out += fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}{}\n", feature.name, width,
+                       TypeName(feature.type), feature.aggregate, of,
+                       DescribeWindow(feature.window), where);
     if (!feature.window.has_history()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {

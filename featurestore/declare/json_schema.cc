@@ -44,6 +44,7 @@ class SchemaWriter {
       case Form::kReference:
       case Form::kPath:
       case Form::kDefault:
+      case Form::kSql:
         any.push_back({{"type", Json::array({"string", "number", "boolean"})}});
         break;
       case Form::kName:

@@ -22,6 +22,8 @@ constexpr Shape kPath{.form = Form::kPath};
 constexpr Shape kDuration{.form = Form::kDuration, .like = "10m"};
 constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"};
 constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
+constexpr Shape kSql{.form = Form::kSql};
+constexpr Shape kDerive{.map = &kSql};
 constexpr Shape kDefault{.form = Form::kDefault};
 constexpr Shape kTags{.map = &kText, .names_are_free = true};
 
@@ -111,6 +113,8 @@ constexpr Word kTypeWords[] = {{"bool"},      {"int64"},          {"double"},
                                {"float"},     {"string"},         {"bytes"},
                                {"timestamp"}, {"decimal", false}, {"map", false}};
 constexpr Shape kType{.form = Form::kType, .words = kTypeWords};
+constexpr Word kOnBadWords[] = {{"null"}};
+constexpr Shape kOnBad{.form = Form::kWord, .words = kOnBadWords};
 constexpr Key kFieldKeys[] = {
     {"type", "Type of the field.", &kType, true},
     {"path",
@@ -118,8 +122,10 @@ constexpr Key kFieldKeys[] = {
      "name.",
      &kPath},
     {"unit", "Of a timestamp that is a number: s, ms, us or ns.", &kUnit},
-    {"required", ""},
-    {"on_bad", ""},
+    {"required", "An event without it is dead-lettered as incomplete. Default: false.", &kBool},
+    {"on_bad",
+     "\"null\", in quotes: a value of another type is null, where it else dead-letters the event.",
+     &kOnBad},
     kDescription,
     kOwner,
     kTagsKey,
@@ -153,8 +159,8 @@ constexpr Key kSourceKeys[] = {
     {"allow_compacted", ""},
     {"start", ""},
     {"dedup", ""},
-    {"derive", ""},
-    {"where", ""},
+    {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},
+    {"where", "SQL: events for which it is not true are for no view.", &kSql},
     {"cdc", ""},
     kDescription,
     kOwner,
@@ -223,7 +229,7 @@ constexpr Key kFeatureKeys[] = {
     {"of", "The field that it is computed of.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not counted.", &kSql},
     {"by", ""},
     {"max_keys", ""},
     {"order_by", "Of min_by and max_by: the field that is compared.", &kReference},
@@ -262,7 +268,7 @@ constexpr Key kViewKeys[] = {
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
     {"fields", ""},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
     {"advanced", ""},
     kDescription,

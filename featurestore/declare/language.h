@@ -27,6 +27,7 @@ enum class Form : uint8_t {
   kTopic,
   kPath,  // merchant.id, $key, $key.id, $headers.tenant
   kType,
+  kSql,
   kDefault,  // a value of the feature's type, checked there
 };
 

@@ -136,8 +136,8 @@ std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type 
 
 }  // namespace
 
-void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
-                              const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes,
+                              FeatureView& view, ViewNotes& view_notes,
                               std::map<std::string, Place>& served) {
   view_notes.bad_features.insert(entry.key);  // until it is through
   const YamlNode& object = entry.value;
@@ -198,6 +198,9 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
     default_value = BuiltInDefault(*aggregation, *type);
   }
 
+  const std::optional<uint32_t> where =
+      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
+
   AggregationArguments arguments;
   if (aggregation != nullptr) {
     arguments = ResolveArguments(entry, *aggregation, source, notes);
@@ -253,6 +256,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
                                .declared = entry.key,
                                .aggregate = std::string(aggregation->name),
                                .of = of,
+                               .where = where,
                                .arguments = arguments.arguments,
                                .window = window.window,
                                .type = *type,

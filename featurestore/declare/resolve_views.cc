@@ -97,6 +97,11 @@ void Resolver::ResolveView(const YamlEntry& entry) {
       }
     }
     ResolveKeys(entry, source_known, view);
+    if (source_known) {
+      bool sound = true;
+      view.where =
+          ResolveWhere(object, catalog_.sources[view.source], source_notes_[view.source], sound);
+    }
     const YamlNode* features = Sound(object, "features");
     if (features != nullptr && features->kind == YamlNode::Kind::kMap) {
       notes.features_known = true;

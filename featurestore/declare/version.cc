@@ -21,6 +21,9 @@ std::string FieldText(const Field& field) {
   std::string text =
       fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
+  if (!field.expression.empty()) text += " = " + Quoted(field.expression);
+  if (field.required) text += " required";
+  if (field.bad_is_null) text += " bad_is_null";
   return text;
 }
 
@@ -74,13 +77,15 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   line("lateness_us", fmt::to_string(source.lateness.us));
   line("max_future_skew_us", fmt::to_string(source.max_future_skew.us));
   std::vector<std::string> fields;
-  for (const Field& field : source.fields) fields.push_back(FieldText(field));
+  for (uint32_t i = 0; i < source.named_fields; ++i) fields.push_back(FieldText(source.fields[i]));
   std::sort(fields.begin(), fields.end());
   for (const std::string& field : fields) line("field", field);
   for (size_t i = 0; i < entity.keys.size(); ++i) {
     const std::string& from = source.fields[view.key_fields[i]].name;
     line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
   }
+  if (source.where) line("source_where", Quoted(source.fields[*source.where].expression));
+  if (view.where) line("where", Quoted(source.fields[*view.where].expression));
   line("history_us", fmt::to_string(view.history.us));
   std::set<std::string> features;
   bool lifetime = false;
@@ -92,6 +97,7 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
         WindowName(window), window.length.us, window.hop.us, window.offset.us);
     if (window.events != 0) what += fmt::format(" {}", window.events);
     what += ArgumentsText(feature, source);
+    if (feature.where) what += " where " + Quoted(source.fields[*feature.where].expression);
     features.insert(std::move(what));
     lifetime |= window.kind == WindowKind::kLifetime || window.kind == WindowKind::kRows;
   }

@@ -95,6 +95,8 @@ struct Feature {
   std::string aggregate;       // a name of aggregate/catalog.h
   std::optional<uint32_t> of;  // field of the source
   FeatureArguments arguments;
+  std::optional<uint32_t>
+      where;  // a bool field of the source: other events touch the row, and are not counted
   Window window;
   Type type = Type::kDouble;  // of the answer
   // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
@@ -108,8 +110,9 @@ struct FeatureView {
   uint32_t source = 0;               // index in the catalog
   uint32_t entity = 0;               // index in the catalog
   std::vector<uint32_t> key_fields;  // of the source, one for each key of the entity
-  std::optional<Duration> ttl;       // none: never expires; the default is filled in
-  Duration default_ttl;              // what its windows need; ≤ ttl unless declared shorter
+  std::optional<uint32_t> where;  // a bool field of the source: other events are not for this view
+  std::optional<Duration> ttl;    // none: never expires; the default is filled in
+  Duration default_ttl;           // what its windows need; ≤ ttl unless declared shorter
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's

@@ -41,7 +41,7 @@ bad = [
     lambda d: d.update(colour="red"),
     lambda d: d["kafka"].pop("brokers"),
     lambda d: d["sources"]["transactions"].update(lateness="10 minutes"),
-    lambda d: d["sources"]["transactions"].update(where="x > 1"),
+    lambda d: d["sources"]["transactions"].update(where=["x > 1"]),
     lambda d: d["sources"]["transactions"]["fields"].update(x="strng"),
     lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows="1h"),
     lambda d: d["feature_views"]["card_spend"]["features"]["spend"].update(windows=[{"session": 30}]),
