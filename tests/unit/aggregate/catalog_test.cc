@@ -157,8 +157,8 @@ TEST_CASE(
   CHECK(Real(Over("var_pop", Type::kDouble, Doubles({3}))) == 0);
   CHECK(Over("var_pop", Type::kDouble, {}).status == CellStatus::kNullValue);
   // What leaves a double is an error, never a small number.
-  for (const auto& far : {Doubles({1e308, -1e308}), Doubles({1e308, 1e308, -1e308}),
-                          Doubles({1e200, -1e200})}) {
+  for (const auto& far :
+       {Doubles({1e308, -1e308}), Doubles({1e308, 1e308, -1e308}), Doubles({1e200, -1e200})}) {
     for (const char* name : {"var_pop", "variance", "stddev", "stddev_pop"}) {
       CHECK(Over(name, Type::kDouble, far).status == CellStatus::kError);
     }

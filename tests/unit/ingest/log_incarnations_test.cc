@@ -1,0 +1,118 @@
+// Which log a source's progress and refusals speak of, where a topic is made anew, renamed or replaced.
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "featurestore/ingest/live_loop.h"
+#include "tests/support/payments.h"
+#include "tests/support/temp_folder.h"
+
+namespace freshet {
+namespace {
+
+const Timestamp kNoon = *ParseTimestamp("2023-11-14T12:00:00Z");
+
+}  // namespace
+
+TEST_CASE("a topic that was made anew is told by its records or its length, and stops the source") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 3; ++i) log->Append(0, Payment(kNoon, "a", i));
+  {
+    Running running(folder.path(), {PaymentsView()}, log);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+  }
+  const auto anew = std::make_shared<FakeLog>(1);
+  SECTION("other records") {
+    for (int i = 0; i < 9; ++i) anew->Append(0, Payment(kNoon, "b", i));
+  }
+  SECTION("the same bytes at another time") {
+    for (int i = 0; i < 9; ++i) anew->Append(0, Payment(kNoon, "a", i), Timestamp{2'000'000});
+  }
+  SECTION("shorter") { anew->Append(0, Payment(kNoon, "a", 0)); }
+  Running running(folder.path(), {PaymentsView()}, anew);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(loop->stop().reason == "topic_recreated");
+  CHECK(running.store->ReadProgress({0}).value().at(0).next == 3);
+}
+
+TEST_CASE("under a new incarnation reading begins at 0 and rows stay") {
+  const TempFolder folder;
+  const auto first = std::make_shared<FakeLog>(1), second = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 3; ++i) first->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, "bad");
+  {
+    Running running(folder.path(), {PaymentsView()}, first, true, "id1");
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(running.store->ReadProgress({0}).value().at(0).incarnation == 0);
+  }
+  Running running(folder.path(), {PaymentsView()}, second, true, "id2");
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  REQUIRE(loop->stop().ok());
+  const Progress progress = running.store->ReadProgress({0}).value().at(0);
+  CHECK(progress.incarnation == 1);
+  CHECK(progress.next == 2);
+  CHECK_FALSE(progress.complete_since);
+  CHECK(running.DeadLetters().at(0).at == Coordinates{1, 0, 1});
+  const auto row = Row::Decode(*running.layouts[0], running.Rows({0}).at(0).second);
+  const uint32_t feature[] = {0};
+  Cell cell;
+  row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+  CHECK(cell.value == Value::Int64(4));
+}
+
+TEST_CASE(
+    "a source that is renamed goes on where its views stand, whatever the log's incarnation") {
+  const TempFolder folder;
+  const auto first = std::make_shared<FakeLog>(1), second = std::make_shared<FakeLog>(1);
+  first->Append(0, Payment(kNoon, "a", 1));
+  second->Append(0, Payment(kNoon, "a", 2));
+  for (const auto& [log, id] : {std::pair{first, "id1"}, std::pair{second, "id2"}}) {
+    Running running(folder.path(), {PaymentsView()}, log, true, id);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+  }
+  const auto life = [&](const std::shared_ptr<FakeLog>& log, const std::string& id) {
+    Running running(folder.path(), {PaymentsView()}, log, true, id);
+    running.source.name = "renamed";
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(loop->stop().ok());
+    const auto row = Row::Decode(*running.layouts[0], running.Rows({0}).at(0).second);
+    const uint32_t feature[] = {0};
+    Cell cell;
+    row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+    return std::pair{cell.value.as_int64(), running.store->ReadProgress({0})->at(0).incarnation};
+  };
+  CHECK(life(second, "id2") == std::pair{int64_t{2}, 1u});
+  // Under the new name and with a new log at once: nothing that was read stands in it.
+  const TempFolder other;
+  const auto third = std::make_shared<FakeLog>(1);
+  third->Append(0, Payment(kNoon, "a", 4));
+  CHECK(life(third, "id3") == std::pair{int64_t{3}, 2u});
+}
+
+TEST_CASE("another topic of a source is another log: what was refused of the old says nothing") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  const auto life = [&](const std::string& topic, const std::string& version) {
+    Running running(folder.path(), {PaymentsView("v", version)}, log, false);
+    running.source.topic = topic;
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    return std::pair{running.Rows({0}).size(), running.store->ReadProgress({0})->at(0).incarnation};
+  };
+  log->Append(0, Payment(Timestamp{1'700'000'000'000'000} + Duration::Days(1), "a", 1));
+  CHECK(life("old", "0000000000000001") == std::pair{size_t{0}, 0u});
+  log->CutBefore(0, 1);
+  const auto anew = std::make_shared<FakeLog>(1);
+  anew->Append(0, Payment(Timestamp{1'700'000'000'000'000}, "a", 1));
+  log->partitions = anew->partitions;
+  CHECK(life("new", "0000000000000002") == std::pair{size_t{1}, 1u});
+}
+
+}  // namespace freshet
