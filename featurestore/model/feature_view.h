@@ -94,9 +94,8 @@ struct Feature {
   std::string declared;        // as declared: spend
   std::string aggregate;       // a name of aggregate/catalog.h
   std::optional<uint32_t> of;  // field of the source
+  std::optional<uint32_t> where;  // a bool field: other events touch the row and are not counted
   FeatureArguments arguments;
-  std::optional<uint32_t>
-      where;  // a bool field of the source: other events touch the row, and are not counted
   Window window;
   Type type = Type::kDouble;  // of the answer
   // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
