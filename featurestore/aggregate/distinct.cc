@@ -36,6 +36,8 @@ uint64_t HashOf(const Value& value) {
       return HashBytes(value.as_double() + 0.0);  // one zero
     case Value::Kind::kText:
       return Hash64(value.as_text());
+    case Value::Kind::kPacked:
+      return Hash64(value.as_packed());
     case Value::Kind::kNull:
       break;
   }

@@ -90,10 +90,10 @@ struct FeatureArguments {
 
 // One served feature: one aggregation over one window.
 struct Feature {
-  std::string name;            // as served: spend_1h
-  std::string declared;        // as declared: spend
-  std::string aggregate;       // a name of aggregate/catalog.h
-  std::optional<uint32_t> of;  // field of the source
+  std::string name;               // as served: spend_1h
+  std::string declared;           // as declared: spend
+  std::string aggregate;          // a name of aggregate/catalog.h
+  std::optional<uint32_t> of;     // field of the source
   std::optional<uint32_t> where;  // a bool field: other events touch the row and are not counted
   FeatureArguments arguments;
   Window window;

@@ -1,6 +1,7 @@
 // Statuses of a row's cells, and when two answers agree. Each block begins with the sentence of docs/semantics.md that it is.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "featurestore/oracle/aggregates.h"
 #include "featurestore/oracle/cover.h"
@@ -20,7 +21,8 @@ bool Agrees(const Expected& expected, CellStatus status, const Value& value) {
   }
   if (!expected.scale) return value == expected.value;
   const double got = value.as_double();
-  const double bound = 1e-9 * *expected.scale;
+  // Below the least normal double there are fewer digits than any relative bound asks for.
+  const double bound = std::max(1e-9 * *expected.scale, std::numeric_limits<double>::min());
   if (!expected.variance) return std::fabs(got - expected.value.as_double()) <= bound;
   return got >= 0 && std::fabs(got * got - *expected.variance) <= bound;
 }

@@ -48,6 +48,8 @@ Json ToJson(const Value& value) {
       return std::string(value.as_text());
     case Value::Kind::kTimestamp:
       return FormatTimestamp(value.as_time());
+    case Value::Kind::kPacked:
+      break;  // no expression gives one
   }
   return nullptr;
 }
