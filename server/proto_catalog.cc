@@ -51,6 +51,7 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
     info.set_aggregate(feature.aggregate);
     if (feature.of) info.set_of(source.fields[*feature.of].name);
     info.set_window(DescribeWindow(feature.window));
+    info.set_arguments(DescribeArguments(feature, source));
     if (feature.default_value) info.set_default_value(DescribeDefault(*feature.default_value));
     *info.mutable_about() = About(feature.about);
   }
@@ -72,7 +73,8 @@ void Put(const Entity& entity, v1::EntityInfo& out) {
 void Put(const Source& source, v1::SourceInfo& out) {
   out.set_name(source.name);
   out.set_topic(source.topic);
-  for (const Field& field : source.fields) {
+  for (uint32_t i = 0; i < source.named_fields; ++i) {
+    const Field& field = source.fields[i];
     v1::KeyInfo& info = *out.add_fields();
     info.set_name(field.name);
     info.set_type(Text(TypeName(field.type)));

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "featurestore/model/packed.h"
 #include "featurestore/store/live_status.h"
 
 namespace freshet {
@@ -95,6 +96,9 @@ void PutJsonValue(Type type, const Value& value, google::protobuf::Value& out) {
     }
     case Value::Kind::kTimestamp:
       out.set_string_value(FormatTimestamp(value.as_time()));
+      return;
+    case Value::Kind::kPacked:
+      out.set_string_value(PackedToDebugString(value.as_packed()));
       return;
   }
 }

@@ -3,8 +3,14 @@
 #include <new>
 #include <type_traits>
 
+#include "featurestore/aggregate/decayed.h"
+#include "featurestore/aggregate/distinct.h"
+#include "featurestore/aggregate/event_times.h"
+#include "featurestore/aggregate/four_moments.h"
 #include "featurestore/aggregate/numeric.h"
 #include "featurestore/aggregate/ordered.h"
+#include "featurestore/aggregate/quantiles.h"
+#include "featurestore/aggregate/ranked.h"
 
 namespace freshet {
 namespace {
@@ -19,7 +25,11 @@ const A& As(const void* place) {
 }
 
 // The table of A, made once.
-template <Accumulator A, AccumulatorKind kKind, uint32_t kEncodedMax, bool kHasText = false>
+using Bound = uint64_t (*)(const AccumulatorArguments& arguments);
+template <uint32_t kBytes>
+constexpr Bound kAtMost = [](const AccumulatorArguments&) -> uint64_t { return kBytes; };
+
+template <Accumulator A, AccumulatorKind kKind, Bound kEncodedMax, bool kHasText = false>
 const AccumulatorOps* TableOf() {
   static_assert(alignof(A) <= 8, "panes are aligned to 8 bytes");
   static constexpr AccumulatorOps kTable = {
@@ -27,7 +37,14 @@ const AccumulatorOps* TableOf() {
       .size = sizeof(A),
       .align = alignof(A),
       .destroy = std::is_trivially_destructible_v<A> ? nullptr : +[](void* a) { As<A>(a).~A(); },
-      .add = [](void* a, const Value& value, const Position& at) { As<A>(a).Add(value, at); },
+      .add =
+          [](void* a, const Added& added) {
+            if constexpr (requires { As<A>(a).Add(added); }) {
+              As<A>(a).Add(added);
+            } else {
+              As<A>(a).Add(added.value, added.at);
+            }
+          },
       .combine = [](void* a, const void* b) { As<A>(a).Combine(As<A>(b)); },
       .combine_borrowed = [](void* a, const void* b) { As<A>(a).CombineBorrowed(As<A>(b)); },
       .encode = [](const void* a, ByteWriter& out,
@@ -47,6 +64,9 @@ constexpr uint32_t kIntSumMax = 12;
 constexpr uint32_t kDoubleSumMax = 1 + 8 + 4;
 constexpr uint32_t kMomentsMax = kCountMax + 9 + 9;
 constexpr uint32_t kPositionMax = 7 + 1 + 2 + 6;
+constexpr uint32_t kTimeMax = 7;
+constexpr uint32_t kFourMomentsMax = kCountMax + 4 * 9;
+constexpr uint32_t kDecayedMax = kDoubleSumMax + 5;
 
 template <typename S>
 constexpr uint32_t StoredMax() {
@@ -76,44 +96,115 @@ std::string_view AccumulatorKindName(AccumulatorKind kind) {
       return "first";
     case AccumulatorKind::kLast:
       return "last";
+    case AccumulatorKind::kFourMoments:
+      return "four_moments";
+    case AccumulatorKind::kMinBy:
+      return "min_by";
+    case AccumulatorKind::kMaxBy:
+      return "max_by";
+    case AccumulatorKind::kFirstTime:
+      return "first_time";
+    case AccumulatorKind::kLastTime:
+      return "last_time";
+    case AccumulatorKind::kDecayedCount:
+      return "decayed_count";
+    case AccumulatorKind::kDecayedSum:
+      return "decayed_sum";
+    case AccumulatorKind::kQuantiles:
+      return "quantiles";
+    case AccumulatorKind::kDistinct:
+      return "distinct";
   }
   return "?";
 }
 
-const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of) {
-  if (kind == AccumulatorKind::kRowCount) {
-    return of ? nullptr : TableOf<Count, AccumulatorKind::kRowCount, kCountMax>();
+namespace {
+
+const AccumulatorOps* FindOfRows(AccumulatorKind kind) {
+  switch (kind) {
+    case AccumulatorKind::kRowCount:
+      return TableOf<Count, AccumulatorKind::kRowCount, kAtMost<kCountMax>>();
+    case AccumulatorKind::kFirstTime:
+      return TableOf<EventTime<false>, AccumulatorKind::kFirstTime, kAtMost<kTimeMax>>();
+    case AccumulatorKind::kLastTime:
+      return TableOf<EventTime<true>, AccumulatorKind::kLastTime, kAtMost<kTimeMax>>();
+    case AccumulatorKind::kDecayedCount:
+      return TableOf<Decayed<true>, AccumulatorKind::kDecayedCount, kAtMost<kDecayedMax>>();
+    default:
+      return nullptr;
   }
-  if (!of) return nullptr;
+}
+
+// The value of one field where another is least or greatest.
+template <bool kGreatest>
+const AccumulatorOps* FindRanked(Type of, Type order_by) {
+  constexpr AccumulatorKind kKind = kGreatest ? AccumulatorKind::kMaxBy : AccumulatorKind::kMinBy;
+  return WithStored(of, [&]<typename S>(const S&) {
+    return WithStored(order_by, []<typename K>(const K&) {
+      return TableOf < Ranked<S, K, kGreatest>, kKind,
+             kAtMost<StoredMax<S>() + StoredMax<K>() + kPositionMax>,
+             kIsText<S> || kIsText < K >> ();
+    });
+  });
+}
+
+}  // namespace
+
+const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of,
+                                      std::optional<Type> order_by) {
+  const bool ranked = kind == AccumulatorKind::kMinBy || kind == AccumulatorKind::kMaxBy;
+  if (ranked != order_by.has_value()) return nullptr;
+  if (!of) return FindOfRows(kind);
   switch (kind) {
     case AccumulatorKind::kValueCount:
-      return TableOf<Count, AccumulatorKind::kValueCount, kCountMax>();
+      return TableOf<Count, AccumulatorKind::kValueCount, kAtMost<kCountMax>>();
     case AccumulatorKind::kSum:
       if (!IsNumeric(*of)) return nullptr;
-      if (*of == Type::kInt64) return TableOf<IntSum, AccumulatorKind::kSum, kIntSumMax>();
-      return TableOf<DoubleSum, AccumulatorKind::kSum, kDoubleSumMax>();
+      if (*of == Type::kInt64) return TableOf<IntSum, AccumulatorKind::kSum, kAtMost<kIntSumMax>>();
+      return TableOf<DoubleSum, AccumulatorKind::kSum, kAtMost<kDoubleSumMax>>();
     case AccumulatorKind::kMoments:
       if (!IsNumeric(*of)) return nullptr;
-      return TableOf<Moments, AccumulatorKind::kMoments, kMomentsMax>();
+      return TableOf<Moments, AccumulatorKind::kMoments, kAtMost<kMomentsMax>>();
     case AccumulatorKind::kMin:
       return WithStored(*of, []<typename S>(const S&) {
-        return TableOf<Extreme<S, false>, AccumulatorKind::kMin, StoredMax<S>(), kIsText<S>>();
+        return TableOf<Extreme<S, false>, AccumulatorKind::kMin, kAtMost<StoredMax<S>()>,
+                       kIsText<S>>();
       });
     case AccumulatorKind::kMax:
       return WithStored(*of, []<typename S>(const S&) {
-        return TableOf<Extreme<S, true>, AccumulatorKind::kMax, StoredMax<S>(), kIsText<S>>();
+        return TableOf<Extreme<S, true>, AccumulatorKind::kMax, kAtMost<StoredMax<S>()>,
+                       kIsText<S>>();
       });
     case AccumulatorKind::kFirst:
       return WithStored(*of, []<typename S>(const S&) {
-        return TableOf<Positioned<S, false>, AccumulatorKind::kFirst, StoredMax<S>() + kPositionMax,
-                       kIsText<S>>();
+        return TableOf<Positioned<S, false>, AccumulatorKind::kFirst,
+                       kAtMost<StoredMax<S>() + kPositionMax>, kIsText<S>>();
       });
     case AccumulatorKind::kLast:
       return WithStored(*of, []<typename S>(const S&) {
-        return TableOf<Positioned<S, true>, AccumulatorKind::kLast, StoredMax<S>() + kPositionMax,
-                       kIsText<S>>();
+        return TableOf<Positioned<S, true>, AccumulatorKind::kLast,
+                       kAtMost<StoredMax<S>() + kPositionMax>, kIsText<S>>();
       });
+    case AccumulatorKind::kFourMoments:
+      if (!IsNumeric(*of)) return nullptr;
+      return TableOf<FourMoments, AccumulatorKind::kFourMoments, kAtMost<kFourMomentsMax>>();
+    case AccumulatorKind::kMinBy:
+      return FindRanked<false>(*of, *order_by);
+    case AccumulatorKind::kMaxBy:
+      return FindRanked<true>(*of, *order_by);
+    case AccumulatorKind::kDecayedCount:
+      return TableOf<Decayed<true>, AccumulatorKind::kDecayedCount, kAtMost<kDecayedMax>>();
+    case AccumulatorKind::kDecayedSum:
+      if (!IsNumeric(*of)) return nullptr;
+      return TableOf<Decayed<false>, AccumulatorKind::kDecayedSum, kAtMost<kDecayedMax>>();
+    case AccumulatorKind::kQuantiles:
+      if (!IsNumeric(*of)) return nullptr;
+      return TableOf<Quantiles, AccumulatorKind::kQuantiles, &Quantiles::EncodedMax>();
+    case AccumulatorKind::kDistinct:
+      return TableOf<Distinct, AccumulatorKind::kDistinct, &Distinct::EncodedMax>();
     case AccumulatorKind::kRowCount:
+    case AccumulatorKind::kFirstTime:
+    case AccumulatorKind::kLastTime:
       break;
   }
   return nullptr;

@@ -32,21 +32,50 @@ enum class AccumulatorKind : uint8_t {
   kMax = 6,
   kFirst = 7,
   kLast = 8,
+  kFourMoments = 9,
+  kMinBy = 10,
+  kMaxBy = 11,
+  kFirstTime = 12,
+  kLastTime = 13,
+  kDecayedCount = 14,
+  kDecayedSum = 15,
+  kQuantiles = 16,
+  kDistinct = 17,
 };
 std::string_view AccumulatorKindName(AccumulatorKind kind);  // "sum"
+
+// What decides an accumulator's state beside the events; all 0 where its kind takes none.
+struct AccumulatorArguments {
+  uint32_t exact_to = 0;  // kQuantiles, kDistinct: so many values are kept as they are
+  double error = 0;       // past exact_to
+  Duration half_life;     // kDecayedCount, kDecayedSum
+  friend auto operator<=>(const AccumulatorArguments&, const AccumulatorArguments&) = default;
+};
+
+// What one event brings.
+struct Added {
+  Value value;     // of the field; null where the kind reads none, else never
+  Value order_by;  // kMinBy, kMaxBy: never null
+  Position at;
+  const AccumulatorArguments& arguments;
+};
 
 // Of a stored accumulator: a time near the ones inside, so that times are written as small differences.
 // The same for Encode and Decode.
 struct CodingContext {
   Timestamp base;
+  const AccumulatorArguments* arguments = nullptr;  // of its kind, where that takes any
 };
 
 template <typename A>
-concept Accumulator = requires(A a, const A& b, const Value& value, const Position& at,
-                               ByteWriter& out, ByteReader& in, const CodingContext& context) {
+concept Accumulator = requires(A a, const A& b, const Added& added, ByteWriter& out, ByteReader& in,
+                               const CodingContext& context) {
   A{};
-  a.Add(value, at);  // never a null value
-  a.Combine(b);      // b stays as it was
+  // Add(added), or where the value and its place are enough Add(value, position).
+  requires requires { a.Add(added); } || requires {
+    a.Add(added.value, added.at);
+  };
+  a.Combine(b);  // of the same arguments; b stays as it was
   // The same, but texts may be borrowed from b, which then outlives a.
   a.CombineBorrowed(b);
   b.Encode(out, context);
@@ -61,20 +90,27 @@ struct AccumulatorOps {
   uint32_t size;
   uint32_t align;
   void (*destroy)(void* a);
-  void (*add)(void* a, const Value& value, const Position& at);
+  void (*add)(void* a, const Added& added);
   void (*combine)(void* a, const void* b);
   void (*combine_borrowed)(void* a, const void* b);
   void (*encode)(const void* a, ByteWriter& out, const CodingContext& context);
   void (*decode)(void* a, ByteReader& in, const CodingContext& context);
   size_t (*heap_bytes)(const void* a);
   bool has_text;  // may borrow from the bytes it was decoded from
-  uint32_t
-      encoded_max;  // bytes that honest data reaches; texts counted as kAssumedTextBytes. The least is 1
+  // Bytes that honest data reaches; texts counted as kAssumedTextBytes. The least is 1.
+  uint64_t (*encoded_max)(const AccumulatorArguments& arguments);
 };
 
 inline constexpr uint32_t kAssumedTextBytes = 16;
 
-// Null where the kind does not work over that type. kRowCount takes no field.
-const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of);
+// kRowCount, kFirstTime, kLastTime: of rows, whatever is in them. kDecayedCount may be either.
+constexpr bool TakesNoField(AccumulatorKind kind) {
+  return kind == AccumulatorKind::kRowCount || kind == AccumulatorKind::kFirstTime ||
+         kind == AccumulatorKind::kLastTime;
+}
+
+// Null where the kind does not work over those types; `order_by` is for kMinBy and kMaxBy alone.
+const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of,
+                                      std::optional<Type> order_by = std::nullopt);
 
 }  // namespace freshet

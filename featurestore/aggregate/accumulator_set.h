@@ -11,6 +11,7 @@
 #include "featurestore/aggregate/accumulator.h"
 #include "featurestore/base/status.h"
 #include "featurestore/model/event.h"
+#include "featurestore/model/feature_view.h"
 #include "featurestore/model/source.h"
 
 namespace freshet {
@@ -18,9 +19,16 @@ namespace freshet {
 // One stored accumulator: features that need the same one share it.
 struct AccumulatorSpec {
   AccumulatorKind kind = AccumulatorKind::kRowCount;
-  std::optional<uint32_t> field;  // of the source
+  std::optional<uint32_t> field;     // of the source
+  std::optional<uint32_t> order_by;  // another one: kMinBy, kMaxBy
+  AccumulatorArguments arguments;
+  std::optional<uint32_t> where;  // a bool field of the source: only events for which it is true
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
+// The one of `kind` that `feature` is finished from: what it needs of its field and arguments.
+AccumulatorSpec SpecOf(AccumulatorKind kind, const Feature& feature);
+// What it reads of an event.
+std::vector<uint32_t> FieldsOf(const AccumulatorSpec& spec);
 std::string ToString(const AccumulatorSpec& spec, const Source& source);  // "sum(amount)"
 
 // Immutable. `place` is memory of bytes() bytes, aligned to 8. All zero bytes are the identity. It may be
@@ -34,20 +42,24 @@ class AccumulatorSet {
   };
 
   AccumulatorSet() = default;
-  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the field's name, so that it
-  // does not depend on the order of declarations. Internal where a field's type does not work.
+  // Duplicates fall together. The order in memory and in stored bytes is by kind, then by the fields' names, the
+  // arguments and the where's text, so that it does not depend on the order of declarations. Internal where a field's
+  // type does not work.
   static StatusOr<AccumulatorSet> Make(std::vector<AccumulatorSpec> specs, const Source& source);
 
   std::span<const Slot> slots() const { return slots_; }
   uint32_t bytes() const { return bytes_; }
   bool empty() const { return slots_.empty(); }
   bool has_text() const { return has_text_; }
+  // Some accumulator owns memory, which Destroy gives back.
+  bool destroys() const { return destroys_; }
   const Slot* Find(const AccumulatorSpec& spec) const;
-  // Stored bytes that honest data reaches, and of the identity.
+  // Stored bytes that honest data reaches, those after one event, and of the identity.
   uint64_t encoded_max() const { return encoded_max_; }
+  uint64_t encoded_one() const { return encoded_one_; }
   uint64_t encoded_min() const { return slots_.size(); }
 
-  // False: Add would change nothing (every field that is read is null).
+  // False: Add would change nothing (every field that is read is null, or its where not true).
   bool Reads(const Event& event) const;
   void Add(std::byte* place, const Event& event) const;
   void Destroy(std::byte* place) const;
@@ -60,8 +72,9 @@ class AccumulatorSet {
   std::vector<Slot> slots_;
   uint32_t bytes_ = 0;
   uint64_t encoded_max_ = 0;
+  uint64_t encoded_one_ = 0;
   bool has_text_ = false;
-  bool counts_rows_ = false;
+  bool counts_rows_ = false;  // all of them
   bool destroys_ = false;
 };
 

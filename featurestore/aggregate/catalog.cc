@@ -3,8 +3,14 @@
 #include <array>
 #include <cmath>
 
+#include "featurestore/aggregate/decayed.h"
+#include "featurestore/aggregate/distinct.h"
+#include "featurestore/aggregate/event_times.h"
+#include "featurestore/aggregate/four_moments.h"
 #include "featurestore/aggregate/numeric.h"
 #include "featurestore/aggregate/ordered.h"
+#include "featurestore/aggregate/quantiles.h"
+#include "featurestore/aggregate/ranked.h"
 
 namespace freshet {
 namespace {
@@ -30,11 +36,15 @@ std::optional<Type> SumOfNumber(std::optional<Type> of) {
   if (!of || !IsNumeric(*of)) return std::nullopt;
   return *of == Type::kInt64 ? Type::kInt64 : Type::kDouble;
 }
+std::optional<Type> DoubleAlways(std::optional<Type>) { return Type::kDouble; }
+std::optional<Type> BoolOfBool(std::optional<Type> of) {
+  return of == Type::kBool ? of : std::nullopt;
+}
 std::optional<Type> FieldsOwn(std::optional<Type> of) { return of; }
 
 // Finishing.
 
-Cell FinishCount(std::span<const void* const> a, const FinishContext&) {
+Cell FinishCount(std::span<const void* const> a, const FinishContext&, const FinishMoment&) {
   const uint64_t n = As<Count>(a[0]).n;
   return n == 0 ? Empty() : Present(Value::Int64(static_cast<int64_t>(n)));
 }
@@ -45,7 +55,7 @@ Cell FinishMean(const void* sum, uint64_t n) {
   return Real(static_cast<double>(As<Sum>(sum).total()) / static_cast<double>(n));
 }
 
-Cell FinishSum(std::span<const void* const> a, const FinishContext& context) {
+Cell FinishSum(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
   if (context.of != Type::kInt64) {
     const auto& sum = As<DoubleSum>(a[0]);
     return sum.any ? Real(sum.total()) : Empty();
@@ -57,13 +67,13 @@ Cell FinishSum(std::span<const void* const> a, const FinishContext& context) {
   return Present(Value::Int64(static_cast<int64_t>(total)));
 }
 
-Cell FinishMean(std::span<const void* const> a, const FinishContext& context) {
+Cell FinishMean(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
   const uint64_t n = As<Count>(a[1]).n;
   return context.of == Type::kInt64 ? FinishMean<IntSum>(a[0], n) : FinishMean<DoubleSum>(a[0], n);
 }
 
 template <bool kSample, bool kRoot>
-Cell FinishMoments(std::span<const void* const> a, const FinishContext&) {
+Cell FinishMoments(std::span<const void* const> a, const FinishContext&, const FinishMoment&) {
   const auto& m = As<Moments>(a[0]);
   if (m.n < (kSample ? 2 : 1)) return Empty();
   if (m.n > 1 && !std::isfinite(m.m2)) return Overflow();
@@ -75,11 +85,78 @@ Cell FinishMoments(std::span<const void* const> a, const FinishContext&) {
 
 // Of an accumulator that keeps one of the values.
 template <template <typename, bool> typename A, bool kLater>
-Cell FinishKept(std::span<const void* const> a, const FinishContext& context) {
+Cell FinishKept(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
   return WithStored(*context.of, [&]<typename S>(const S&) {
     const auto& kept = As<A<S, kLater>>(a[0]);
     return kept.any ? Present(kept.value()) : Empty();
   });
+}
+
+template <bool kGreatest>
+Cell FinishRanked(std::span<const void* const> a, const FinishContext& context,
+                  const FinishMoment&) {
+  return WithStored(*context.of, [&]<typename S>(const S&) {
+    return WithStored(*context.order_by, [&]<typename K>(const K&) {
+      const auto& ranked = As<Ranked<S, K, kGreatest>>(a[0]);
+      return ranked.any ? Present(ranked.kept.value()) : Empty();
+    });
+  });
+}
+
+template <bool kKurtosis>
+Cell FinishShape(std::span<const void* const> a, const FinishContext&, const FinishMoment&) {
+  const auto& m = As<FourMoments>(a[0]);
+  if (m.n == 0 || m.m2 == 0) return Empty();
+  return Real(kKurtosis ? m.kurtosis() : m.skewness());
+}
+
+Cell FinishDistinct(std::span<const void* const> a, const FinishContext&, const FinishMoment&) {
+  const auto& distinct = As<Distinct>(a[0]);
+  if (!distinct.any()) return Empty();
+  const std::optional<uint64_t> estimate = distinct.Estimate();
+  return estimate ? Present(Value::Int64(static_cast<int64_t>(*estimate))) : Overflow();
+}
+
+Cell FinishQuantile(std::span<const void* const> a, const FinishContext& context,
+                    const FinishMoment&) {
+  const auto& quantiles = As<Quantiles>(a[0]);
+  if (quantiles.n() == 0) return Empty();
+  Cell cell = Present(Value::Double(quantiles.At(context.arguments->q)));
+  cell.degraded = quantiles.degraded();
+  return cell;
+}
+
+Cell FinishRate(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
+  const uint64_t n = As<Count>(a[0]).n;
+  if (n == 0) return Empty();
+  return Real(static_cast<double>(n) * static_cast<double>(context.arguments->per.us) /
+              static_cast<double>(context.length.us));
+}
+
+template <bool kCount>
+Cell FinishDecayed(std::span<const void* const> a, const FinishContext& context,
+                   const FinishMoment& moment) {
+  const auto& decayed = As<Decayed<kCount>>(a[0]);
+  if (!decayed.any()) return Empty();
+  return Real(decayed.At(moment.decay_to(), context.arguments->half_life));
+}
+
+// Both have decayed alike: no time enters.
+Cell FinishDecayedMean(std::span<const void* const> a, const FinishContext&, const FinishMoment&) {
+  const auto& sum = As<Decayed<false>>(a[0]);
+  const auto& count = As<Decayed<true>>(a[1]);
+  if (!sum.any() || !count.any()) return Empty();
+  return Real(Scaled(sum.sum.total() / count.sum.total(), sum.step - count.step));
+}
+
+// An event a little ahead of the reader's clock was just now.
+template <bool kLatest>
+Cell FinishTimeSince(std::span<const void* const> a, const FinishContext&,
+                     const FinishMoment& moment) {
+  const auto& event = As<EventTime<kLatest>>(a[0]);
+  if (!event.any) return Empty();
+  const Duration since = std::max(moment.read - event.time, Duration{});
+  return Present(Value::Double(static_cast<double>(since.us) / 1e6));
 }
 
 // Which accumulators.
@@ -94,6 +171,7 @@ std::vector<AccumulatorKind> CountNeeds(std::optional<Type> of) {
 
 constexpr std::string_view kNumber = "an int64, double or float field";
 constexpr std::string_view kAny = "a field of any type";
+constexpr std::string_view kBool = "a bool field";
 
 using K = AccumulatorKind;
 
@@ -169,16 +247,124 @@ constexpr std::array kAggregations = {
                 .needs = Needs<K::kLast>,
                 .finish = FinishKept<Positioned, true>,
                 .type_of = FieldsOwn},
+    Aggregation{.name = "skewness",
+                .summary = "m3 / m2^1.5, population moments; null where all values are equal",
+                .accepts = kNumber,
+                .needs = Needs<K::kFourMoments>,
+                .finish = FinishShape<false>,
+                .type_of = DoubleOfNumber},
+    Aggregation{.name = "kurtosis",
+                .summary = "m4 / m2^2 - 3, population moments; null where all values are equal",
+                .accepts = kNumber,
+                .needs = Needs<K::kFourMoments>,
+                .finish = FinishShape<true>,
+                .type_of = DoubleOfNumber},
+    Aggregation{.name = "min_by",
+                .summary = "the value of the event whose `order_by` is least; of equal ones the "
+                           "later event",
+                .accepts = kAny,
+                .takes = kArgumentOrderBy,
+                .needs_arguments = kArgumentOrderBy,
+                .needs = Needs<K::kMinBy>,
+                .finish = FinishRanked<false>,
+                .type_of = FieldsOwn},
+    Aggregation{.name = "max_by",
+                .summary = "the value of the event whose `order_by` is greatest; of equal ones the "
+                           "later event",
+                .accepts = kAny,
+                .takes = kArgumentOrderBy,
+                .needs_arguments = kArgumentOrderBy,
+                .needs = Needs<K::kMaxBy>,
+                .finish = FinishRanked<true>,
+                .type_of = FieldsOwn},
+    Aggregation{.name = "count_distinct",
+                .summary = "how many different values; exact up to `exact_to`, then estimated",
+                .accepts = kAny,
+                .takes = kArgumentExactTo | kArgumentError,
+                .exact_to = 256,
+                .error = 0.02,
+                .error_least = 0.01,
+                .needs = Needs<K::kDistinct>,
+                .finish = FinishDistinct,
+                .type_of = Int64Always},
+    Aggregation{.name = "quantile",
+                .summary = "the least value that a share `q` of the values do not exceed; exact up "
+                           "to `exact_to` values, then within `error` of it",
+                .accepts = kNumber,
+                .takes = kArgumentQ | kArgumentExactTo | kArgumentError,
+                .needs_arguments = kArgumentQ,
+                .exact_to = 256,
+                .error = 0.01,
+                .error_least = 0.001,
+                .needs = Needs<K::kQuantiles>,
+                .finish = FinishQuantile,
+                .type_of = DoubleOfNumber},
+    Aggregation{.name = "any",
+                .summary = "whether one value is true",
+                .accepts = kBool,
+                .needs = Needs<K::kMax>,
+                .finish = FinishKept<Extreme, true>,
+                .type_of = BoolOfBool},
+    Aggregation{.name = "every",
+                .summary = "whether all values are true",
+                .accepts = kBool,
+                .needs = Needs<K::kMin>,
+                .finish = FinishKept<Extreme, false>,
+                .type_of = BoolOfBool},
+    Aggregation{.name = "rate",
+                .summary = "events a `per` (1s) over the window's length",
+                .of = OfRule::kNone,
+                .zero_when_empty = true,
+                .takes = kArgumentPer,
+                .needs_length = true,
+                .needs = Needs<K::kRowCount>,
+                .finish = FinishRate,
+                .type_of = DoubleAlways},
+    Aggregation{.name = "decayed_count",
+                .summary = "events, or values that are not null, each weighing half after every "
+                           "`half_life`",
+                .of = OfRule::kOptional,
+                .windows_optional = true,
+                .accepts = kAny,
+                .takes = kArgumentHalfLife,
+                .needs_arguments = kArgumentHalfLife,
+                .needs = Needs<K::kDecayedCount>,
+                .finish = FinishDecayed<true>,
+                .type_of = DoubleAlways},
+    Aggregation{.name = "decayed_sum",
+                .summary = "the sum, each value weighing half after every `half_life`",
+                .windows_optional = true,
+                .accepts = kNumber,
+                .takes = kArgumentHalfLife,
+                .needs_arguments = kArgumentHalfLife,
+                .needs = Needs<K::kDecayedSum>,
+                .finish = FinishDecayed<false>,
+                .type_of = DoubleOfNumber},
+    Aggregation{.name = "decayed_mean",
+                .summary = "the mean, each value weighing half after every `half_life`",
+                .windows_optional = true,
+                .accepts = kNumber,
+                .takes = kArgumentHalfLife,
+                .needs_arguments = kArgumentHalfLife,
+                .needs = Needs<K::kDecayedSum, K::kDecayedCount>,
+                .finish = FinishDecayedMean,
+                .type_of = DoubleOfNumber},
+    Aggregation{.name = "time_since_first",
+                .summary = "seconds from the earliest event to the read's time",
+                .of = OfRule::kNone,
+                .needs = Needs<K::kFirstTime>,
+                .finish = FinishTimeSince<false>,
+                .type_of = DoubleAlways},
+    Aggregation{.name = "time_since_last",
+                .summary = "seconds from the latest event to the read's time",
+                .of = OfRule::kNone,
+                .needs = Needs<K::kLastTime>,
+                .finish = FinishTimeSince<true>,
+                .type_of = DoubleAlways},
 };
 
-constexpr std::array<std::string_view, 19> kPlanned = {
-    "skewness",        "kurtosis",       "min_by",
-    "max_by",          "first_n",        "last_n",
-    "last_distinct_n", "count_distinct", "quantile",
-    "top_k",           "histogram",      "any",
-    "every",           "rate",           "decayed_count",
-    "decayed_sum",     "decayed_mean",   "time_since_first",
-    "time_since_last"};
+constexpr std::array<std::string_view, 5> kPlanned = {"first_n", "last_n", "last_distinct_n",
+                                                      "top_k", "histogram"};
 
 }  // namespace
 
@@ -186,6 +372,20 @@ std::optional<Type> Aggregation::ResultType(std::optional<Type> field) const {
   if (of == OfRule::kRequired && !field) return std::nullopt;
   if (of == OfRule::kNone && field) return std::nullopt;
   return type_of(field);
+}
+
+Status Aggregation::CheckArguments(const Feature& feature) const {
+  const FeatureArguments& given = feature.arguments;
+  const bool sound =
+      ((takes & kArgumentOrderBy) != 0) == given.order_by.has_value() &&
+      ((takes & kArgumentQ) == 0 || (given.q >= 0 && given.q <= 1)) &&
+      ((takes & kArgumentExactTo) == 0 || given.exact_to > 0) &&
+      ((takes & kArgumentError) == 0 || (given.error >= error_least && given.error < 1)) &&
+      ((takes & kArgumentHalfLife) == 0 || given.half_life.us > 0) &&
+      ((takes & kArgumentPer) == 0 || given.per.us > 0) &&
+      (!needs_length || HasLength(feature.window));
+  if (sound) return OkStatus();
+  return Internal("feature {}: the arguments of {} do not fit it", feature.name, name);
 }
 
 const Aggregation* FindAggregation(std::string_view name) {

@@ -3,6 +3,7 @@
 // ones serves).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,7 +12,9 @@
 #include <vector>
 
 #include "featurestore/aggregate/accumulator.h"
+#include "featurestore/base/status.h"
 #include "featurestore/model/cell.h"
+#include "featurestore/model/feature_view.h"
 #include "featurestore/model/value.h"
 
 namespace freshet {
@@ -19,9 +22,29 @@ namespace freshet {
 // Whether a declaration gives `of`, the field that is aggregated.
 enum class OfRule : uint8_t { kNone, kOptional, kRequired };
 
-// What finishing may depend on beside the accumulators.
+// The keys of a feature that an aggregation may take beside `of`; a set of them is a sum.
+enum Argument : uint32_t {
+  kArgumentOrderBy = 1,
+  kArgumentQ = 2,
+  kArgumentExactTo = 4,
+  kArgumentError = 8,
+  kArgumentHalfLife = 16,
+  kArgumentPer = 32,
+};
+
+// What finishing may depend on beside the accumulators: the same at every read.
 struct FinishContext {
-  std::optional<Type> of;  // the field's type
+  std::optional<Type> of;                       // the field's type
+  std::optional<Type> order_by;                 // of that field
+  const FeatureArguments* arguments = nullptr;  // of the feature, where it takes any
+  Duration length;                              // of the window; 0 where it has none
+};
+// And of this one.
+struct FinishMoment {
+  Timestamp read;    // q: now, or as_of
+  Timestamp newest;  // the row's newest event that the read may know of
+  // What decays, decays to here: clocks differ, and a weight above 1 is not one.
+  Timestamp decay_to() const { return std::max(read, newest); }
 };
 
 struct Aggregation {
@@ -31,6 +54,12 @@ struct Aggregation {
   bool windows_optional = false;  // without `windows`: lifetime, served by the feature's name
   bool zero_when_empty = false;   // the built-in default is 0
   std::string_view accepts;       // in words, what `of` may be: "an int64, double or float field"
+  uint32_t takes = 0;             // of Argument
+  uint32_t needs_arguments = 0;   // of those: without a default
+  uint32_t exact_to = 0;          // the default
+  double error = 0;               // the default
+  double error_least = 0;
+  bool needs_length = false;  // of its window
 
   // The type of the answer; `of` is the field's type, none where no field is given. Nullopt where that
   // cannot work: a type that `of` may not have, or a field missing or given against the rule.
@@ -41,10 +70,20 @@ struct Aggregation {
   std::vector<AccumulatorKind> (*needs)(std::optional<Type> of) = nullptr;
   // kNullValue: the window is empty (or the aggregation undefined for it); kError: overflow. Text in the
   // value is borrowed from the accumulators.
-  Cell (*finish)(std::span<const void* const> accumulators, const FinishContext& context) = nullptr;
+  Cell (*finish)(std::span<const void* const> accumulators, const FinishContext& context,
+                 const FinishMoment& moment) = nullptr;
   // The type for a field that stands; nullopt where the field's type will not do.
   std::optional<Type> (*type_of)(std::optional<Type> of) = nullptr;
+
+  // Internal where the feature's arguments are not what declare should have made sure of.
+  Status CheckArguments(const Feature& feature) const;
 };
+
+// Whether a window has one length, that of every answer. (A calendar's buckets have several.)
+inline bool HasLength(const Window& window) {
+  return (window.has_panes() || window.kind == WindowKind::kExact) && window.length.us > 0 &&
+         window.calendar == CalendarUnit::kNone;
+}
 
 // Null where there is no such aggregation.
 const Aggregation* FindAggregation(std::string_view name);

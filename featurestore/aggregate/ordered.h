@@ -197,6 +197,24 @@ struct Extreme {
   }
 };
 
+inline void WritePosition(ByteWriter& out, const Position& at, const CodingContext& context) {
+  WriteTimeSpan(out, at.time - context.base);
+  out.Varint(at.at.incarnation);
+  out.Signed(at.at.partition);
+  out.Signed(at.at.offset);
+}
+inline Position ReadPosition(ByteReader& in, const CodingContext& context) {
+  Position at;
+  at.time = context.base + ReadTimeSpan(in);
+  const uint64_t incarnation = in.Varint();
+  const int64_t partition = in.Signed();
+  if (incarnation > UINT32_MAX || partition < INT32_MIN || partition > INT32_MAX) in.MarkBad();
+  at.at.incarnation = static_cast<uint32_t>(incarnation);
+  at.at.partition = static_cast<int32_t>(partition);
+  at.at.offset = in.Signed();
+  return at;
+}
+
 // The value of the first or the last event by (time, incarnation, partition, offset).
 template <typename S, bool kLatest>
 struct Positioned {
@@ -229,22 +247,11 @@ struct Positioned {
   }
   void Encode(ByteWriter& out, const CodingContext& context) const {
     kept.Encode(any, out, context);
-    if (!any) return;
-    WriteTimeSpan(out, at.time - context.base);
-    out.Varint(at.at.incarnation);
-    out.Signed(at.at.partition);
-    out.Signed(at.at.offset);
+    if (any) WritePosition(out, at, context);
   }
   void Decode(ByteReader& in, const CodingContext& context) {
     any = kept.Decode(in, context);
-    if (!any) return;
-    at.time = context.base + ReadTimeSpan(in);
-    const uint64_t incarnation = in.Varint();
-    const int64_t partition = in.Signed();
-    if (incarnation > UINT32_MAX || partition < INT32_MIN || partition > INT32_MAX) in.MarkBad();
-    at.at.incarnation = static_cast<uint32_t>(incarnation);
-    at.at.partition = static_cast<int32_t>(partition);
-    at.at.offset = in.Signed();
+    if (any) at = ReadPosition(in, context);
   }
   size_t heap_bytes() const {
     if constexpr (kIsText<S>) return kept.heap_bytes();

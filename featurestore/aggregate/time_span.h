@@ -29,4 +29,22 @@ inline Duration ReadTimeSpan(ByteReader& in) {
   return {us};
 }
 
+// One that may be absent: 3, which is no unit.
+inline void WriteOptionalTimeSpan(ByteWriter& out, bool any, Duration span) {
+  if (any) {
+    WriteTimeSpan(out, span);
+  } else {
+    out.Byte(3);
+  }
+}
+inline bool ReadOptionalTimeSpan(ByteReader& in, Duration& span) {
+  ByteReader ahead = in;
+  if (ahead.Varint() == 3 && ahead.ok()) {
+    in = ahead;
+    return false;
+  }
+  span = ReadTimeSpan(in);
+  return in.ok();
+}
+
 }  // namespace freshet

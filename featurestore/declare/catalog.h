@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "featurestore/expr/derived_fields.h"
 #include "featurestore/model/feature_view.h"
 #include "featurestore/model/source.h"
 #include "featurestore/state/row_layout.h"
@@ -53,7 +54,8 @@ struct Catalog {
   std::vector<Entity> entities;
   std::vector<FeatureView> views;
   std::vector<FeatureService> services;
-  std::vector<std::shared_ptr<const RowLayout>> layouts;  // one a view, same index
+  std::vector<std::shared_ptr<const RowLayout>> layouts;      // one a view, same index
+  std::vector<std::shared_ptr<const DerivedFields>> derived;  // one a source, same index
 
   const FeatureService* FindService(std::string_view name) const;
   std::optional<uint32_t> ViewIndex(std::string_view name) const;

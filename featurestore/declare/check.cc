@@ -143,6 +143,9 @@ class Checker {
       case Form::kText:
       case Form::kDefault:
         break;
+      case Form::kSql:
+        if (node.secret) wrong = fmt::format("{} is SQL, which cannot come from ${{file:…}}", what);
+        break;
       case Form::kName:
         if (!IsName(node.text))
           wrong = fmt::format("{} {} is not a name: a name {}", what, node.Shown(), kNameRule);
@@ -169,6 +172,12 @@ class Checker {
         break;
       case Form::kInteger:
         wrong = IntegerMistake(node, shape, what);
+        break;
+      case Form::kReal:
+        if (!ReadReal(node.text)) {
+          wrong =
+              fmt::format("{} is {}; write a number such as {}", what, node.Shown(), shape.like);
+        }
         break;
       case Form::kDuration:
       case Form::kPositiveDuration:

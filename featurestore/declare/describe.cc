@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "featurestore/aggregate/catalog.h"
 
 namespace freshet {
 namespace {
@@ -31,15 +34,23 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                          ? fmt::format(" (windows need {})", FormatDuration(view.default_ttl))
                          : "");
   out += fmt::format("  history  {}\n", FormatDuration(view.history));
+  for (const auto& where : {source.where, view.where}) {
+    if (where) out += fmt::format("  where    {}\n", source.fields[*where].expression);
+  }
   size_t width = 0;
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
   for (const Feature& feature : view.features) {
-    const std::string of = feature.of ? source.fields[*feature.of].name : "";
-    out +=
-        fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}\n", feature.name, width,
-                    TypeName(feature.type), feature.aggregate, of, DescribeWindow(feature.window));
-    if (!feature.window.has_panes()) without_history.push_back(feature.name);
+    std::string of = feature.of ? source.fields[*feature.of].name : "";
+    const std::string arguments = DescribeArguments(feature, source);
+    if (!of.empty() && !arguments.empty()) of += ", ";
+    of += arguments;
+    const std::string where =
+        feature.where ? ", where " + source.fields[*feature.where].expression : "";
+    out += fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}{}\n", feature.name, width,
+                       TypeName(feature.type), feature.aggregate, of,
+                       DescribeWindow(feature.window), where);
+    if (!feature.window.has_history()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {
     out += fmt::format("  history counts as 0 for {}\n", fmt::join(without_history, ", "));
@@ -53,10 +64,36 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
         ring.offset.us == 0 ? "" : fmt::format(" at offset {}", FormatDuration(ring.offset)),
         FormatDuration(ring.longest_window), fmt::join(ring.accumulators, ", "));
   }
+  for (const RunListInfo& list : layout.run_lists()) {
+    out += fmt::format(
+        "  runs     {}: at most {}: {}\n",
+        list.gap ? fmt::format("sessions of gap {}", FormatDuration(*list.gap)) : "lifetime",
+        Plural(list.runs_max, "run", "runs"), fmt::join(list.accumulators, ", "));
+  }
   const RowSize size = layout.size();
+  if (size.events_max > 0) {
+    out += fmt::format("  log      at most {}: {}\n", Plural(size.events_max, "event", "events"),
+                       layout.log_fields().empty()
+                           ? "their times"
+                           : fmt::format("{}", fmt::join(layout.log_fields(), ", ")));
+  }
   out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
                      size.bytes_per_pane_max);
+}
+
+std::string DescribeBucket(const Window& window) {
+  switch (window.calendar) {
+    case CalendarUnit::kNone:
+      break;
+    case CalendarUnit::kDay:
+      return fmt::format("day in {}", window.time_zone);
+    case CalendarUnit::kWeek:
+      return fmt::format("week in {}", window.time_zone);
+    case CalendarUnit::kMonth:
+      return fmt::format("month in {}", window.time_zone);
+  }
+  return FormatDuration(window.length);
 }
 
 }  // namespace
@@ -69,14 +106,43 @@ std::string DescribeWindow(const Window& window) {
                          FormatDuration(window.hop));
       break;
     case WindowKind::kTumbling:
-      text = fmt::format("tumbling {}", FormatDuration(window.length));
+      text = fmt::format("tumbling {}", DescribeBucket(window));
       break;
+    case WindowKind::kHopping:
+      text = fmt::format("hopping {}, hop {}", FormatDuration(window.length),
+                         FormatDuration(window.hop));
+      break;
+    case WindowKind::kSession:
+      return fmt::format("session, gap {}{}", FormatDuration(window.length),
+                         window.completed ? ", ended" : "");
+    case WindowKind::kRows:
+      return fmt::format("rows {}", window.events);
+    case WindowKind::kExact:
+      return fmt::format("sliding {}, exact, at most {} events", FormatDuration(window.length),
+                         window.events);
     case WindowKind::kLifetime:
       return "lifetime";
   }
   if (window.offset.us != 0) text += fmt::format(", offset {}", FormatDuration(window.offset));
   if (window.completed) text += ", completed";
   return text;
+}
+
+std::string DescribeArguments(const Feature& feature, const Source& source) {
+  const FeatureArguments& given = feature.arguments;
+  const uint32_t takes = FindAggregation(feature.aggregate)->takes;
+  std::vector<std::string> parts;
+  if (given.order_by)
+    parts.push_back(fmt::format("order_by {}", source.fields[*given.order_by].name));
+  if ((takes & kArgumentQ) != 0) parts.push_back(fmt::format("q {}", given.q));
+  if ((takes & kArgumentExactTo) != 0) parts.push_back(fmt::format("exact to {}", given.exact_to));
+  if ((takes & kArgumentError) != 0) parts.push_back(fmt::format("then within {}", given.error));
+  if ((takes & kArgumentHalfLife) != 0) {
+    parts.push_back(fmt::format("half_life {}", FormatDuration(given.half_life)));
+  }
+  if ((takes & kArgumentPer) != 0)
+    parts.push_back(fmt::format("per {}", FormatDuration(given.per)));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string DescribeProject(const Catalog& catalog) {

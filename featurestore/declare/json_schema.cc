@@ -44,6 +44,7 @@ class SchemaWriter {
       case Form::kReference:
       case Form::kPath:
       case Form::kDefault:
+      case Form::kSql:
         any.push_back({{"type", Json::array({"string", "number", "boolean"})}});
         break;
       case Form::kName:
@@ -59,6 +60,10 @@ class SchemaWriter {
         break;
       case Form::kInteger:
         any.push_back({{"type", "integer"}, {"minimum", shape.least}, {"maximum", shape.most}});
+        any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
+        break;
+      case Form::kReal:
+        any.push_back({{"type", "number"}});
         any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
         break;
       case Form::kDuration:

@@ -22,6 +22,8 @@ constexpr Shape kPath{.form = Form::kPath};
 constexpr Shape kDuration{.form = Form::kDuration, .like = "10m"};
 constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"};
 constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
+constexpr Shape kSql{.form = Form::kSql};
+constexpr Shape kDerive{.map = &kSql};
 constexpr Shape kDefault{.form = Form::kDefault};
 constexpr Shape kTags{.map = &kText, .names_are_free = true};
 
@@ -111,6 +113,8 @@ constexpr Word kTypeWords[] = {{"bool"},      {"int64"},          {"double"},
                                {"float"},     {"string"},         {"bytes"},
                                {"timestamp"}, {"decimal", false}, {"map", false}};
 constexpr Shape kType{.form = Form::kType, .words = kTypeWords};
+constexpr Word kOnBadWords[] = {{"null"}};
+constexpr Shape kOnBad{.form = Form::kWord, .words = kOnBadWords};
 constexpr Key kFieldKeys[] = {
     {"type", "Type of the field.", &kType, true},
     {"path",
@@ -118,8 +122,10 @@ constexpr Key kFieldKeys[] = {
      "name.",
      &kPath},
     {"unit", "Of a timestamp that is a number: s, ms, us or ns.", &kUnit},
-    {"required", ""},
-    {"on_bad", ""},
+    {"required", "An event without it is dead-lettered as incomplete. Default: false.", &kBool},
+    {"on_bad",
+     "\"null\", in quotes: a value of another type is null, where it else dead-letters the event.",
+     &kOnBad},
     kDescription,
     kOwner,
     kTagsKey,
@@ -153,8 +159,8 @@ constexpr Key kSourceKeys[] = {
     {"allow_compacted", ""},
     {"start", ""},
     {"dedup", ""},
-    {"derive", ""},
-    {"where", ""},
+    {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},
+    {"where", "SQL: events for which it is not true are for no view.", &kSql},
     {"cdc", ""},
     kDescription,
     kOwner,
@@ -180,24 +186,32 @@ constexpr Shape kEntities{.map = &kEntity};
 
 // --- Views ---------------------------------------------------------------------------------------------------------
 
-constexpr Word kTumblingWords[] = {{"day", false}, {"week", false}, {"month", false}};
+constexpr Word kTumblingWords[] = {{"day"}, {"week"}, {"month"}};
 constexpr Shape kTumblingLength{
     .form = Form::kPositiveDuration, .words = kTumblingWords, .like = "1d"};
-constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended", false}};
+constexpr Word kReportWords[] = {{"running"}, {"completed"}, {"ended"}};
 constexpr Shape kReport{.form = Form::kWord, .words = kReportWords};
+// So many events are decoded and written again with each event of a row.
+constexpr Shape kEventsKept{.form = Form::kInteger, .least = 1, .most = 100'000};
 constexpr Key kWindowKeys[] = {
     {"sliding", "Length of a window that ends at the read's time.", &kPositiveDuration},
-    {"tumbling", "Length of buckets that stand side by side.", &kTumblingLength},
+    {"tumbling",
+     "Length of buckets that stand side by side; or day, week (from Monday), month of a calendar.",
+     &kTumblingLength},
+    {"hopping", "Length of a window that ends where the pane of the read's time begins.",
+     &kPositiveDuration},
+    {"session", "The gap: from it on, a pause between events ends a session.", &kPositiveDuration},
+    {"rows", "So many of the row's newest events.", &kEventsKept},
+    {"exact", "Of sliding: true keeps events, and covers the length to the microsecond.", &kBool},
+    {"max_events", "Of exact: so many of a row's newest events are kept.", &kEventsKept},
     {"hop", "Length of its panes.", &kPositiveDuration},
+    {"timezone", "Of day, week and month: Europe/Berlin. Default: UTC.", &kReference},
     {"offset", "Shifts where panes and buckets begin; needs as.", &kDuration},
     {"as", "The name under which it is served.", &kName},
-    {"report", "Of tumbling: the running bucket, or the last completed one.", &kReport},
-    {"exact", ""},
-    {"max_events", ""},
-    {"timezone", ""},
-    {"hopping", ""},
-    {"session", ""},
-    {"rows", ""},
+    {"report",
+     "Of tumbling: the running bucket, or the last completed one. Of session: the running one, or "
+     "the newest that ended.",
+     &kReport},
 };
 constexpr Object kWindowObject{"a window", kWindowKeys};
 constexpr Word kWindowWords[] = {{"lifetime"}};
@@ -206,24 +220,32 @@ constexpr Shape kWindow{
 constexpr Shape kWindows{.list = &kWindow};
 
 constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
+constexpr Shape kReal{.form = Form::kReal, .like = "0.01"};
+constexpr Shape kQuantile{.form = Form::kReal, .like = "0.99"};
+constexpr Shape kQ{.form = Form::kReal, .list = &kQuantile, .like = "0.99"};
+constexpr Shape kExactTo{.form = Form::kInteger, .least = 1, .most = 65'536};
 constexpr Key kFeatureKeys[] = {
     {"aggregate", "What is computed: count, sum, mean, …", &kReference, true},
     {"of", "The field that it is computed of.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not counted.", &kSql},
     {"by", ""},
     {"max_keys", ""},
-    {"order_by", ""},
+    {"order_by", "Of min_by and max_by: the field that is compared.", &kReference},
     {"n", ""},
-    {"exact_to", ""},
-    {"error", ""},
-    {"q", ""},
+    {"exact_to",
+     "Of quantile and count_distinct: so many values are kept as they are. Default: 256.",
+     &kExactTo},
+    {"error",
+     "Past exact_to, relative to the answer. Default: 0.01 of quantile, 0.02 of count_distinct.",
+     &kReal},
+    {"q", "Of quantile: 0 to 1, or a list of such, each served with a suffix such as _p99.", &kQ},
     {"k", ""},
     {"counts", ""},
     {"bounds", ""},
-    {"per", ""},
-    {"half_life", ""},
+    {"per", "Of rate: the time that events are counted for. Default: 1s.", &kPositiveDuration},
+    {"half_life", "Of the decayed ones: after how long an event weighs half.", &kPositiveDuration},
     kDescription,
     kOwner,
     kTagsKey,
@@ -246,7 +268,7 @@ constexpr Key kViewKeys[] = {
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
     {"fields", ""},
-    {"where", ""},
+    {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
     {"advanced", ""},
     kDescription,

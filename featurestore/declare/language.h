@@ -17,6 +17,7 @@ enum class Form : uint8_t {
   kWord,       // one of `words`
   kBool,
   kInteger,   // within [least, most]
+  kReal,      // finite; bounds are checked where it is resolved
   kDuration,  // 500ms 10s 5m 1h 7d
   kPositiveDuration,
   kSize,     // 64KiB, within [least, most] bytes
@@ -26,6 +27,7 @@ enum class Form : uint8_t {
   kTopic,
   kPath,  // merchant.id, $key, $key.id, $headers.tenant
   kType,
+  kSql,
   kDefault,  // a value of the feature's type, checked there
 };
 

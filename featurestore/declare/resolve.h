@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/catalog.h"
 #include "featurestore/declare/diagnostics.h"
+#include "featurestore/declare/window_entry.h"
 #include "featurestore/declare/yaml_document.h"
 
 namespace freshet {
@@ -25,9 +27,10 @@ Annotations ReadAnnotations(const YamlNode& object);
 
 // What is known of a declared thing beside what the catalog holds; same index.
 struct SourceNotes {
-  Place place;                       // of its name
-  bool fields_known = false;         // false: any field may have been meant
-  std::set<std::string> bad_fields;  // declared, but with a mistake
+  Place place;                          // of its name
+  bool fields_known = false;            // false: any field may have been meant
+  std::set<std::string> bad_fields;     // declared, but with a mistake
+  std::vector<Expression> expressions;  // of the derived fields, in order
 };
 struct EntityNotes {
   Place place;
@@ -37,6 +40,18 @@ struct ViewNotes {
   Place place;
   std::set<std::string> bad_features;  // as declared
   bool features_known = false;
+};
+
+// What a feature says beside `of`; false of `sound` where a mistake was reported.
+struct AggregationArguments {
+  struct Quantile {
+    double q = 0;
+    std::string suffix;  // of the served name: _p50 where q is a list
+  };
+  FeatureArguments arguments;  // but q
+  std::vector<Quantile>
+      quantiles;  // one served feature each; of other aggregations one, without a suffix
+  bool sound = true;
 };
 
 class Resolver {
@@ -55,6 +70,15 @@ class Resolver {
   void ResolveEntities();
   void WarnSharedTopics();
 
+  // resolve_expressions.cc
+  void ResolveDerive(const YamlNode& object, Source& source, SourceNotes& notes);
+  // The field that holds what `where` of `object` asks; made where it is new. None where there is no `where`, or a mistake in it
+  // was reported: then `sound` turns false.
+  std::optional<uint32_t> ResolveWhere(const YamlNode& object, Source& source, SourceNotes& notes,
+                                       bool& sound);
+  std::optional<Expression> Compile(const YamlNode& node, const Source& source,
+                                    const SourceNotes& notes, Expression::Use use);
+
   // resolve_views.cc
   void ResolveViews();
   void WarnUnreadSources();
@@ -64,9 +88,14 @@ class Resolver {
   void FinishView(const YamlEntry& entry, FeatureView& view);
 
   // resolve_features.cc
-  void ResolveFeature(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
-                      FeatureView& view, ViewNotes& view_notes,
-                      std::map<std::string, Place>& served);
+  void ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes, FeatureView& view,
+                      ViewNotes& view_notes, std::map<std::string, Place>& served);
+  bool CheckLength(const WindowEntry& window, const std::string& feature);
+
+  // resolve_arguments.cc
+  AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
+                                        const Source* source, const SourceNotes* notes);
+  void ReadQuantiles(const YamlNode& q, AggregationArguments& read);
 
   // resolve_services.cc
   void ResolveServices();

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cmath>
-#include <cstdlib>
 
 #include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/resolve.h"
@@ -17,7 +15,7 @@ namespace freshet {
 namespace {
 
 // What other tools call an aggregation of ours; only for "did you mean".
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherNames = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kOtherNames = {{
     {"avg", "mean"},
     {"average", "mean"},
     {"stdev", "stddev"},
@@ -30,6 +28,21 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherNa
     {"maximum", "max"},
     {"latest", "last"},
     {"cnt", "count"},
+    {"skew", "skewness"},
+    {"kurt", "kurtosis"},
+    {"arg_min", "min_by"},
+    {"argmin", "min_by"},
+    {"arg_max", "max_by"},
+    {"argmax", "max_by"},
+    {"nunique", "count_distinct"},
+    {"approx_count_distinct", "count_distinct"},
+    {"approx_distinct", "count_distinct"},
+    {"percentile", "quantile"},
+    {"approx_percentile", "quantile"},
+    {"median", "quantile with q: 0.5"},
+    {"bool_or", "any"},
+    {"bool_and", "every"},
+    {"ewma", "decayed_mean"},
 }};
 
 const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {
@@ -49,15 +62,6 @@ const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostic
   return nullptr;
 }
 
-std::optional<double> ReadFinite(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string::npos)
-    return std::nullopt;
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (end != text.c_str() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
 // What YAML reads as something else than text where it stands without quotes: 7, 1.5e3, 0x1f, true, .inf.
 bool ReadsAsOther(const YamlNode& node) {
   if (node.quoted) return false;
@@ -71,7 +75,7 @@ bool ReadsAsOther(const YamlNode& node) {
   if (number.size() > 2 && (number.starts_with("0x") || number.starts_with("0o"))) {
     return number.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
   }
-  return ReadFinite(node.text).has_value();
+  return ReadReal(node.text).has_value();
 }
 
 // None where the text is not a value of that type.
@@ -87,7 +91,7 @@ std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
     }
     case Type::kDouble:
     case Type::kFloat: {
-      const auto value = node.quoted ? std::nullopt : ReadFinite(node.text);
+      const auto value = node.quoted ? std::nullopt : ReadReal(node.text);
       if (!value) return std::nullopt;
       return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
                                                : *value);
@@ -132,8 +136,8 @@ std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type 
 
 }  // namespace
 
-void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
-                              const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes,
+                              FeatureView& view, ViewNotes& view_notes,
                               std::map<std::string, Place>& served) {
   view_notes.bad_features.insert(entry.key);  // until it is through
   const YamlNode& object = entry.value;
@@ -194,7 +198,16 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
     default_value = BuiltInDefault(*aggregation, *type);
   }
 
-  // The windows, one served feature each.
+  const std::optional<uint32_t> where =
+      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
+
+  AggregationArguments arguments;
+  if (aggregation != nullptr) {
+    arguments = ResolveArguments(entry, *aggregation, source, notes);
+    sound &= arguments.sound;
+  }
+
+  // The windows, one served feature each; of a list of q one each for every q.
   std::vector<WindowEntry> windows;
   if (const YamlNode* list = Sound(object, "windows")) {
     if (list->items.empty()) {
@@ -219,28 +232,47 @@ void Resolver::ResolveFeature(const YamlEntry& entry, const Source* source,
     windows.push_back({Window{}, entry.key, entry.key_place});
   }
   for (const WindowEntry& window : windows) {
-    const auto [first, is_new] = served.emplace(window.served, window.place);
-    if (!is_new) {
-      Error(
-          window.place,
-          fmt::format("{} is served twice in view {}; the first is at {}; rename one with as: NAME",
-                      window.served, view.name, ToString(first->second)));
-      sound = false;
+    if (aggregation != nullptr && aggregation->needs_length)
+      sound &= CheckLength(window, entry.key);
+    for (const AggregationArguments::Quantile& quantile : arguments.quantiles) {
+      const std::string name = window.served + quantile.suffix;
+      const auto [first, is_new] = served.emplace(name, window.place);
+      if (!is_new) {
+        Error(window.place,
+              fmt::format(
+                  "{} is served twice in view {}; the first is at {}; rename one with as: NAME",
+                  name, view.name, ToString(first->second)));
+        sound = false;
+      }
     }
   }
   if (!sound) return;
   view_notes.bad_features.erase(entry.key);
   const Annotations about = ReadAnnotations(object);
   for (const WindowEntry& window : windows) {
-    view.features.push_back({.name = window.served,
-                             .declared = entry.key,
-                             .aggregate = std::string(aggregation->name),
-                             .of = of,
-                             .window = window.window,
-                             .type = *type,
-                             .default_value = default_value,
-                             .about = about});
+    for (const AggregationArguments::Quantile& quantile : arguments.quantiles) {
+      arguments.arguments.q = quantile.q;
+      view.features.push_back({.name = window.served + quantile.suffix,
+                               .declared = entry.key,
+                               .aggregate = std::string(aggregation->name),
+                               .of = of,
+                               .where = where,
+                               .arguments = arguments.arguments,
+                               .window = window.window,
+                               .type = *type,
+                               .default_value = default_value,
+                               .about = about});
+    }
   }
+}
+
+// Of an aggregation that divides by it.
+bool Resolver::CheckLength(const WindowEntry& window, const std::string& feature) {
+  if (HasLength(window.window)) return true;
+  Error(window.place, fmt::format("feature {} divides by its window's length, and {} has none; "
+                                  "write one such as 1h",
+                                  feature, window.served));
+  return false;
 }
 
 }  // namespace freshet

@@ -34,6 +34,12 @@ void Resolver::Run() {
   ResolveEntities();
   ResolveViews();
   ResolveServices();
+  for (size_t s = 0; s < catalog_.sources.size(); ++s) {
+    std::vector<Expression>& expressions = source_notes_[s].expressions;
+    const size_t first = catalog_.sources[s].fields.size() - expressions.size();
+    catalog_.derived.push_back(std::make_shared<const DerivedFields>(static_cast<uint32_t>(first),
+                                                                     std::move(expressions)));
+  }
 }
 
 std::optional<uint32_t> Resolver::FindField(const YamlNode& node, const Source& source,
@@ -70,6 +76,10 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     source.about = ReadAnnotations(object);
     ResolveFields(object, source, notes);
     ResolveTimestamp(object, source, notes);
+    source.named_fields = static_cast<uint32_t>(source.fields.size());
+    ResolveDerive(object, source, notes);
+    bool sound = true;
+    source.where = ResolveWhere(object, source, notes, sound);
     if (const YamlNode* key = Sound(object, "key")) {
       source.key = FindField(*key, source, notes);
       if (source.key && !CanBeKey(source.fields[*source.key].type)) {
@@ -114,6 +124,10 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
                             field.name, TypeName(field.type)));
         }
       }
+      if (const YamlNode* required = Sound(value, "required")) {
+        field.required = required->text == "true";
+      }
+      field.bad_is_null = Sound(value, "on_bad") != nullptr;
     }
     source.fields.push_back(std::move(field));
   }

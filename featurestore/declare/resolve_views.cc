@@ -11,6 +11,7 @@ namespace freshet {
 namespace {
 
 constexpr uint64_t kManyPanes = 10'000;
+constexpr uint64_t kManyEvents = 10'000;
 
 template <typename Things>
 std::vector<std::string> NamesOf(const Things& things) {
@@ -34,10 +35,23 @@ Duration OldestThatCounts(const Window& window) {
       return window.length + window.hop;
     case WindowKind::kTumbling:
       return window.reach();
+    case WindowKind::kHopping:
+      return window.length + window.hop;
+    case WindowKind::kExact:
+    case WindowKind::kSession:
+      return window.length;
+    case WindowKind::kRows:
     case WindowKind::kLifetime:
-      return {};
+      break;
   }
   return {};
+}
+
+// Why a view with such a feature declares a ttl.
+std::string_view EndlessReach(const Window& window) {
+  if (window.kind == WindowKind::kRows) return "counts events of any age";
+  if (window.kind == WindowKind::kSession) return "tells of a session that ended at any time";
+  return "is over the lifetime of a row";
 }
 
 }  // namespace
@@ -83,6 +97,11 @@ void Resolver::ResolveView(const YamlEntry& entry) {
       }
     }
     ResolveKeys(entry, source_known, view);
+    if (source_known) {
+      bool sound = true;
+      view.where =
+          ResolveWhere(object, catalog_.sources[view.source], source_notes_[view.source], sound);
+    }
     const YamlNode* features = Sound(object, "features");
     if (features != nullptr && features->kind == YamlNode::Kind::kMap) {
       notes.features_known = true;
@@ -168,11 +187,13 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
 void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
   const YamlNode& object = entry.value;
   const Feature* longest = nullptr;
-  const Feature* lifetime = nullptr;
+  const Feature* endless = nullptr;
+  bool any_history = false;
   for (const Feature& feature : view.features) {
     const Duration oldest = OldestThatCounts(feature.window);
-    if (!feature.window.has_panes()) {
-      if (lifetime == nullptr) lifetime = &feature;
+    any_history |= feature.window.has_history();
+    if (feature.window.needs_ttl()) {
+      if (endless == nullptr) endless = &feature;
     } else if (longest == nullptr || oldest > OldestThatCounts(longest->window)) {
       longest = &feature;
     }
@@ -182,10 +203,10 @@ void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
   if (ttl != nullptr && ttl->text != "never") view.ttl = ParseDuration(ttl->text);
   if (!Declares(object, "ttl")) {
     view.ttl = view.default_ttl;
-    if (lifetime != nullptr) {
-      Error(entry.key_place, fmt::format("view {} needs a ttl, since {} is over the lifetime of a "
-                                         "row: add ttl: 30d, or ttl: never",
-                                         view.name, lifetime->name));
+    if (endless != nullptr) {
+      Error(entry.key_place, fmt::format("view {} needs a ttl, since {} {}: add ttl: 30d, or ttl: "
+                                         "never",
+                                         view.name, endless->name, EndlessReach(endless->window)));
     }
   }
   if (ttl != nullptr && view.ttl && longest != nullptr && *view.ttl < longest->window.reach()) {
@@ -196,9 +217,9 @@ void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
             FormatDuration(*view.ttl), longest->name, FormatDuration(longest->window.reach())));
   }
   if (const YamlNode* history = Sound(object, "history");
-      history != nullptr && view.history.us > 0 && longest == nullptr && lifetime != nullptr) {
+      history != nullptr && view.history.us > 0 && !any_history && !view.features.empty()) {
     Warning(history->place, fmt::format("history {} reaches nothing: all features of view {} are "
-                                        "over a row's lifetime, for which it counts "
+                                        "over a lifetime, sessions or rows, for which it counts "
                                         "as 0; give one a window or leave history out",
                                         FormatDuration(view.history), view.name));
   }
@@ -216,6 +237,12 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
     return;
   }
   const RowSize size = (*layout)->size();
+  if (size.events_max > kManyEvents) {
+    Warning(entry.key_place,
+            fmt::format("a row of view {} may hold {} events, {} bytes, which are read and written "
+                        "again with each new one; fewer rows or max_events make it smaller",
+                        view.name, size.events_max, size.bytes_max));
+  }
   if (size.panes_max > kManyPanes) {
     Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "
                                          "hops or less history make it smaller",

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace freshet {
 namespace {
@@ -113,6 +114,17 @@ StatusOr<int64_t> ReadInteger(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) {
     return InvalidArgument("is not a whole number");
   }
+  return value;
+}
+
+std::optional<double> ReadReal(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string copy(text);
+  char* end = nullptr;
+  const double value = std::strtod(copy.c_str(), &end);
+  if (end != copy.c_str() + copy.size() || !std::isfinite(value)) return std::nullopt;
   return value;
 }
 

@@ -24,6 +24,8 @@ StatusOr<Duration> ReadDuration(std::string_view text, std::string_view example)
 StatusOr<uint64_t> ReadSize(std::string_view text);  // 64KiB; B KiB MiB GiB TiB, whole numbers
 std::string FormatSize(uint64_t bytes);              // the shortest that ReadSize reads back
 StatusOr<int64_t> ReadInteger(std::string_view text);
+std::optional<double> ReadReal(
+    std::string_view text);  // 0.99, 1e-3; nullopt where it is no finite number
 std::optional<double> ReadPercent(std::string_view text);  // 70% → 0.7
 
 struct HostPort {

@@ -21,6 +21,9 @@ std::string FieldText(const Field& field) {
   std::string text =
       fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
+  if (!field.expression.empty()) text += " = " + Quoted(field.expression);
+  if (field.required) text += " required";
+  if (field.bad_is_null) text += " bad_is_null";
   return text;
 }
 
@@ -32,8 +35,28 @@ std::string_view WindowName(const Window& window) {
       return window.completed ? "tumbling_completed" : "tumbling";
     case WindowKind::kLifetime:
       return "lifetime";
+    case WindowKind::kHopping:
+      return "hopping";
+    case WindowKind::kSession:
+      return window.completed ? "session_ended" : "session";
+    case WindowKind::kRows:
+      return "rows";
+    case WindowKind::kExact:
+      return "exact";
   }
   return "";
+}
+
+// What an aggregation stores by. Not q and per, which only finish.
+std::string ArgumentsText(const Feature& feature, const Source& source) {
+  const FeatureArguments& arguments = feature.arguments;
+  std::string text;
+  if (arguments.order_by)
+    text += fmt::format(" order_by {}", source.fields[*arguments.order_by].name);
+  if (arguments.exact_to != 0) text += fmt::format(" exact_to {}", arguments.exact_to);
+  if (arguments.error != 0) text += fmt::format(" error {}", arguments.error);
+  if (arguments.half_life.us != 0) text += fmt::format(" half_life_us {}", arguments.half_life.us);
+  return text;
 }
 
 }  // namespace
@@ -54,22 +77,29 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
   line("lateness_us", fmt::to_string(source.lateness.us));
   line("max_future_skew_us", fmt::to_string(source.max_future_skew.us));
   std::vector<std::string> fields;
-  for (const Field& field : source.fields) fields.push_back(FieldText(field));
+  for (uint32_t i = 0; i < source.named_fields; ++i) fields.push_back(FieldText(source.fields[i]));
   std::sort(fields.begin(), fields.end());
   for (const std::string& field : fields) line("field", field);
   for (size_t i = 0; i < entity.keys.size(); ++i) {
     const std::string& from = source.fields[view.key_fields[i]].name;
     line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
   }
+  if (source.where) line("source_where", Quoted(source.fields[*source.where].expression));
+  if (view.where) line("where", Quoted(source.fields[*view.where].expression));
   line("history_us", fmt::to_string(view.history.us));
   std::set<std::string> features;
   bool lifetime = false;
   for (const Feature& feature : view.features) {
     const Window& window = feature.window;
-    features.insert(fmt::format(
+    // Not the unit and the time zone of a calendar: they are asked when a window is read.
+    std::string what = fmt::format(
         "{} {} {} {} {} {}", feature.aggregate, feature.of ? source.fields[*feature.of].name : "-",
-        WindowName(window), window.length.us, window.hop.us, window.offset.us));
-    lifetime |= window.kind == WindowKind::kLifetime;
+        WindowName(window), window.length.us, window.hop.us, window.offset.us);
+    if (window.events != 0) what += fmt::format(" {}", window.events);
+    what += ArgumentsText(feature, source);
+    if (feature.where) what += " where " + Quoted(source.fields[*feature.where].expression);
+    features.insert(std::move(what));
+    lifetime |= window.kind == WindowKind::kLifetime || window.kind == WindowKind::kRows;
   }
   for (const std::string& feature : features) line("feature", feature);
   if (lifetime) line("ttl_us", view.ttl ? fmt::to_string(view.ttl->us) : "never");

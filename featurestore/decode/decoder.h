@@ -28,7 +28,7 @@ struct RawRecord {
 enum class Refusal : uint8_t {
   kMalformed,   // not valid in its format, to its end; a declared name twice; empty value
   kMistyped,    // a declared field of another type
-  kIncomplete,  // no event time
+  kIncomplete,  // no event time, or a required field is absent or null
   kFuture,      // later than max_future_skew allows
   kNoKey,  // accepted, but no view of its source can use it; or a tombstone where none can be applied
 };
@@ -37,6 +37,7 @@ std::string_view RefusalName(Refusal refusal);  // "malformed"
 struct DecodeOutcome {
   std::optional<Refusal> refusal;  // none: decoded
   std::string detail;              // names the field, what was found and what would do
+  uint32_t bad_as_null = 0;        // values taken as null by on_bad, of a decoded event
 };
 
 // Made once a source and thread. Not thread-safe.

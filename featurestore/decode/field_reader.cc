@@ -115,9 +115,25 @@ FieldReader::Converted FieldReader::ReadNumber(const Field& field, std::string_v
   return {false, "a known type"};
 }
 
+bool FieldReader::TakeBad(uint32_t index, Value& value) {
+  if (!source_.fields[index].bad_is_null) return false;
+  value = Value();
+  ++bad_as_null_;
+  return true;
+}
+
 bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena, Value& value,
                        std::string& detail) {
-  const Field& field = source_.fields[index];
+  return Convert(source_.fields[index], token, arena, value, detail) || TakeBad(index, value);
+}
+
+bool FieldReader::ReadPlain(uint32_t index, std::string_view text, TextArena& arena, Value& value,
+                            std::string& detail) {
+  return ConvertPlain(source_.fields[index], text, arena, value, detail) || TakeBad(index, value);
+}
+
+bool FieldReader::Convert(const Field& field, const JsonToken& token, TextArena& arena,
+                          Value& value, std::string& detail) {
   const std::string_view text = token.text;
   const char first = text.empty() ? '\0' : text[0];
   if (first == 'n') {
@@ -175,9 +191,8 @@ bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena,
   return Mistyped(field, text, "a known type", detail);
 }
 
-bool FieldReader::ReadPlain(uint32_t index, std::string_view text, TextArena& arena, Value& value,
-                            std::string& detail) {
-  const Field& field = source_.fields[index];
+bool FieldReader::ConvertPlain(const Field& field, std::string_view text, TextArena& arena,
+                               Value& value, std::string& detail) {
   switch (field.type) {
     case Type::kString:
       if (!simdjson::validate_utf8(text.data(), text.size())) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "featurestore/base/arena.h"
 #include "featurestore/model/source.h"
@@ -28,7 +29,7 @@ class FieldReader {
   explicit FieldReader(const Source& source);
 
   // Fills `value`; texts are copied into `arena`. False where the token is of another type: `detail` then names the field, what
-  // was found and what would do.
+  // was found and what would do. With on_bad: "null" it is a null, and counted.
   bool Read(uint32_t field, const JsonToken& token, TextArena& arena, Value& value,
             std::string& detail);
   // The same of plain text: a record's key or a header. A string is the text itself and must be UTF-8, bytes are its bytes,
@@ -36,11 +37,20 @@ class FieldReader {
   bool ReadPlain(uint32_t field, std::string_view text, TextArena& arena, Value& value,
                  std::string& detail);
 
+  // A value that `field` cannot have stands at its path: null and counted where on_bad says so, else false.
+  bool TakeBad(uint32_t field, Value& value);
+  // Values that were taken as null since the last call.
+  uint32_t TakeBadCount() { return std::exchange(bad_as_null_, 0); }
+
   // The event's time from the source's time field. Nullopt where it lies outside the years 1 to 9999.
   std::optional<Timestamp> EventTime(const Value& value) const;
   const Source& source() const { return source_; }
 
  private:
+  bool Convert(const Field& field, const JsonToken& token, TextArena& arena, Value& value,
+               std::string& detail);
+  bool ConvertPlain(const Field& field, std::string_view text, TextArena& arena, Value& value,
+                    std::string& detail);
   struct Converted {
     bool ok = true;
     std::string_view wants;  // where not ok
@@ -51,6 +61,7 @@ class FieldReader {
 
   const Source source_;
   std::string scratch_;
+  uint32_t bad_as_null_ = 0;
 };
 
 // `path` of a field as declared, for messages: merchant.id

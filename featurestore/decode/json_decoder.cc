@@ -17,6 +17,8 @@ class JsonDecoder final : public Decoder {
   explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_) {
     for (uint32_t i = 0; i < source.fields.size(); ++i) {
       const Field& field = source.fields[i];
+      if (!field.expression.empty()) continue;
+      if (field.required) required_fields_.push_back(i);
       const std::vector<std::string> path =
           field.path.empty() ? std::vector<std::string>{field.name} : field.path;
       const std::span<const std::string> below(path.begin() + 1, path.end());
@@ -35,6 +37,7 @@ class JsonDecoder final : public Decoder {
   DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                        Timestamp& time) override {
     for (Value& value : fields) value = Value();
+    (void)reader_.TakeBadCount();
     if (!record.value) {
       return {Refusal::kNoKey,
               "the record has no value (a tombstone); deletes are not supported yet, "
@@ -70,7 +73,14 @@ class JsonDecoder final : public Decoder {
       }
     }
     if (mistyped) return {Refusal::kMistyped, std::move(detail)};
-    return EventTime(record, fields, time);
+    for (const uint32_t field : required_fields_) {
+      if (!fields[field].is_null()) continue;
+      return {Refusal::kIncomplete, fmt::format("field {} is required, and is absent or null",
+                                                reader_.source().fields[field].name)};
+    }
+    DecodeOutcome outcome = EventTime(record, fields, time);
+    outcome.bad_as_null = reader_.TakeBadCount();
+    return outcome;
   }
 
  private:
@@ -104,6 +114,7 @@ class JsonDecoder final : public Decoder {
   JsonWalker walker_;
   PathNode value_root_;
   PathNode key_root_;
+  std::vector<uint32_t> required_fields_;
   std::vector<uint32_t> whole_key_fields_;
   std::vector<std::pair<uint32_t, std::string>> header_fields_;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "featurestore/decode/json_text.h"
@@ -228,6 +229,15 @@ bool JsonWalker::Scalar(PathNode* node) {
   return true;
 }
 
+bool JsonWalker::TakeBadBelow(const PathNode& node) {
+  return std::all_of(node.children.begin(), node.children.end(), [this](const PathNode& child) {
+    const bool taken =
+        std::all_of(child.fields.begin(), child.fields.end(),
+                    [this](uint32_t field) { return reader_.TakeBad(field, values_[field]); });
+    return taken && TakeBadBelow(child);
+  });
+}
+
 // The first mistyped field is the one that is reported; the text is read on, since malformed goes before mistyped.
 void JsonWalker::Give(PathNode& node, const JsonToken& token) {
   if (mistyped_) return;
@@ -238,6 +248,7 @@ void JsonWalker::Give(PathNode& node, const JsonToken& token) {
     }
   }
   if (node.children.empty() || token.text[0] == 'n' || token.text[0] == '{') return;
+  if (TakeBadBelow(node)) return;
   mistyped_ = true;
   mistyped_detail_ = fmt::format("{} is {}; an object with {} was declared there", node.name,
                                  FoundText(token.text), node.children[0].name);

@@ -53,6 +53,8 @@ class JsonWalker {
   PathNode* FindChild(PathNode& node, const JsonToken& name, size_t& hint);
 
   void Give(PathNode& node, const JsonToken& token);
+  // No object stands where fields below `node` were declared: false unless each of them takes that as null.
+  bool TakeBadBelow(const PathNode& node);
   bool Fail(std::string what);
 
   FieldReader& reader_;

@@ -10,6 +10,7 @@ ProcessorOptions PassOptions(const LoopContext& context, uint64_t cache_bytes) {
   options.dead_letters = false;
   options.future = context.event_time_clock ? FutureRule::kNone : FutureRule::kRecorded;
   options.cache_bytes = cache_bytes;
+  options.derived = context.derived;
   return options;
 }
 

@@ -86,6 +86,7 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
     LoopContext context{
         .source = source,
         .views = std::move(views),
+        .derived = catalog.derived[s].get(),
         .log_id = address.log_id,
         .every_gap_is_loss = address.is_mock,
         .event_time_clock = catalog.clock == ClockKind::kEventTime,

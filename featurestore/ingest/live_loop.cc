@@ -70,6 +70,7 @@ Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
   ProcessorOptions options;
   options.cache_bytes = context_.cache_bytes;
   options.future = context_.event_time_clock ? FutureRule::kNone : FutureRule::kDecide;
+  options.derived = context_.derived;
   for (const ProcessorView& view : context_.views) options.all_views.push_back(view.layout);
   writer_ = std::make_unique<ViewWriter>(context_, std::move(plan.live), options);
   for (std::vector<LoopView>& views : plan.behind) {

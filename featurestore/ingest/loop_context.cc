@@ -28,12 +28,15 @@ void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
   for (size_t i = 0; i < views.size(); ++i) {
     const size_t index = context.MetricIndex(views[i]);
     context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
+    context.metrics.CountFiltered(index, outcome.skipped_where[i]);
     context.metrics.CountLate(index, outcome.late[i]);
   }
   if (!live) return;
   if (!batch.records.empty()) {
     context.metrics.CountBatch(batch.records.size(), batch.bytes, outcome.applied);
   }
+  context.metrics.CountBadAsNull(outcome.bad_as_null);
+  context.metrics.CountExpressionErrors(outcome.expression_errors);
   for (size_t reason = 0; reason < outcome.refused.size(); ++reason) {
     context.metrics.CountRefused(reason, outcome.refused[reason]);
   }

@@ -20,8 +20,9 @@ namespace freshet {
 struct LoopContext {
   const Source& source;
   std::vector<ProcessorView> views;  // of this source; a loop's view by ViewId
-  std::string log_id;                // LogAddress
-  bool every_gap_is_loss = false;    // the mock
+  const DerivedFields* derived = nullptr;
+  std::string log_id;              // LogAddress
+  bool every_gap_is_loss = false;  // the mock
   bool event_time_clock = false;
   uint64_t cache_bytes = 32ull << 20;       // decoded rows of the live loop
   uint64_t pass_cache_bytes = 16ull << 20;  // and of all passes together

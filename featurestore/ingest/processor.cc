@@ -10,6 +10,13 @@ namespace {
 constexpr size_t kLeastRecords = 64;
 constexpr size_t kMostRecords = 1 << 20;
 
+// `where`: a bool field, or none.
+bool Passes(const std::optional<uint32_t>& where, const Event& event) {
+  if (!where) return true;
+  const Value& value = event.fields[*where];
+  return !value.is_null() && value.as_bool();
+}
+
 }  // namespace
 
 Processor::Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
@@ -33,6 +40,7 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
                           Commit& commit, BatchOutcome& outcome) {
   outcome = BatchOutcome();
   outcome.skipped_no_key.resize(views_.size());
+  outcome.skipped_where.resize(views_.size());
   outcome.late.resize(views_.size());
   now_ = clock_.Now();
   // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
@@ -54,6 +62,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
                             Commit& commit, BatchOutcome& outcome) {
   const size_t width = source_.fields.size();
   arena_.Clear();
+  scratch_texts_.Clear();
   values_.resize(records.size() * width);
   events_.clear();
   record_of_.clear();
@@ -81,10 +90,19 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
              commit, outcome);
       continue;
     }
+    outcome.bad_as_null += decoded.bad_as_null;
     event.at = at;
     event.fields = fields;
     if (!delta.newest || *delta.newest < event.time) delta.newest = event.time;
     if (!delta.first_accepted) delta.first_accepted = event.time;
+    if (options_.derived != nullptr) {
+      outcome.expression_errors += options_.derived->Compute(fields, scratch_texts_);
+    }
+    // It was accepted, and moved what every event moves; it is for no view.
+    if (!Passes(source_.where, event)) {
+      for (uint64_t& skipped : outcome.skipped_where) ++skipped;
+      continue;
+    }
     events_.push_back(event);
     record_of_.push_back(i);
   }
@@ -163,6 +181,10 @@ Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit
         continue;
       }
       used[e] = true;
+      if (!Passes(views_[v].layout->view().where, events_[e])) {
+        ++outcome.skipped_where[v];
+        continue;
+      }
       RowCache::Entry& entry = cache_.Touch(v, scratch_);
       if (!entry.row && !entry.fetching) {
         entry.fetching = true;

@@ -12,6 +12,7 @@
 
 #include "featurestore/base/clock.h"
 #include "featurestore/decode/decoder.h"
+#include "featurestore/expr/derived_fields.h"
 #include "featurestore/ingest/log_source.h"
 #include "featurestore/ingest/row_cache.h"
 #include "featurestore/state/row_layout.h"
@@ -37,6 +38,8 @@ struct ProcessorOptions {
   // Every view of the source, whichever loop feeds it: an event that one of them can use is no dead letter.
   std::vector<const RowLayout*> all_views;
   uint64_t cache_bytes = 32ull << 20;
+  // Of the source; none: it has no derived fields. Borrowed.
+  const DerivedFields* derived = nullptr;
 };
 
 // What a batch did to the progress of a partition.
@@ -51,7 +54,10 @@ struct BatchOutcome {
   std::map<int32_t, PartitionDelta> partitions;
   uint64_t applied = 0;                  // events that changed a row
   std::array<uint64_t, 5> refused{};     // by Refusal
+  uint64_t bad_as_null = 0;              // values taken as null by on_bad, of events not refused
+  uint64_t expression_errors = 0;        // nulls of derived fields
   std::vector<uint64_t> skipped_no_key;  // by view
+  std::vector<uint64_t> skipped_where;   // by view: the source's where, or its own
   std::vector<uint64_t> late;            // by view
 };
 
@@ -110,6 +116,7 @@ class Processor {
 
   // Of the batch at hand; kept for their memory.
   TextArena arena_;
+  Scratch scratch_texts_;
   std::vector<Value> values_;
   std::vector<Event> events_;
   std::vector<uint32_t> record_of_;            // by event

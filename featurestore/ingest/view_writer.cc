@@ -42,6 +42,7 @@ void ViewWriter::PrepareProgress(
   commit_ = std::make_unique<Commit>(context_.store);
   outcome_ = BatchOutcome();
   outcome_.skipped_no_key.resize(views_.size());
+  outcome_.skipped_where.resize(views_.size());
   outcome_.late.resize(views_.size());
   for (PartitionProgress& staged : staged_) staged.clear();
   for (size_t v = 0; v < views_.size(); ++v) {

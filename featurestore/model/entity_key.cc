@@ -22,7 +22,8 @@ bool AppendEntityKey(std::span<const Value> values, std::string& out) {
         writer.Byte(value.as_bool() ? 1 : 0);
         break;
       case Value::Kind::kNull:
-      case Value::Kind::kDouble:  // declarations refuse it as a key
+      case Value::Kind::kDouble:  // declarations refuse these as keys
+      case Value::Kind::kPacked:
         out.resize(before);
         return false;
     }

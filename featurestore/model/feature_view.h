@@ -26,18 +26,43 @@ struct Entity {
   Annotations about;
 };
 
-enum class WindowKind : uint8_t { kSliding = 1, kTumbling = 2, kLifetime = 3 };
+enum class WindowKind : uint8_t {
+  kSliding = 1,
+  kTumbling = 2,
+  kLifetime = 3,
+  kHopping = 4,
+  kSession = 5,
+  kRows = 6,
+  kExact = 7,  // sliding, exact: true
+};
+
+// Buckets of a calendar in a time zone, whose lengths differ.
+enum class CalendarUnit : uint8_t { kNone = 0, kDay = 1, kWeek = 2, kMonth = 3 };
 
 // semantics.md, Windows. Durations are 0 where the kind has none.
 struct Window {
   WindowKind kind = WindowKind::kLifetime;
-  Duration length;
-  Duration hop;            // of its panes; resolved: never 0 for sliding and tumbling
-  Duration offset;         // in [0, hop) for sliding, [0, length) for tumbling
-  bool completed = false;  // tumbling: the last bucket that has ended, not the running one
+  Duration length;         // of a session: the gap
+  Duration hop;            // of its panes; resolved: never 0 where has_panes()
+  Duration offset;         // in [0, hop) for sliding and hopping, [0, length) for tumbling
+  bool completed = false;  // tumbling: the last bucket that has ended; session: the newest that has
+  CalendarUnit calendar = CalendarUnit::kNone;  // tumbling
+  std::string time_zone;                        // of the calendar: "Europe/Berlin"
+  uint32_t events = 0;                          // rows: n; exact: max_events
 
-  bool has_panes() const { return kind != WindowKind::kLifetime; }
-  // How far before the read's time the oldest pane that it may cover can end: W, or 2W for completed buckets.
+  bool has_panes() const {
+    return kind == WindowKind::kSliding || kind == WindowKind::kTumbling ||
+           kind == WindowKind::kHopping;
+  }
+  // Kinds for which a view's history counts; for the others it is 0.
+  bool has_history() const { return has_panes() || kind == WindowKind::kExact; }
+  // How long a row counts is for the declaration to say: no default ttl follows from the window.
+  bool needs_ttl() const {
+    return kind == WindowKind::kLifetime || kind == WindowKind::kRows ||
+           (kind == WindowKind::kSession && completed);
+  }
+  // How far before the read's time the oldest pane that it may cover can end: W, or 2W for completed buckets. Where the calendar
+  // decides, of its longest.
   Duration reach() const { return completed ? Duration{2 * length.us} : length; }
   friend bool operator==(const Window&, const Window&) = default;
 };
@@ -45,12 +70,32 @@ struct Window {
 // An owned default: bool, int64, double, text or time.
 using DefaultValue = std::variant<bool, int64_t, double, std::string, Timestamp>;
 
+// What an aggregation takes beside `of`; each as its catalog entry says. Defaults are filled in.
+struct FeatureArguments {
+  std::vector<uint32_t>
+      of;  // first_n, last_n of several fields: all of them, Feature::of the one that is served
+  std::optional<uint32_t> order_by;  // min_by, max_by: the field compared
+  double q = 0;                      // quantile
+  uint32_t n = 0;                    // first_n, last_n, last_distinct_n; top_k: k
+  uint32_t exact_to = 0;  // count_distinct, quantile, top_k: so many values are kept as they are
+  double error = 0;       // past exact_to
+  Duration half_life;     // decayed_…
+  Duration per;           // rate
+  std::optional<uint32_t> by;  // count, sum: the field whose values are a map's keys
+  uint32_t max_keys = 0;       // of a map
+  bool counts = false;         // top_k: a map to the counts
+  std::vector<double> bounds;  // histogram
+  friend bool operator==(const FeatureArguments&, const FeatureArguments&) = default;
+};
+
 // One served feature: one aggregation over one window.
 struct Feature {
-  std::string name;            // as served: spend_1h
-  std::string declared;        // as declared: spend
-  std::string aggregate;       // a name of aggregate/catalog.h
-  std::optional<uint32_t> of;  // field of the source
+  std::string name;               // as served: spend_1h
+  std::string declared;           // as declared: spend
+  std::string aggregate;          // a name of aggregate/catalog.h
+  std::optional<uint32_t> of;     // field of the source
+  std::optional<uint32_t> where;  // a bool field: other events touch the row and are not counted
+  FeatureArguments arguments;
   Window window;
   Type type = Type::kDouble;  // of the answer
   // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
@@ -64,8 +109,9 @@ struct FeatureView {
   uint32_t source = 0;               // index in the catalog
   uint32_t entity = 0;               // index in the catalog
   std::vector<uint32_t> key_fields;  // of the source, one for each key of the entity
-  std::optional<Duration> ttl;       // none: never expires; the default is filled in
-  Duration default_ttl;              // what its windows need; ≤ ttl unless declared shorter
+  std::optional<uint32_t> where;  // a bool field of the source: other events are not for this view
+  std::optional<Duration> ttl;    // none: never expires; the default is filled in
+  Duration default_ttl;           // what its windows need; ≤ ttl unless declared shorter
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's

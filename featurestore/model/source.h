@@ -29,6 +29,11 @@ struct Field {
   std::vector<std::string> path;
   // kTimestamp only: numbers with this unit are read; without it, RFC 3339 text is.
   std::optional<TimeUnit> unit;
+  // Not empty: computed of the fields before it, and found nowhere in the record. SQL, written in the one way that equal texts share.
+  std::string expression;
+  bool required = false;  // absent or null: the event is `incomplete`
+  bool bad_is_null =
+      false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`
 };
 
 // Free words about any declared thing; they decide nothing.
@@ -41,8 +46,11 @@ struct Annotations {
 struct Source {
   std::string name;
   std::string topic;
+  // Those of the record, then `derive`, then one for each distinct `where`, which no name reaches.
   std::vector<Field> fields;
-  std::optional<uint32_t> key;         // the field that the record key holds; needed for deletes
+  uint32_t named_fields = 0;      // so many, at the beginning, can be named
+  std::optional<uint32_t> where;  // a bool field: events for which it is not true are for no view
+  std::optional<uint32_t> key;    // the field that the record key holds; needed for deletes
   std::optional<uint32_t> time_field;  // none: the Kafka record's own timestamp
   std::optional<TimeUnit> time_unit;   // of a time field that is an int64 or double
   Duration lateness = Duration::Minutes(10);

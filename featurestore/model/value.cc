@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <utility>
+
+#include "featurestore/model/packed.h"
 
 namespace freshet {
 namespace {
 
-constexpr std::array<std::pair<Type, std::string_view>, 7> kTypeNames = {{
+constexpr std::pair<Type, std::string_view> kTypeNames[] = {
     {Type::kBool, "bool"},
     {Type::kInt64, "int64"},
     {Type::kDouble, "double"},
@@ -16,7 +17,29 @@ constexpr std::array<std::pair<Type, std::string_view>, 7> kTypeNames = {{
     {Type::kString, "string"},
     {Type::kBytes, "bytes"},
     {Type::kTimestamp, "timestamp"},
-}};
+    {ListOf(Type::kBool), "list<bool>"},
+    {ListOf(Type::kInt64), "list<int64>"},
+    {ListOf(Type::kDouble), "list<double>"},
+    {ListOf(Type::kFloat), "list<float>"},
+    {ListOf(Type::kString), "list<string>"},
+    {ListOf(Type::kBytes), "list<bytes>"},
+    {ListOf(Type::kTimestamp), "list<timestamp>"},
+    {MapOf(Type::kBool, false), "map<bool, int64>"},
+    {MapOf(Type::kInt64, false), "map<int64, int64>"},
+    {MapOf(Type::kDouble, false), "map<double, int64>"},
+    {MapOf(Type::kFloat, false), "map<float, int64>"},
+    {MapOf(Type::kString, false), "map<string, int64>"},
+    {MapOf(Type::kBytes, false), "map<bytes, int64>"},
+    {MapOf(Type::kTimestamp, false), "map<timestamp, int64>"},
+    {MapOf(Type::kBool, true), "map<bool, double>"},
+    {MapOf(Type::kInt64, true), "map<int64, double>"},
+    {MapOf(Type::kDouble, true), "map<double, double>"},
+    {MapOf(Type::kFloat, true), "map<float, double>"},
+    {MapOf(Type::kString, true), "map<string, double>"},
+    {MapOf(Type::kBytes, true), "map<bytes, double>"},
+    {MapOf(Type::kTimestamp, true), "map<timestamp, double>"},
+    {kFloatVector, "list<float>[]"},
+};
 
 static_assert(sizeof(Value) == 16);
 
@@ -52,6 +75,7 @@ int Value::Compare(const Value& a, const Value& b) {
     case Kind::kDouble:
       return ThreeWay(a.double_, b.double_);
     case Kind::kText:
+    case Kind::kPacked:
       return ThreeWay(a.as_text(), b.as_text());
     default:
       return ThreeWay(a.int64_, b.int64_);
@@ -72,6 +96,8 @@ std::string ToDebugString(const Value& value) {
       return fmt::format("\"{}\"", value.as_text());
     case Value::Kind::kTimestamp:
       return FormatTimestamp(value.as_time());
+    case Value::Kind::kPacked:
+      return PackedToDebugString(value.as_packed());
   }
   return "?";
 }

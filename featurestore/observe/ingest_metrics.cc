@@ -26,6 +26,10 @@ IngestFamilies::IngestFamilies(Metrics& m)
                            "Events that changed no feature of a view: older than all it keeps.")),
       dead_letters(m.CounterFamily("freshet_ingest_dead_letters_total",
                                    "Records put into the dead-letter topic's outbox, by reason.")),
+      bad_as_null(m.CounterFamily("freshet_ingest_bad_values_total",
+                                  "Values of a wrong type that on_bad took as null.")),
+      expression_errors(m.CounterFamily("freshet_ingest_expression_errors_total",
+                                        "Nulls of derive and where whose expression failed.")),
       freshness(m.HistogramFamily("freshet_ingest_freshness_seconds",
                                   "From produced to servable; observed only while caught up.")),
       lag_records(m.GaugeFamily("freshet_ingest_lag_records",
@@ -58,12 +62,16 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
       records_(&families.records.Add({{"source", source}})),
       received_bytes_(&families.received_bytes.Add({{"source", source}})),
       applied_(&families.applied.Add({{"source", source}})),
+      bad_as_null_(&families.bad_as_null.Add({{"source", source}})),
+      expression_errors_(&families.expression_errors.Add({{"source", source}})),
       freshness_(&families.freshness.Add({{"source", source}}, FreshnessBuckets())),
       batch_records_(&families.batch_records.Add({{"source", source}}, BatchBuckets())),
       watermark_(&families.watermark.Add({{"source", source}})) {
   for (const std::string& view : views) {
     skipped_.push_back(
         &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "null_key"}}));
+    filtered_.push_back(
+        &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "where"}}));
     late_.push_back(&families.late.Add({{"source", source}, {"view", view}}));
   }
   for (const std::string_view reason : refusal_reasons) {

@@ -23,6 +23,8 @@ struct IngestFamilies {
   MetricFamily<Counter>& skipped;
   MetricFamily<Counter>& late;
   MetricFamily<Counter>& dead_letters;
+  MetricFamily<Counter>& bad_as_null;
+  MetricFamily<Counter>& expression_errors;
   MetricFamily<Histogram>& freshness;
   MetricFamily<Gauge>& lag_records;
   MetricFamily<Gauge>& lag_seconds;
@@ -47,8 +49,11 @@ class SourceMetrics {
 
   void CountBatch(uint64_t records, uint64_t bytes, uint64_t applied);
   void CountSkipped(size_t view, uint64_t events) { Add(*skipped_[view], events); }
+  void CountFiltered(size_t view, uint64_t events) { Add(*filtered_[view], events); }
+  void CountExpressionErrors(uint64_t errors) { Add(*expression_errors_, errors); }
   void CountLate(size_t view, uint64_t events) { Add(*late_[view], events); }
   void CountRefused(size_t reason, uint64_t records) { Add(*dead_letters_[reason], records); }
+  void CountBadAsNull(uint64_t values) { Add(*bad_as_null_, values); }
   void CountKafkaError(const std::string& code);
   // Seconds from produced to servable, of a batch.
   void ObserveFreshness(std::span<const double> seconds);
@@ -70,8 +75,11 @@ class SourceMetrics {
   Counter* received_bytes_;
   Counter* applied_;
   std::vector<Counter*> skipped_;
+  std::vector<Counter*> filtered_;
   std::vector<Counter*> late_;
   std::vector<Counter*> dead_letters_;
+  Counter* bad_as_null_;
+  Counter* expression_errors_;
   Histogram* freshness_;
   Histogram* batch_records_;
   Gauge* watermark_;

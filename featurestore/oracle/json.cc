@@ -267,10 +267,22 @@ std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
   fields.assign(source.fields.size(), {});
   std::optional<Refusal> refusal;
   for (size_t i = 0; i < fields.size(); ++i) {
-    const auto of_field = ReadField(source.fields[i], record, body, fields[i]);
+    if (!source.fields[i].expression.empty()) continue;  // not of the record
+    auto of_field = ReadField(source.fields[i], record, body, fields[i]);
+    // "with `on_bad: "null"` a counted null"
+    if (of_field == Refusal::kMistyped && source.fields[i].bad_is_null) {
+      of_field.reset();
+      fields[i] = {};
+    }
     if (of_field) refusal = std::min(refusal.value_or(*of_field), *of_field);
   }
   if (refusal) return refusal;
+  // "An absent timestamp or `required` field is `incomplete`".
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (source.fields[i].required && fields[i].value.is_null() && !fields[i].text) {
+      return Refusal::kIncomplete;
+    }
+  }
 
   time = record.record_time;
   if (!source.time_field) {

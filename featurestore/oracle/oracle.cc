@@ -62,7 +62,12 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
     const bool too_late = event.time < row.newest - view.lateness;
     row.newest = std::max(row.newest, event.time);
-    row.events.push_back({&kept, too_late});
+    // "Ties in time are broken by (incarnation, partition, offset)."
+    const auto place = std::upper_bound(row.events.begin(), row.events.end(), kept.position(),
+                                        [](const Position& position, const RowEvent& other) {
+                                          return position < other.event->position();
+                                        });
+    row.events.insert(place, {&kept, too_late});
   }
   // "If no view of its source can use it, it is accepted, applied nowhere, and dead-lettered too (no_key)."
   if (!used) return Refusal::kNoKey;

@@ -2,7 +2,7 @@
 // ever offered. Tests and `freshet verify` hold the fast paths against it.
 //
 // It shares nothing with them but base and model: JSON is decoded by another library, no pane is ever built,
-// nothing is evicted, sums are 128-bit integers or long doubles. Cost of an answer: events of the entity ×
+// nothing is evicted, sums are 128-bit integers or long doubles, calendars are glibc's. Cost of an answer: events of the entity ×
 // features. Not thread-safe.
 #pragma once
 
@@ -51,9 +51,16 @@ struct Expected {
   CellStatus status = CellStatus::kNotFound;
   Value value;  // text is borrowed from the oracle
   // Of a double that was computed: "Doubles agree within 1e-9 of the scale that entered". None: exactly.
-  std::optional<double> scale;
+  std::optional<double> scale = {};
   // Of a standard deviation: the variance under the root, to which `scale` belongs.
-  std::optional<double> variance;
+  std::optional<double> variance = {};
+  // Of a sketch past its `exact_to`: how far from `value` its answer may lie.
+  std::optional<double> sketch_error = {};
+  // Skewness and kurtosis of values that hardly differ: nothing is said of the value, nor whether it is there.
+  bool undetermined = false;
+  bool degraded = false;
+  // Values that were aggregated; 0: the window was empty.
+  size_t values = 0;
 };
 
 struct ExpectedRow {
@@ -61,8 +68,26 @@ struct ExpectedRow {
   std::optional<Timestamp> event_time;  // of the row as of the read; none: there is none
 };
 
-// Whether a cell of a fast path is the one expected.
+// Whether a cell of a fast path is the one expected; the second asks of `degraded` too.
 bool Agrees(const Expected& expected, CellStatus status, const Value& value);
+bool Agrees(const Expected& expected, const Cell& cell);
+
+// Whether the oracle can answer features of this aggregation: every scalar one of docs/semantics.md.
+bool Answers(std::string_view aggregate);
+
+// An accepted event, its texts owned by the oracle.
+struct Kept {
+  Timestamp time;
+  Coordinates at;
+  std::vector<Value> fields;  // by index of the source
+  Position position() const { return {time, at}; }
+};
+
+// An event of an entity's row.
+struct RowEvent {
+  const Kept* event;
+  bool too_late_for_runs;  // when it came: sessions and lifetime with a ttl do not count it
+};
 
 // One source and the views over it. Copies what it is given.
 class Oracle {
@@ -88,28 +113,15 @@ class Oracle {
   const std::vector<FeatureView>& views() const { return views_; }
 
  private:
-  struct Kept {
-    Timestamp time;
-    Coordinates at;
-    std::vector<Value> fields;  // by index of the source
-  };
-  struct RowEvent {
-    const Kept* event;
-    bool too_late_for_runs;  // when it came: lifetime with a ttl does not count it
-  };
   struct EntityRow {
     KeyValues key;
     Timestamp newest;
-    std::vector<RowEvent> events;  // in the order of the log
+    std::vector<RowEvent> events;  // by rising position
   };
   using OwnedKey = std::vector<std::variant<int64_t, std::string>>;
 
   static OwnedKey Own(const KeyValues& key);
   Value Keep(const Value& value);
-  std::optional<Timestamp> TimeOfRow(const FeatureView& view, const EntityRow& row,
-                                     const AskedAt& asked) const;
-  Expected Finish(const FeatureView& view, const Feature& feature, const EntityRow& row,
-                  const AskedAt& asked) const;
 
   const Source source_;
   const std::vector<Entity> entities_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "featurestore/state/row_layout_impl.h"
 
@@ -20,7 +21,7 @@ Timestamp ClampRead(Timestamp q) {
 
 bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
   if (!read.as_of) return false;
-  const Duration history = feature.place == FeaturePlace::kPanes ? view.history : Duration{};
+  const Duration history = feature.window.has_history() ? view.history : Duration{};
   return *read.as_of < read.now - history;
 }
 
@@ -46,13 +47,29 @@ class Scratch {
   std::unique_ptr<std::byte[]> heap_;
 };
 
+// Accumulators that live as long as the row.
+struct Replayed {
+  std::unique_ptr<std::byte[]> memory;
+  const AccumulatorSet* set = nullptr;
+
+  Replayed() = default;
+  Replayed(Replayed&& other) noexcept
+      : memory(std::move(other.memory)), set(std::exchange(other.set, nullptr)) {}
+  Replayed& operator=(Replayed&&) = delete;
+  ~Replayed() {
+    if (set != nullptr) set->Destroy(memory.get());
+  }
+};
+
 }  // namespace
 
 struct Row::Impl {
   explicit Impl(const RowLayout::Impl& layout_in) : layout(&layout_in) {
     rings.reserve(layout->rings.size());
     for (const RingLayout& ring : layout->rings) rings.emplace_back(ring);
-    if (layout->runs) runs.emplace(*layout->runs);
+    runs.reserve(layout->runs.size());
+    for (const RunLayout& list : layout->runs) runs.emplace_back(list);
+    if (layout->log) log.emplace(*layout->log);
     if (layout->lifetime) {
       lifetime.emplace(*layout->lifetime);
       lifetime->Fill(1);
@@ -67,19 +84,28 @@ struct Row::Impl {
   }
 
   std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
-  Cell FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishFeature(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                      std::byte* scratch) const;
-  Cell FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+  Cell FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                    std::byte* scratch) const;
-  Cell FinishHeld(const FeaturePlan& feature, const std::byte* held) const;
+  Cell FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                  const std::byte* held) const;
+  Cell FinishRuns(const FeaturePlan& feature, const FinishMoment& moment, std::byte* scratch) const;
+  Cell FinishLog(const FeaturePlan& feature, const FinishMoment& moment, std::byte* scratch) const;
+  // The parts of `feature` combined in `scratch`.
+  static Cell FinishScratch(const FeaturePlan& feature, const FinishMoment& moment,
+                            const std::byte* scratch);
 
   const RowLayout::Impl* layout;
   bool empty = true;
   Timestamp newest;
   std::vector<PaneRing> rings;
-  std::optional<RunList> runs;
+  std::vector<RunList> runs;
   std::optional<AccumulatorTable> lifetime;  // one entry
-  std::string bytes;                         // that texts were decoded from and are borrowed from
+  std::optional<EventLog> log;
+  std::string bytes;  // that texts were decoded from and are borrowed from
+  // Accumulators that events of the log were replayed through: cells borrow their texts.
+  mutable std::vector<Replayed> replayed;
 };
 
 Row::Row(const RowLayout& layout) : impl_(std::make_unique<Impl>(layout.impl())) {}
@@ -95,7 +121,8 @@ size_t Row::memory_bytes() const {
   size_t total = sizeof(Row) + sizeof(Impl) + impl_->bytes.capacity() +
                  impl_->rings.capacity() * sizeof(PaneRing);
   for (const PaneRing& ring : impl_->rings) total += ring.memory_bytes();
-  if (impl_->runs) total += impl_->runs->memory_bytes();
+  for (const RunList& list : impl_->runs) total += list.memory_bytes();
+  if (impl_->log) total += impl_->log->memory_bytes();
   if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
   return total;
 }
@@ -109,11 +136,12 @@ Applied Row::Apply(const Event& event) {
   for (const ChainLayout& chain : row.layout->chains) {
     changed |= AddToChain(row.chain(chain), event, row.newest);
   }
-  if (row.runs) changed |= row.runs->Add(event, row.newest);
+  for (RunList& list : row.runs) changed |= list.Add(event, row.newest);
   if (row.lifetime) {
     row.layout->lifetime->Add(row.lifetime->accumulators(0), event);
     changed = true;
   }
+  if (row.log) changed |= row.log->Add(event, row.newest);
   return changed ? Applied::kChanged : Applied::kLate;
 }
 
@@ -127,12 +155,16 @@ void Row::Encode(std::string& out) {
     FoldChain(chain, row.chain(chain), row.newest);
   }
   for (const PaneRing& ring : row.rings) ring.Encode(writer, row.newest);
-  if (row.runs) {
-    row.runs->Evict(row.newest);
-    row.runs->Encode(writer, row.newest);
+  for (RunList& list : row.runs) {
+    list.Evict(row.newest);
+    list.Encode(writer, row.newest);
   }
   if (row.lifetime) {
     row.layout->lifetime->Encode(row.lifetime->accumulators(0), writer, {row.newest});
+  }
+  if (row.log) {
+    row.log->Trim(row.newest);
+    row.log->Encode(writer, row.newest);
   }
 }
 
@@ -163,15 +195,17 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
   }
   ByteReader body(bytes.substr(kBodyAt));
   for (PaneRing& ring : impl->rings) ring.Decode(body, newest);
-  if (impl->runs) impl->runs->Decode(body, newest);
+  for (RunList& list : impl->runs) list.Decode(body, newest);
   if (impl->lifetime) {
     impl->layout->lifetime->Decode(impl->lifetime->accumulators(0), body, {newest});
   }
+  if (impl->log) impl->log->Decode(body, newest);
   if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
   return Row(std::move(impl));
 }
 
-// With an as_of before the newest event nothing may tell what came after it: the newest pane that had ended by then.
+// With an as_of before the newest event nothing may tell what came after it: the newest pane that had ended by then, and of
+// exact windows the newest event by then.
 std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
   if (empty) return std::nullopt;
   if (!read.as_of || *read.as_of >= newest) return newest;
@@ -179,20 +213,96 @@ std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
   for (const ChainLayout& c : layout->chains) {
     greatest = std::max(greatest, NewestEndedBy(chain(c), ClampRead(*read.as_of), newest));
   }
+  if (layout->log_has_history) {
+    const size_t after = log->LowerBound(ClampRead(*read.as_of) + Duration{1});
+    // Below all that are kept, the greatest that was dropped is the newest.
+    const std::optional<Timestamp> time =
+        after > 0 ? std::optional(log->at(after - 1).time) : log->greatest_dropped();
+    if (time && *time <= *read.as_of) greatest = std::max(greatest, time);
+  }
   return greatest;
 }
 
-Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const std::byte* held) const {
+Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,
+                           const std::byte* held) const {
   std::array<const void*, 8> parts;
   for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = held + feature.parts[p].offsets[0];
-  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_only,
+Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const FinishMoment& moment,
+                              const std::byte* scratch) {
+  std::array<const void*, 8> parts;
+  for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = scratch + feature.parts[p].scratch;
+  return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
+}
+
+// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is.
+Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& moment,
+                           std::byte* scratch) const {
+  const RunList& list = runs[feature.list];
+  size_t run = list.size();
+  if (feature.window.kind == WindowKind::kLifetime) {
+    --run;
+  } else {
+    const auto is_over = [&](size_t i) {
+      return moment.read - list.end(i) >= feature.window.length;
+    };
+    if (feature.window.completed) {
+      while (run > 0 && !is_over(run - 1)) --run;
+      run = run > 0 ? run - 1 : list.size();
+    } else if (!is_over(run - 1)) {
+      --run;
+    }
+  }
+  if (run < list.size()) return FinishHeld(feature, moment, list.accumulators(run));
+  std::memset(scratch, 0, feature.scratch_bytes);
+  return FinishScratch(feature, moment, scratch);
+}
+
+// Of the row's greatest events so many as the window has, none older than it reaches, replayed in their order.
+Cell Row::Impl::FinishLog(const FeaturePlan& feature, const FinishMoment& moment,
+                          std::byte* scratch) const {
+  const Timestamp q = moment.read;
+  const Window& window = feature.window;
+  const bool exact = window.kind == WindowKind::kExact;
+  size_t from = log->size() - std::min<size_t>(log->size(), window.events);
+  const size_t dropped = from;  // as this feature sees it; below 1: none that is in the log
+  size_t to = log->size();
+  if (feature.keep) from = std::max(from, log->LowerBound(newest - *feature.keep));
+  if (exact) {
+    from = std::max(from, log->LowerBound(q - window.length + Duration{1}));
+    to = log->LowerBound(q + Duration{1});
+  }
+  Replayed kept;
+  if (feature.replay.destroys()) {
+    kept.memory = std::make_unique<std::byte[]>(feature.scratch_bytes);
+    kept.set = &feature.replay;
+    scratch = kept.memory.get();
+  }
+  std::memset(scratch, 0, feature.scratch_bytes);
+  std::vector<Value> fields(layout->source.fields.size());
+  for (size_t i = from; i < to; ++i) {
+    log->Restore(i, fields);
+    feature.replay.Add(scratch, {log->at(i).time, log->at(i).at, fields});
+  }
+  Cell cell = FinishScratch(feature, moment, scratch);
+  if (kept.set != nullptr) replayed.push_back(std::move(kept));
+  if (exact) {
+    const std::optional<Timestamp> greatest =
+        dropped > 0 ? std::optional(log->at(dropped - 1).time) : log->greatest_dropped();
+    cell.degraded |= greatest && *greatest > q - window.length;
+  }
+  return cell;
+}
+
+Cell Row::Impl::FinishPanes(const FeaturePlan& feature, const FinishMoment& moment, bool ended_only,
                             std::byte* scratch) const {
-  PaneRange range = CoveredPanes(feature.window, q, ended_only);
+  PaneRange range =
+      feature.zone ? CoveredCalendarPanes(feature.window, *feature.zone, moment.read, ended_only)
+                   : CoveredPanes(feature.window, moment.read, ended_only);
   // What the feature itself evicts, whatever else the ring keeps.
-  range.begin = std::max(range.begin, EvictionEdge(feature.grid, newest, feature.keep));
+  range.begin = std::max(range.begin, EvictionEdge(feature.grid, newest, *feature.keep));
   std::memset(scratch, 0, feature.scratch_bytes);
   for (uint32_t r = feature.ring_begin; r < feature.ring_end; ++r) {
     const PaneRing& ring = rings[r];
@@ -205,27 +315,26 @@ Cell Row::Impl::FinishPanes(const FeaturePlan& feature, Timestamp q, bool ended_
       }
     }
   }
-  std::array<const void*, 8> parts;
-  for (size_t p = 0; p < feature.parts.size(); ++p) parts[p] = scratch + feature.parts[p].scratch;
-  const Cell cell =
-      feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context);
+  const Cell cell = FinishScratch(feature, moment, scratch);
   for (const FeaturePlan::Part& part : feature.parts) {
     if (part.ops->destroy != nullptr) part.ops->destroy(scratch + part.scratch);
   }
   return cell;
 }
 
-Cell Row::Impl::FinishFeature(const FeaturePlan& feature, Timestamp q, bool ended_only,
-                              std::byte* scratch) const {
+Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& moment,
+                              bool ended_only, std::byte* scratch) const {
   switch (feature.place) {
     case FeaturePlace::kPanes:
-      return FinishPanes(feature, q, ended_only, scratch);
+      return FinishPanes(feature, moment, ended_only, scratch);
     case FeaturePlace::kRuns:
-      return FinishHeld(feature, runs->accumulators(runs->size() - 1));
+      return FinishRuns(feature, moment, scratch);
+    case FeaturePlace::kLog:
+      return FinishLog(feature, moment, scratch);
     case FeaturePlace::kLifetime:
       break;
   }
-  return FinishHeld(feature, lifetime->accumulators(0));
+  return FinishHeld(feature, moment, lifetime->accumulators(0));
 }
 
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
@@ -246,10 +355,14 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       out[i] = {.status = row_status, .value = feature.when_empty};
       continue;
     }
-    out[i] = impl_->FinishFeature(feature, q, ended_only, scratch.get());
+    // What has no history answers from every event, whatever the as_of.
+    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest};
+    out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
     if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
-      out[i] = {.status = CellStatus::kPresent, .value = feature.when_empty};
+      out[i].status = CellStatus::kPresent;
+      out[i].value = feature.when_empty;
     }
+    out[i].degraded &= out[i].status == CellStatus::kPresent;
   }
   if (row_status == CellStatus::kNotFound) return std::nullopt;
   if (read.as_of && *read.as_of < read.now - view.history) return std::nullopt;

@@ -69,7 +69,7 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
                                    std::optional<Type> of) {
   std::vector<AccumulatorSpec> specs;
   for (const AccumulatorKind kind : aggregation.needs(of)) {
-    specs.push_back({kind, kind == AccumulatorKind::kRowCount ? std::nullopt : feature.of});
+    specs.push_back(SpecOf(kind, feature));
   }
   return specs;
 }
@@ -84,18 +84,25 @@ Status CheckDurations(const FeatureView& view) {
   return OkStatus();
 }
 
-Status CheckWindow(const FeatureView& view, const Feature& feature) {
-  const Window& w = feature.window;
-  if (!w.has_panes()) return OkStatus();
+bool Fits(const Window& w) {
+  const bool has_length = w.kind != WindowKind::kLifetime && w.kind != WindowKind::kRows;
+  if (has_length && (w.length.us <= 0 || w.length > kLongest)) return false;
+  if (w.kind == WindowKind::kRows || w.kind == WindowKind::kExact) return w.events > 0;
+  if (!w.has_panes()) return true;
   const bool tumbling = w.kind == WindowKind::kTumbling;
-  if (w.length.us <= 0 || w.length > kLongest || w.hop.us <= 0 || w.hop > kLongest ||
-      w.offset.us < 0 || w.offset >= (tumbling ? w.length : w.hop) ||
-      (tumbling && w.length.us % w.hop.us != 0)) {
-    return Internal(
-        "view {}: feature {}: its window's length, hop and offset do not fit each other", view.name,
-        feature.name);
+  if (w.hop.us <= 0 || w.hop > kLongest || w.offset.us < 0 ||
+      w.offset >= (tumbling ? w.length : w.hop)) {
+    return false;
   }
-  return OkStatus();
+  // A calendar's buckets differ in length; what they are found by begins with a pane.
+  return w.kind == WindowKind::kSliding || w.calendar != CalendarUnit::kNone ||
+         w.length.us % w.hop.us == 0;
+}
+
+Status CheckWindow(const FeatureView& view, const Feature& feature) {
+  if (Fits(feature.window)) return OkStatus();
+  return Internal("view {}: feature {}: its window's length, hop and offset do not fit each other",
+                  view.name, feature.name);
 }
 
 uint16_t TagOf(const std::string& version) { return static_cast<uint16_t>(Hash64(version)); }
@@ -115,6 +122,8 @@ class Compiler {
     for (const Feature& feature : impl_->view.features) RETURN_IF_ERROR(Plan(feature));
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeLifetime());
+    RETURN_IF_ERROR(MakeSessions());
+    RETURN_IF_ERROR(MakeLog());
     for (size_t f = 0; f < impl_->features.size(); ++f) FindParts(f);
     return std::move(impl_);
   }
@@ -128,30 +137,65 @@ class Compiler {
       return Internal("view {}: feature {}: no aggregation {}", view.name, feature.name,
                       feature.aggregate);
     }
-    if (feature.of && *feature.of >= impl_->source.fields.size()) {
-      return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
-                      *feature.of);
+    for (const std::optional<uint32_t> field : {feature.of, feature.arguments.order_by}) {
+      if (field && *field >= impl_->source.fields.size()) {
+        return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
+                        *field);
+      }
     }
-    const std::optional<Type> of =
-        feature.of ? std::optional(impl_->source.fields[*feature.of].type) : std::nullopt;
+    const auto type = [&](std::optional<uint32_t> field) {
+      return field ? std::optional(impl_->source.fields[*field].type) : std::nullopt;
+    };
+    const std::optional<Type> of = type(feature.of);
     if (aggregation->ResultType(of) != feature.type) {
       return Internal("view {}: feature {}: {} does not give {}", view.name, feature.name,
                       feature.aggregate, TypeName(feature.type));
     }
+    RETURN_IF_ERROR(aggregation->CheckArguments(feature));
     FeaturePlan plan;
     plan.aggregation = aggregation;
-    plan.context = {.of = of};
+    plan.context = {.of = of,
+                    .order_by = type(feature.arguments.order_by),
+                    .arguments = &feature.arguments,
+                    .length = HasLength(feature.window) ? feature.window.length : Duration{}};
     plan.window = feature.window;
     plan.when_empty = WhenEmpty(feature, *aggregation);
     needs_.push_back(Needs(feature, *aggregation, of));
-    if (feature.window.has_panes()) {
-      plan.grid = GridOf(feature.window);
-      plan.keep = feature.window.reach() + view.history + view.max_future_skew;
-    } else {
-      plan.place = view.ttl ? FeaturePlace::kRuns : FeaturePlace::kLifetime;
-    }
+    RETURN_IF_ERROR(Place(feature, plan));
     impl_->features.push_back(std::move(plan));
     return OkStatus();
+  }
+
+  Status Place(const Feature& feature, FeaturePlan& plan) {
+    const FeatureView& view = impl_->view;
+    const Window& window = feature.window;
+    switch (window.kind) {
+      case WindowKind::kSliding:
+      case WindowKind::kTumbling:
+      case WindowKind::kHopping:
+        plan.grid = GridOf(window);
+        plan.keep = window.reach() + view.history + view.max_future_skew;
+        break;
+      case WindowKind::kLifetime:
+        plan.place = view.ttl ? FeaturePlace::kRuns : FeaturePlace::kLifetime;
+        break;
+      case WindowKind::kSession:
+        plan.place = FeaturePlace::kRuns;
+        break;
+      case WindowKind::kRows:
+        plan.place = FeaturePlace::kLog;
+        plan.keep = view.ttl;
+        break;
+      case WindowKind::kExact:
+        plan.place = FeaturePlace::kLog;
+        plan.keep = window.length + view.history + view.max_future_skew;
+        break;
+    }
+    if (window.calendar == CalendarUnit::kNone) return OkStatus();
+    plan.zone = TimeZone::Find(window.time_zone);
+    if (plan.zone) return OkStatus();
+    return Internal("view {}: feature {}: there is no time zone {} on this machine", view.name,
+                    feature.name, window.time_zone);
   }
 
   // One ring a grid; rings into chains; in a chain each ring stores what it and coarser ones need.
@@ -203,17 +247,76 @@ class Compiler {
     std::vector<AccumulatorSpec> needs;
     bool any = false;
     for (size_t f = 0; f < impl_->features.size(); ++f) {
-      if (impl_->features[f].place == FeaturePlace::kPanes) continue;
+      if (impl_->features[f].window.kind != WindowKind::kLifetime) continue;
       any = true;
       needs.insert(needs.end(), needs_[f].begin(), needs_[f].end());
     }
     if (!any) return OkStatus();
     ASSIGN_OR_RETURN(AccumulatorSet set, MakeSet(std::move(needs)));
     if (impl_->view.ttl) {
-      impl_->runs = RunLayout{*impl_->view.ttl, impl_->view.lateness, std::move(set)};
+      impl_->runs.push_back(RunLayout::Lifetime(*impl_->view.ttl, impl_->view.lateness));
+      impl_->runs.back().set = std::move(set);
+      impl_->lifetime_runs = true;
     } else {
       impl_->lifetime = std::move(set);
     }
+    return OkStatus();
+  }
+
+  // One list a gap.
+  Status MakeSessions() {
+    struct Sessions {
+      bool ended = false;
+      std::vector<AccumulatorSpec> needs;
+      std::vector<size_t> features;
+    };
+    std::map<Duration, Sessions> by_gap;
+    for (size_t f = 0; f < impl_->features.size(); ++f) {
+      const Window& window = impl_->features[f].window;
+      if (window.kind != WindowKind::kSession) continue;
+      Sessions& sessions = by_gap[window.length];
+      sessions.ended |= window.completed;
+      sessions.needs.insert(sessions.needs.end(), needs_[f].begin(), needs_[f].end());
+      sessions.features.push_back(f);
+    }
+    const FeatureView& view = impl_->view;
+    for (auto& [gap, sessions] : by_gap) {
+      for (const size_t f : sessions.features) {
+        impl_->features[f].list = static_cast<uint32_t>(impl_->runs.size());
+      }
+      impl_->runs.push_back(
+          RunLayout::Session(gap, view.lateness, view.max_future_skew, sessions.ended));
+      ASSIGN_OR_RETURN(impl_->runs.back().set, MakeSet(std::move(sessions.needs)));
+    }
+    return OkStatus();
+  }
+
+  // One log for all rows and exact windows.
+  Status MakeLog() {
+    EventLogLayout log;
+    std::map<std::string_view, uint32_t> fields;
+    for (size_t f = 0; f < impl_->features.size(); ++f) {
+      FeaturePlan& feature = impl_->features[f];
+      if (feature.place != FeaturePlace::kLog) continue;
+      const bool exact = feature.window.kind == WindowKind::kExact;
+      const EventLogLayout::Need need{feature.window.events, feature.keep, exact};
+      if (std::find(log.needs.begin(), log.needs.end(), need) == log.needs.end()) {
+        log.needs.push_back(need);
+      }
+      impl_->log_has_history |= exact;
+      for (const AccumulatorSpec& spec : needs_[f]) {
+        for (const uint32_t field : FieldsOf(spec)) {
+          fields.emplace(impl_->source.fields[field].name, field);
+        }
+      }
+      ASSIGN_OR_RETURN(feature.replay, MakeSet(needs_[f]));
+    }
+    if (log.needs.empty()) return OkStatus();
+    for (const auto& [name, field] : fields) {
+      log.columns.push_back({field, impl_->source.fields[field].type});
+    }
+    impl_->has_text |= log.has_text();  // also where it is only counted
+    impl_->log = std::move(log);
     return OkStatus();
   }
 
@@ -226,6 +329,7 @@ class Compiler {
   // Where in which sets the feature's accumulators stand.
   void FindParts(size_t f) {
     FeaturePlan& feature = impl_->features[f];
+    if (feature.place == FeaturePlace::kLog) return FindReplayed(f);
     std::vector<const AccumulatorSet*> sets;
     if (feature.place == FeaturePlace::kPanes) {
       for (const ChainLayout& chain : impl_->chains) {
@@ -239,7 +343,8 @@ class Compiler {
         sets.push_back(&impl_->rings[r].set);
       }
     } else {
-      sets.push_back(feature.place == FeaturePlace::kRuns ? &impl_->runs->set : &*impl_->lifetime);
+      sets.push_back(feature.place == FeaturePlace::kRuns ? &impl_->runs[feature.list].set
+                                                          : &*impl_->lifetime);
     }
     for (const AccumulatorSpec& spec : needs_[f]) {
       FeaturePlan::Part part;
@@ -249,6 +354,17 @@ class Compiler {
       feature.scratch_bytes += (part.ops->size + 7) / 8 * 8;
       feature.parts.push_back(std::move(part));
     }
+    impl_->scratch_bytes_max = std::max(impl_->scratch_bytes_max, feature.scratch_bytes);
+  }
+
+  // Events are replayed through a set of the feature's own, which stands in the scratch memory.
+  void FindReplayed(size_t f) {
+    FeaturePlan& feature = impl_->features[f];
+    for (const AccumulatorSpec& spec : needs_[f]) {
+      const AccumulatorSet::Slot* slot = feature.replay.Find(spec);
+      feature.parts.push_back({.ops = slot->ops, .scratch = slot->offset, .offsets = {}});
+    }
+    feature.scratch_bytes = feature.replay.bytes();
     impl_->scratch_bytes_max = std::max(impl_->scratch_bytes_max, feature.scratch_bytes);
   }
 
@@ -264,6 +380,16 @@ uint64_t PanesMax(const RowLayout::Impl& impl, const ChainLayout& chain, uint32_
   if (finer >= ring.keep) return 0;
   const int64_t span = ring.keep.us - std::max<int64_t>(finer.us, 0);
   return static_cast<uint64_t>(span / ring.grid.hop.us) + 2;
+}
+
+constexpr uint64_t kRunTimesMax = 2 * 6;  // of a run: its length, its distance from the next
+constexpr uint64_t kLogHeadMax =
+    3 + 9 + 6;  // count; of the newest event its place; the greatest time dropped
+
+// Runs are further apart than what joins, so only so many end within what is kept.
+uint64_t RunsMax(const RunLayout& list) {
+  return static_cast<uint64_t>(list.keep.us / (list.joins.us + 1)) + 1 +
+         (list.keeps_one_more ? 1 : 0);
 }
 
 uint64_t PaneBytesMax(const RingLayout& ring) {
@@ -298,21 +424,52 @@ RowSize RowLayout::size() const {
       size.panes_max += panes;
       size.bytes_per_pane_max = std::max(size.bytes_per_pane_max, bytes);
       size.bytes_max += (panes < 128 ? 1 : 2) + panes * bytes;
-      size.bytes_one_event += 1 + (r == chain.begin ? bytes : 0);
+      size.bytes_one_event += 1;
+      if (r == chain.begin) {
+        const AccumulatorSet& set = impl_->rings[r].set;
+        size.bytes_one_event += bytes - set.encoded_max() + set.encoded_one();
+      }
     }
   }
-  if (impl_->runs) {
-    // A run list keeps what ended within gap + lateness: at most one run beyond the gap, and as many as
-    // fit the lateness; one is what nearly every row holds.
-    constexpr uint64_t kRunTimesMax = 6;
-    size.bytes_max += 1 + kRunTimesMax + impl_->runs->set.encoded_max();
-    size.bytes_one_event += 2 + impl_->runs->set.encoded_max();
+  for (const RunLayout& list : impl_->runs) {
+    const uint64_t runs = RunsMax(list);
+    size.runs_max += runs;
+    size.bytes_max += (runs < 128 ? 1 : 2) + runs * (kRunTimesMax + list.set.encoded_max());
+    size.bytes_one_event += 2 + list.set.encoded_one();
+  }
+  if (impl_->log) {
+    size.events_max = impl_->log->events_max();
+    size.bytes_max += kLogHeadMax + size.events_max * impl_->log->encoded_max();
+    size.bytes_one_event += kLogHeadMax + impl_->log->encoded_max();
   }
   if (impl_->lifetime) {
     size.bytes_max += impl_->lifetime->encoded_max();
-    size.bytes_one_event += impl_->lifetime->encoded_max();
+    size.bytes_one_event += impl_->lifetime->encoded_one();
   }
   return size;
+}
+
+std::vector<RunListInfo> RowLayout::run_lists() const {
+  std::vector<RunListInfo> infos;
+  for (const RunLayout& list : impl_->runs) {
+    RunListInfo& info = infos.emplace_back();
+    const bool lifetime = impl_->lifetime_runs && infos.size() == 1;
+    if (!lifetime) info.gap = list.joins + Duration{1};
+    info.runs_max = RunsMax(list);
+    for (const auto& slot : list.set.slots()) {
+      info.accumulators.push_back(ToString(slot.spec, impl_->source));
+    }
+  }
+  return infos;
+}
+
+std::vector<std::string> RowLayout::log_fields() const {
+  std::vector<std::string> names;
+  if (!impl_->log) return names;
+  for (const EventLogLayout::Column& column : impl_->log->columns) {
+    names.push_back(impl_->source.fields[column.field].name);
+  }
+  return names;
 }
 
 std::vector<RingInfo> RowLayout::rings() const {

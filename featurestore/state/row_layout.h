@@ -19,7 +19,9 @@ namespace freshet {
 struct RowSize {
   uint64_t panes_max = 0;           // every ring full
   uint64_t bytes_per_pane_max = 0;  // of the widest ring; text counted as kAssumedTextBytes
-  uint64_t bytes_max = 0;           // a row whose every pane is filled
+  uint64_t runs_max = 0;            // sessions, and lifetime in a view with a ttl
+  uint64_t events_max = 0;          // of rows and exact windows
+  uint64_t bytes_max = 0;           // a row whose every pane is filled, and all else
   uint64_t bytes_one_event = 0;     // a row that saw one event
   static constexpr uint64_t kAssumedTextBytes = 16;
 };
@@ -32,6 +34,13 @@ struct RingInfo {
   Duration longest_window;  // Wr: the reach of the longest window that it serves
   uint64_t panes_max = 0;
   std::vector<std::string> accumulators;  // "sum(amount)"
+};
+
+// One run list as stored: sessions of one gap, or lifetime in a view with a ttl.
+struct RunListInfo {
+  std::optional<Duration> gap;  // none: lifetime
+  uint64_t runs_max = 0;
+  std::vector<std::string> accumulators;
 };
 
 class RowLayout {
@@ -47,6 +56,9 @@ class RowLayout {
   const FeatureView& view() const;
   RowSize size() const;
   std::vector<RingInfo> rings() const;
+  std::vector<RunListInfo> run_lists() const;
+  // The fields of events that rows and exact windows keep; how many events: size().events_max.
+  std::vector<std::string> log_fields() const;
   // Two bytes of the view's version that every stored row repeats.
   uint16_t version_tag() const;
 

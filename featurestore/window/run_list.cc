@@ -7,9 +7,11 @@
 namespace freshet {
 
 void RunList::Evict(Timestamp newest) {
-  const Timestamp edge = newest - layout_->lateness - layout_->gap;
+  const Timestamp edge = newest - layout_->keep;
+  // Run `gone` goes if one after it goes too, or none is kept besides.
+  const size_t spared = layout_->keeps_one_more ? 1 : 0;
   size_t gone = 0;
-  while (gone < runs_.size() && end(gone) < edge) ++gone;
+  while (gone + spared < runs_.size() && end(gone + spared) < edge) ++gone;
   runs_.DropFront(gone);
 }
 
@@ -17,10 +19,10 @@ bool RunList::Add(const Event& event, Timestamp newest) {
   if (event.time < newest - layout_->lateness) return false;
   Evict(newest);
   const int64_t t = event.time.us;
-  // Runs are further apart than the gap, so at most the last one that starts by t and the one after can be joined.
+  // Runs are further apart than what joins, so at most the last one that starts by t and the one after can be joined.
   const size_t after = runs_.LowerBound(t + 1);
-  const bool joins_before = after > 0 && event.time - end(after - 1) <= layout_->gap;
-  const bool joins_after = after < runs_.size() && start(after) - event.time <= layout_->gap;
+  const bool joins_before = after > 0 && event.time - end(after - 1) <= layout_->joins;
+  const bool joins_after = after < runs_.size() && start(after) - event.time <= layout_->joins;
   size_t run = after;
   if (joins_before) {
     run = after - 1;
@@ -56,14 +58,14 @@ void RunList::Decode(ByteReader& in, Timestamp newest) {
   // A row has seen an event, and the newest event is always in a run.
   if (count == 0 || count > in.remaining() / (1 + layout_->set.encoded_min())) return in.MarkBad();
   runs_.Fill(count);
-  const Timestamp edge = newest - layout_->lateness - layout_->gap;
+  const Timestamp edge = newest - layout_->keep;
   Timestamp run_end = newest;
   for (size_t i = count; i-- > 0;) {
     if (i + 1 < count) {
       const Duration apart = ReadTimeSpan(in);
-      if (apart <= layout_->gap) in.MarkBad();
+      if (apart <= layout_->joins) in.MarkBad();
       run_end = run_end - apart;
-      if (run_end < edge) in.MarkBad();
+      if (run_end < edge && !(layout_->keeps_one_more && i == 0)) in.MarkBad();
     }
     const Duration length = ReadTimeSpan(in);
     if (length < Duration{}) in.MarkBad();

@@ -1,5 +1,8 @@
-// Runs of events whose neighbours are at most `gap` apart: lifetime in a view with a ttl (gap = ttl); later, sessions.
+// Runs of events whose neighbours are near each other: sessions (closer than the gap), and lifetime in a view with a ttl
+// (at most the ttl apart).
 #pragma once
+
+#include <algorithm>
 
 #include "featurestore/aggregate/accumulator_set.h"
 #include "featurestore/base/coding.h"
@@ -9,9 +12,25 @@
 namespace freshet {
 
 struct RunLayout {
-  Duration gap;
-  Duration lateness;
+  Duration joins;     // events at most so far apart are of one run: ttl, or gap − 1 us
+  Duration lateness;  // an event older than newest − lateness changes nothing
+  Duration keep;      // runs are kept while end ≥ newest − keep
+  // `report: ended`: the newest run that is not kept by that is kept besides. A late event may join two runs of those
+  // kept by time; then it is the newest that has ended.
+  bool keeps_one_more = false;
   AccumulatorSet set;
+
+  static RunLayout Lifetime(Duration ttl, Duration lateness) {
+    return {.joins = ttl, .lateness = lateness, .keep = ttl + lateness, .set = {}};
+  }
+  // `skew`: a read may be that much before the row's newest event.
+  static RunLayout Session(Duration gap, Duration lateness, Duration skew, bool ended) {
+    return {.joins = gap - Duration{1},
+            .lateness = lateness,
+            .keep = gap + (ended ? std::max(lateness, skew) : lateness),
+            .keeps_one_more = ended,
+            .set = {}};
+  }
 };
 
 // Keeps every run with end ≥ newest − gap − lateness, so that late events join what they should. Borrows

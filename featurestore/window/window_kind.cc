@@ -31,19 +31,65 @@ PaneRange CoveredPanes(const Window& window, Timestamp q, bool ended_only) {
       if (window.completed) return {bucket - window.length, bucket};
       return {bucket, end};
     }
+    case WindowKind::kHopping:
+      return {current - window.length, current};
+    case WindowKind::kSession:
+    case WindowKind::kRows:
+    case WindowKind::kExact:
     case WindowKind::kLifetime:
-      break;
+      break;  // no panes
   }
   return {};
 }
 
+namespace {
+
+CivilUnit UnitOf(CalendarUnit unit) {
+  return unit == CalendarUnit::kDay    ? CivilUnit::kDay
+         : unit == CalendarUnit::kWeek ? CivilUnit::kWeek
+                                       : CivilUnit::kMonth;
+}
+
+}  // namespace
+
+PaneRange CoveredCalendarPanes(const Window& window, const TimeZone& zone, Timestamp q,
+                               bool ended_only) {
+  const PaneGrid grid = GridOf(window);
+  const CivilUnit unit = UnitOf(window.calendar);
+  // `offset` after the calendar's own edges.
+  const Timestamp bucket = zone.Begin(unit, q - window.offset);
+  const Timestamp begin = grid.Floor(bucket + window.offset);
+  if (window.completed) {
+    return {grid.Floor(zone.Begin(unit, bucket - Duration{1}) + window.offset), begin};
+  }
+  const Timestamp current = grid.Floor(q);
+  return {begin, ended_only ? current : current + window.hop};
+}
+
+Duration LongestBucket(CalendarUnit unit) {
+  constexpr Duration kClocksBack = Duration::Hours(3);
+  switch (unit) {
+    case CalendarUnit::kNone:
+      return {};
+    case CalendarUnit::kDay:
+      return Duration::Days(1) + kClocksBack;
+    case CalendarUnit::kWeek:
+      return Duration::Days(7) + kClocksBack;
+    case CalendarUnit::kMonth:
+      break;
+  }
+  return Duration::Days(31) + kClocksBack;
+}
+
 Duration DefaultHop(const Window& window, Duration history) {
+  if (window.calendar != CalendarUnit::kNone) return kCalendarHop;
   const bool tumbling = window.kind == WindowKind::kTumbling;
   if (tumbling && history == Duration{}) return window.length;
+  const bool must_divide = tumbling || window.kind == WindowKind::kHopping;
   const auto divides = [&](Duration hop) { return window.length.us % hop.us == 0; };
   for (const Duration hop : kRoundHops) {
     if (hop.us > window.length.us / kPanesAimedAt && hop != kRoundHops.back()) continue;
-    if (!tumbling || divides(hop)) return hop;
+    if (!must_divide || divides(hop)) return hop;
   }
   // A bucket that no round hop divides: as few more panes than usual as divide it. Ends at once for whole
   // milliseconds, and at one pane a microsecond at the latest.

@@ -5,29 +5,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
-#include <map>
 #include <numeric>
 
 #include "featurestore/oracle/oracle.h"
 #include "tests/property/random_case.h"
+#include "tests/property/tally.h"
 
 namespace freshet::property {
 namespace {
-
-std::string WindowName(const FeatureView& view, const Window& window) {
-  switch (window.kind) {
-    case WindowKind::kSliding:
-      return "sliding";
-    case WindowKind::kTumbling:
-      return window.completed ? "completed" : "tumbling";
-    case WindowKind::kLifetime:
-      return view.ttl ? "lifetime ttl" : "lifetime";
-  }
-  return "?";
-}
 
 // What went wrong in a case: the step that read, and the feature; -1: the row's
 // own answer, told in `text`.
@@ -37,52 +26,48 @@ struct Difference {
   std::string text;
 };
 
-// Comparisons of cells by aggregation and kind of window, and of what they came
-// to.
-struct Tally {
-  std::map<std::string, std::map<std::string, uint64_t>> by_aggregation;
-  std::map<std::string, uint64_t> by_status;
-  uint64_t cells = 0;
-  uint64_t late = 0;
-  uint64_t events = 0;
-
-  void Count(const FeatureView& view, const Feature& feature, const oracle::Expected& expected) {
-    ++cells;
-    ++by_aggregation[feature.aggregate][WindowName(view, feature.window)];
-    ++by_status[std::string(CellStatusName(expected.status))];
-  }
-};
-
 std::string Show(const std::optional<Timestamp>& time) {
   return time ? fmt::format("{} ({})", FormatTimestamp(*time), time->us) : "none";
 }
 
-// "an event is late for a windowed feature if its pane starts before that
-// feature's eviction bound"; "for them [lifetime with a ttl] an event older
-// than newest − lateness changes nothing and is late".
+std::string Show(CellStatus status, bool degraded, const Value& value) {
+  return fmt::format("{}{} {}", CellStatusName(status), degraded ? " DEGRADED" : "",
+                     ToDebugString(value));
+}
+
+// "an event is late for a windowed feature if its pane starts before that feature's eviction bound"; "for them
+// [sessions and lifetime with a ttl] an event older than newest − lateness changes nothing and is late"; "late for an
+// exact window below newest − W − history − max_future_skew, for rows below newest − ttl; one that only n or `max_events`
+// leaves out is not late".
 bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest) {
-  for (const Feature& feature : view.features) {
-    const Window& window = feature.window;
-    if (window.has_panes()) {
-      const Timestamp kept_from = newest - window.reach() - view.history - view.max_future_skew;
-      if (FloorTo(t, window.hop, window.offset) >= FloorTo(kept_from, window.hop, window.offset)) {
-        return false;
-      }
-    } else if (!view.ttl || t >= newest - view.lateness) {
-      return false;
+  const auto changes = [&](const Window& window) {
+    const Timestamp kept_from = newest - window.reach() - view.history - view.max_future_skew;
+    switch (window.kind) {
+      case WindowKind::kExact:
+        return t >= kept_from;
+      case WindowKind::kRows:
+        return !view.ttl || t >= newest - *view.ttl;
+      case WindowKind::kSession:
+        return t >= newest - view.lateness;
+      case WindowKind::kLifetime:
+        return !view.ttl || t >= newest - view.lateness;
+      default:
+        return FloorTo(t, window.hop, window.offset) >=
+               FloorTo(kept_from, window.hop, window.offset);
     }
-  }
-  return true;
+  };
+  return std::none_of(view.features.begin(), view.features.end(),
+                      [&](const Feature& feature) { return changes(feature.window); });
 }
 
 std::optional<Difference> Run(const Case& c, Tally& tally) {
-  auto layout = RowLayout::Compile(c.view, c.source);
+  auto layout = RowLayout::Compile(c.view(), c.declared.source);
   if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
-  oracle::Oracle oracle(c.source, {c.entity}, {c.view});
+  oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()});
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
   std::string bytes;  // decoded texts may be borrowed from them
-  std::vector<uint32_t> features(c.view.features.size());
+  std::vector<uint32_t> features(c.view().features.size());
   std::iota(features.begin(), features.end(), 0);
 
   for (size_t s = 0; s < c.steps.size(); ++s) {
@@ -90,10 +75,9 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
     if (step.kind == Step::Kind::kApply) {
       const Event event{step.time, step.at, step.fields};
       const bool expect_late =
-          !row.empty() && ChangesNothing(c.view, event.time, std::max(event.time, row.newest()));
+          !row.empty() && ChangesNothing(c.view(), event.time, std::max(event.time, row.newest()));
       const bool late = row.Apply(event) == Applied::kLate;
       oracle.OfferDecoded(event);
-      ++tally.events;
       tally.late += late ? 1 : 0;
       if (late != expect_late) {
         return Difference{s, -1, fmt::format("Apply says {}late", late ? "" : "not ")};
@@ -119,15 +103,16 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
       }
       const oracle::ExpectedRow expected = oracle.Answer(0, key, {step.now, step.as_of});
       for (size_t f = 0; f < features.size(); ++f) {
-        tally.Count(c.view, c.view.features[f], expected.cells[f]);
-        const Cell& cell = cells[f];
-        if (!oracle::Agrees(expected.cells[f], cell.status, cell.value) || cell.degraded) {
-          return Difference{s, static_cast<int>(f),
-                            fmt::format("{}: expected {} {}, got {} {}", c.view.features[f].name,
-                                        CellStatusName(expected.cells[f].status),
-                                        ToDebugString(expected.cells[f].value),
-                                        CellStatusName(cell.status), ToDebugString(cell.value))};
-        }
+        tally.Count(c.view().features[f], expected.cells[f]);
+        const oracle::Expected& wanted = expected.cells[f];
+        if (oracle::Agrees(wanted, cells[f])) continue;
+        return Difference{
+            s, static_cast<int>(f),
+            fmt::format("{}: expected {}{}, got {}{}", c.view().features[f].name,
+                        Show(wanted.status, wanted.degraded, wanted.value),
+                        wanted.sketch_error ? fmt::format(" ± {}", *wanted.sketch_error) : "",
+                        Show(cells[f].status, cells[f].degraded, cells[f].value),
+                        fmt::format(" ({} values)", wanted.values))};
       }
       if (event_time != expected.event_time) {
         return Difference{s, -1,
@@ -160,9 +145,10 @@ void CutDown(Case& c, Difference& difference) {
       i = std::min(i, c.steps.size() - 1);
       progress = true;
     }
-    for (size_t i = c.view.features.size(); i-- > 0 && c.view.features.size() > 1;) {
+    for (size_t i = c.view().features.size(); i-- > 0 && c.view().features.size() > 1;) {
       Case smaller = c;
-      smaller.view.features.erase(smaller.view.features.begin() + static_cast<std::ptrdiff_t>(i));
+      smaller.declared.view.features.erase(smaller.declared.view.features.begin() +
+                                           static_cast<std::ptrdiff_t>(i));
       if (!still_fails(smaller)) continue;
       c = std::move(smaller);
       progress = true;
@@ -173,27 +159,6 @@ void CutDown(Case& c, Difference& difference) {
 double FromEnvironment(const char* name, double otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::atof(text);
-}
-
-void Print(const Tally& tally, uint64_t cases, double seconds) {
-  const std::vector<std::string> kinds = {"sliding", "tumbling", "completed", "lifetime",
-                                          "lifetime ttl"};
-  fmt::print("{:<12}", "");
-  for (const std::string& kind : kinds) fmt::print("{:>14}", kind);
-  fmt::print("\n");
-  for (const auto& [aggregation, by_kind] : tally.by_aggregation) {
-    fmt::print("{:<12}", aggregation);
-    for (const std::string& kind : kinds) {
-      const auto found = by_kind.find(kind);
-      fmt::print("{:>14}", found == by_kind.end() ? 0 : found->second);
-    }
-    fmt::print("\n");
-  }
-  for (const auto& [status, count] : tally.by_status) fmt::print("{} {}  ", status, count);
-  fmt::print(
-      "\n{} comparisons of cells over {} declarations, {} events ({} "
-      "late) in {:.1f} s\n",
-      tally.cells, cases, tally.events, tally.late, seconds);
 }
 
 }  // namespace
@@ -208,16 +173,22 @@ TEST_CASE(
   fmt::print("FRESHET_PROPERTY_SEED={}\n", seed);
   const auto start = std::chrono::steady_clock::now();
   Tally tally;
-  uint64_t cases = 0;
-  for (; tally.cells < wanted; ++cases) {
+  for (uint64_t cases = 0; tally.cells < wanted; ++cases) {
     Case c = RandomCase(seed + cases);
+    tally.Count(c);
     auto difference = Run(c, tally);
     if (!difference) continue;
     CutDown(c, *difference);
     FAIL("with FRESHET_PROPERTY_SEED=" << seed + cases << "\n" << Describe(c) << difference->text);
   }
-  Print(tally, cases,
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  tally.Print(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  // What the figures are worth.
+  if (tally.cells < 100'000) return;
+  CHECK(tally.least() > 0);
+  CHECK(tally.empty_windows * 5 < tally.windows);
+  CHECK(tally.events_at_an_edge * 10 > tally.events);
+  INFO("the last declaration that was refused: " << tally.last_refusal);
+  CHECK(tally.refused * 4 * kCasesOfADeclaration < tally.streams);
 }
 
 }  // namespace freshet::property

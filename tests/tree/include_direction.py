@@ -39,6 +39,7 @@ VENDORS = [
     ("spdlog/", {"observe"}),
     ("pg_query", {"expr"}),
     ("simdjson", {"decode"}),
+    ("hll.hpp", {"aggregate"}),  # Apache DataSketches
     ("xxhash.h", {"base"}),
     ("zlib.h", {"ingest"}),
     ("grpc", {"server"}),
@@ -50,7 +51,7 @@ VENDORS = [
     ("absl/status/", EVERYWHERE),
     ("absl/", {"base", "server"}),
     ("fmt/", EVERYWHERE),
-    ("nlohmann/", {"declare", "ingest", "observe", "oracle", "server"}),
+    ("nlohmann/", {"declare", "expr", "ingest", "observe", "oracle", "server"}),
 ]
 
 _SYSTEM = re.compile(

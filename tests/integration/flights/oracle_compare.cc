@@ -185,7 +185,8 @@ class Comparison {
       ++tally_.cells;
       ++tally_.by_status[std::string(CellStatusName(cell.status))];
       ++tally_.by_aggregation[view.features[f].aggregate];
-      if (oracle::Agrees(cell, got.cells[f].status, got.cells[f].value) && !got.cells[f].degraded) {
+      if (oracle::Agrees(cell, got.cells[f].status, got.cells[f].value) &&
+          cell.degraded == got.cells[f].degraded) {
         continue;
       }
       tally_.Differ("{}: {} is {} {}, the oracle says {} {}", where(), view.features[f].name,

@@ -30,6 +30,7 @@ struct Server {
     catalog.sources = {running.source};
     catalog.views = running.declared_views;
     catalog.layouts = running.layouts;
+    catalog.derived = {std::make_shared<const DerivedFields>()};
   }
   void Start(const LogAddress& address) {
     auto started =

@@ -112,6 +112,26 @@ class Journey(unittest.TestCase):
         self.assertEqual(self.folder.rows([{"rider": "ann"}])[0]["features"],
                          {"trips_1d": 4, "trips_lifetime": 20, "km_lifetime": 1055, "tip_lifetime": 2.5})
 
+    def test_sql_in_declarations(self):
+        project = PROJECT.replace("km: int64, tip: double }", 'km: { type: int64, required: true }, tip: { type: double, on_bad: "null" } }\n'
+                                  '    derive: { miles: "km / 1.6", loud: "upper(rider)" }\n    where: "km > 0"')
+        project = project.replace("    history: 30d\n", "    history: 30d\n    where: \"rider <> 'test'\"\n")
+        project = project.replace("windows: [1d, lifetime] }", 'windows: [1d, lifetime] }\n      far: { aggregate: count, where: "miles > 10", windows: [lifetime] }\n'
+                                  "      miles: { aggregate: sum, of: miles, windows: [lifetime] }\n      loud: { aggregate: last, of: loud }")
+        self.folder.write("freshet.yaml", project)
+        self.serve()
+        at = "2026-01-01T00:0{}:00Z".format
+        self.replay([{"at": at(0), "rider": "ann", "km": 8, "tip": 1.5}, {"at": at(1), "rider": "ann", "km": 32, "tip": "much"},
+                     {"at": at(2), "rider": "ann", "km": 0}, {"at": at(3), "rider": "ann"}, {"at": at(4), "rider": "test", "km": 5}])
+        rows = self.folder.rows([{"rider": "ann"}, {"rider": "test"}])
+        self.assertEqual(rows[0]["features"], {"trips_1d": 2, "trips_lifetime": 2, "far_lifetime": 1, "miles_lifetime": 25.0, "loud": "ANN",
+                                               "km_lifetime": 40, "tip_lifetime": 1.5})
+        self.assertEqual(rows[1]["statuses"]["km_lifetime"], "NOT_FOUND")
+        metrics = self.folder.fetch("/metrics")[1].splitlines()
+        self.assertIn('freshet_ingest_events_skipped_total{reason="where",source="trips",view="riders"} 2', metrics)
+        self.assertIn('freshet_ingest_bad_values_total{source="trips"} 1', metrics)
+        self.assertIn('freshet_ingest_dead_letters_total{reason="incomplete",source="trips"} 1', metrics)
+
     def test_second_server_on_the_same_folder(self):
         self.serve()
         second = self.folder.serve()

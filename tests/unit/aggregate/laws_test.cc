@@ -10,22 +10,33 @@
 
 #include "featurestore/aggregate/accumulator.h"
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/aggregate/decayed.h"
+#include "featurestore/aggregate/four_moments.h"
+#include "featurestore/aggregate/numeric.h"
 
 namespace freshet {
 namespace {
 
 constexpr std::array kKinds = {
-    AccumulatorKind::kRowCount, AccumulatorKind::kValueCount, AccumulatorKind::kSum,
-    AccumulatorKind::kMoments,  AccumulatorKind::kMin,        AccumulatorKind::kMax,
-    AccumulatorKind::kFirst,    AccumulatorKind::kLast,
+    AccumulatorKind::kRowCount,  AccumulatorKind::kValueCount,   AccumulatorKind::kSum,
+    AccumulatorKind::kMoments,   AccumulatorKind::kMin,          AccumulatorKind::kMax,
+    AccumulatorKind::kFirst,     AccumulatorKind::kLast,         AccumulatorKind::kFourMoments,
+    AccumulatorKind::kMinBy,     AccumulatorKind::kMaxBy,        AccumulatorKind::kFirstTime,
+    AccumulatorKind::kLastTime,  AccumulatorKind::kDecayedCount, AccumulatorKind::kDecayedSum,
+    AccumulatorKind::kQuantiles, AccumulatorKind::kDistinct,
 };
 constexpr std::array kTypes = {Type::kBool,   Type::kInt64, Type::kDouble,   Type::kFloat,
                                Type::kString, Type::kBytes, Type::kTimestamp};
-constexpr CodingContext kContext{{1'700'000'000'000'000}};
+// exact_to is small, so that both forms of those that have two are met.
+constexpr AccumulatorArguments kArguments{
+    .exact_to = 4, .error = 0.1, .half_life = Duration::Seconds(1)};
+constexpr CodingContext kContext{{1'700'000'000'000'000}, &kArguments};
 
 struct Sample {
   Value value;
+  Value order_by;
   Position at;
+  Added added() const { return {value, order_by, at, kArguments}; }
 };
 
 // Owns texts that samples borrow.
@@ -34,11 +45,12 @@ struct Samples {
   std::vector<Sample> all;
 };
 
+constexpr std::array kOrderTypes = {Type::kInt64, Type::kString, Type::kBool};
+
 // Whole numbers, so that sums of doubles are exact and laws can be checked to the bit.
-Samples Generate(Type type, size_t count) {
-  Samples samples;
-  for (size_t i = 0; i < count; ++i) {
-    Sample sample;
+Value GenerateValue(Type type, Samples& samples) {
+  Sample sample;
+  {
     const auto number = *rc::gen::inRange<int64_t>(-1000, 1000);
     switch (type) {
       case Type::kBool:
@@ -61,7 +73,18 @@ Samples Generate(Type type, size_t count) {
             std::make_unique<std::string>(*rc::gen::arbitrary<std::string>())));
         break;
     }
-    sample.at.time = {kContext.base.us + *rc::gen::inRange<int64_t>(-3, 3) * 500'000};
+  }
+  return sample.value;
+}
+
+Samples Generate(Type type, size_t count, Type order_by = Type::kInt64) {
+  Samples samples;
+  for (size_t i = 0; i < count; ++i) {
+    Sample sample;
+    sample.value = GenerateValue(type, samples);
+    sample.order_by = GenerateValue(order_by, samples);
+    const auto step = *rc::gen::element<int64_t>(500'000, 500'000, 500'000, 4'000'000'000'000);
+    sample.at.time = {kContext.base.us + *rc::gen::inRange<int64_t>(-3, 3) * step};
     // Offsets are unlike, as in a log; times and partitions tie.
     sample.at.at = {static_cast<uint32_t>(*rc::gen::inRange(0, 2)), *rc::gen::inRange(0, 3),
                     static_cast<int64_t>(i)};
@@ -75,7 +98,7 @@ class Held {
  public:
   explicit Held(const AccumulatorOps& ops) : ops_(ops), memory_((ops.size + 7) / 8) {}
   Held(const AccumulatorOps& ops, std::span<const Sample> samples) : Held(ops) {
-    for (const Sample& sample : samples) ops.add(get(), sample.value, sample.at);
+    for (const Sample& sample : samples) ops.add(get(), sample.added());
   }
   Held(const Held&) = delete;
   ~Held() {
@@ -95,38 +118,71 @@ class Held {
   std::vector<uint64_t> memory_;  // zeros: the identity
 };
 
-// Equal stored bytes: the strictest equality there is.
-void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b) {
-  if (ops.kind != AccumulatorKind::kMoments) {
-    RC_ASSERT(a.Bytes() == b.Bytes());
-    return;
-  }
-  // Means are rounded: equal to 1e-9 of the scale that entered (|x| ≤ 1000/8, and 2^63 for int64).
-  struct {
-    uint64_t n;
-    double mean, m2;
-  } x, y;
-  std::memcpy(&x, a.get(), sizeof x);
-  std::memcpy(&y, b.get(), sizeof y);
-  RC_ASSERT(x.n == y.n);
-  const double scale = std::max({1.0, std::abs(x.mean), std::sqrt(x.m2)});
-  RC_ASSERT(std::abs(x.mean - y.mean) <= 1e-9 * scale);
-  RC_ASSERT(std::abs(x.m2 - y.m2) <= 1e-9 * scale * scale);
+template <typename A>
+const A& As(const Held& held) {
+  return *static_cast<const A*>(held.get());
 }
 
+void CheckNear(double a, double b, double scale) { RC_ASSERT(std::abs(a - b) <= 1e-9 * scale); }
+
+// Equal stored bytes: the strictest equality there is. Where something is rounded: equal to 1e-9 of the scale that
+// entered, |x| ≤ 1000/8, and 2^63 for int64.
+void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b, Type type) {
+  const double most = type == Type::kInt64 ? 0x1p63 : 125;
+  const auto decayed = [&]<bool kCount>(const Decayed<kCount>& x, const Decayed<kCount>& y) {
+    RC_ASSERT(x.any() == y.any());
+    RC_ASSERT(x.step == y.step);
+    RC_ASSERT(std::abs(x.sum.total() - y.sum.total()) <= 1e-13 * 12 * (kCount ? 1 : most));
+  };
+  switch (ops.kind) {
+    case AccumulatorKind::kMoments: {
+      const auto& x = As<Moments>(a);
+      const auto& y = As<Moments>(b);
+      RC_ASSERT(x.n == y.n);
+      CheckNear(x.mean, y.mean, most);
+      CheckNear(x.m2, y.m2, 12 * most * most);
+      break;
+    }
+    case AccumulatorKind::kFourMoments: {
+      const auto& x = As<FourMoments>(a);
+      const auto& y = As<FourMoments>(b);
+      RC_ASSERT(x.n == y.n);
+      CheckNear(x.mean, y.mean, most);
+      CheckNear(x.m2, y.m2, 12 * most * most);
+      CheckNear(x.m3, y.m3, 12 * most * most * most);
+      CheckNear(x.m4, y.m4, 12 * most * most * most * most);
+      break;
+    }
+    case AccumulatorKind::kDecayedCount:
+      decayed(As<Decayed<true>>(a), As<Decayed<true>>(b));
+      break;
+    case AccumulatorKind::kDecayedSum:
+      decayed(As<Decayed<false>>(a), As<Decayed<false>>(b));
+      break;
+    default:
+      RC_ASSERT(a.Bytes() == b.Bytes());
+  }
+}
+
+// `check` is given an accumulator's table, the type of its field and that of order_by.
 template <typename Check>
 void ForEach(const std::string& law, const Check& check) {
   for (const AccumulatorKind kind : kKinds) {
+    const std::string name = law + ": " + std::string(AccumulatorKindName(kind));
     if (const auto* ops = FindAccumulator(kind, std::nullopt)) {
-      CHECK(rc::check(law + ": " + std::string(AccumulatorKindName(kind)),
-                      [&] { check(*ops, Type::kInt64); }));
+      CHECK(rc::check(name, [&] { check(*ops, Type::kInt64, Type::kInt64); }));
     }
     for (const Type type : kTypes) {
-      const auto* ops = FindAccumulator(kind, type);
-      if (ops == nullptr) continue;
-      CHECK(rc::check(law + ": " + std::string(AccumulatorKindName(kind)) + " of " +
-                          std::string(TypeName(type)),
-                      [&] { check(*ops, type); }));
+      const std::string of = name + " of " + std::string(TypeName(type));
+      if (const auto* ops = FindAccumulator(kind, type)) {
+        CHECK(rc::check(of, [&] { check(*ops, type, Type::kInt64); }));
+      }
+      for (const Type order_by : kOrderTypes) {
+        if (const auto* ops = FindAccumulator(kind, type, order_by)) {
+          CHECK(rc::check(of + " by " + std::string(TypeName(order_by)),
+                          [&] { check(*ops, type, order_by); }));
+        }
+      }
     }
   }
 }
@@ -134,8 +190,8 @@ void ForEach(const std::string& law, const Check& check) {
 }  // namespace
 
 TEST_CASE("each is a monoid: combining with the identity changes nothing") {
-  ForEach("identity", [](const AccumulatorOps& ops, Type type) {
-    const Samples s = Generate(type, *rc::gen::inRange(0, 6));
+  ForEach("identity", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, *rc::gen::inRange(0, 6), order_by);
     Held a(ops, s.all);
     const Held same(ops, s.all);
     const Held none(ops);
@@ -148,8 +204,8 @@ TEST_CASE("each is a monoid: combining with the identity changes nothing") {
 }
 
 TEST_CASE("combine is associative, and commutative by way of (time, partition, offset)") {
-  ForEach("associative and commutative", [](const AccumulatorOps& ops, Type type) {
-    const Samples s = Generate(type, *rc::gen::inRange(0, 12));
+  ForEach("associative and commutative", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
     const size_t one = *rc::gen::inRange<size_t>(0, s.all.size() + 1);
     const size_t two = *rc::gen::inRange<size_t>(one, s.all.size() + 1);
     const std::span<const Sample> all(s.all);
@@ -161,18 +217,18 @@ TEST_CASE("combine is associative, and commutative by way of (time, partition, o
     ops.combine(right.get(), Held(ops, c).get());
     Held first(ops, a);
     ops.combine(first.get(), right.get());
-    CheckSame(ops, left, first);
+    CheckSame(ops, left, first, type);
     Held turned(ops, c);  // c + b + a
     ops.combine(turned.get(), Held(ops, b).get());
     ops.combine(turned.get(), Held(ops, a).get());
-    CheckSame(ops, left, turned);
-    CheckSame(ops, left, Held(ops, all));  // no panes at all
+    CheckSame(ops, left, turned, type);
+    CheckSame(ops, left, Held(ops, all), type);  // no panes at all
   });
 }
 
 TEST_CASE("decoding what was encoded gives the same accumulator") {
-  ForEach("decode after encode", [](const AccumulatorOps& ops, Type type) {
-    const Samples s = Generate(type, *rc::gen::inRange(0, 6));
+  ForEach("decode after encode", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, *rc::gen::inRange(0, 6), order_by);
     const Held a(ops, s.all);
     const std::string bytes = a.Bytes();
     Held back(ops);
@@ -181,11 +237,11 @@ TEST_CASE("decoding what was encoded gives the same accumulator") {
     RC_ASSERT(in.AtEnd());
     RC_ASSERT(back.Bytes() == bytes);
     // And it goes on the same.
-    const Samples more = Generate(type, 3);
+    const Samples more = Generate(type, 3, order_by);
     Held on(ops, s.all);
     for (const Sample& sample : more.all) {
-      ops.add(on.get(), sample.value, sample.at);
-      ops.add(back.get(), sample.value, sample.at);
+      ops.add(on.get(), sample.added());
+      ops.add(back.get(), sample.added());
     }
     RC_ASSERT(back.Bytes() == on.Bytes());
     RC_ASSERT(!bytes.empty());
@@ -193,8 +249,8 @@ TEST_CASE("decoding what was encoded gives the same accumulator") {
 }
 
 TEST_CASE("a combination that borrows equals one that owns") {
-  ForEach("borrowed", [](const AccumulatorOps& ops, Type type) {
-    const Samples s = Generate(type, 6);
+  ForEach("borrowed", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, 6, order_by);
     const std::span<const Sample> all(s.all);
     const Held a(ops, all.first(3)), b(ops, all.subspan(3));
     Held owns(ops), borrows(ops);
@@ -208,25 +264,47 @@ TEST_CASE("a combination that borrows equals one that owns") {
 
 TEST_CASE("the identity is one stored byte") {
   ForEach("identity's bytes",
-          [](const AccumulatorOps& ops, Type) { RC_ASSERT(Held(ops).Bytes().size() == 1U); });
+          [](const AccumulatorOps& ops, Type, Type) { RC_ASSERT(Held(ops).Bytes().size() == 1U); });
 }
 
 TEST_CASE("hostile bytes of an accumulator are marked bad or read, never a crash") {
-  ForEach("hostile", [](const AccumulatorOps& ops, Type type) {
+  ForEach("hostile", [](const AccumulatorOps& ops, Type type, Type order_by) {
     const auto bytes = *rc::gen::arbitrary<std::string>();
     Held a(ops);
     ByteReader in(bytes);
     ops.decode(a.get(), in, kContext);
-    const Samples s = Generate(type, 2);
-    for (const Sample& sample : s.all) ops.add(a.get(), sample.value, sample.at);
+    const Samples s = Generate(type, 2, order_by);
+    for (const Sample& sample : s.all) ops.add(a.get(), sample.added());
     Held b(ops);
     ops.combine(b.get(), a.get());
   });
 }
 
+TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them can be stored") {
+  ForEach("damaged", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
+    std::string bytes = Held(ops, s.all).Bytes();
+    for (int changes = *rc::gen::inRange(1, 4); changes > 0; --changes) {
+      bytes[*rc::gen::inRange<size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
+    }
+    bytes.resize(bytes.size() - *rc::gen::inRange<size_t>(0, 2) * (bytes.size() / 2));
+    Held a(ops);
+    ByteReader in(bytes);
+    ops.decode(a.get(), in, kContext);
+    if (!in.ok()) return;
+    Held b(ops, s.all);
+    ops.combine(b.get(), a.get());
+    for (const Sample& sample : s.all) ops.add(a.get(), sample.added());
+    Held back(ops);
+    const std::string again = a.Bytes();
+    ByteReader reread(again);
+    ops.decode(back.get(), reread, kContext);
+  });
+}
+
 TEST_CASE("an accumulator may be moved by memcpy") {
-  ForEach("moved", [](const AccumulatorOps& ops, Type type) {
-    const Samples s = Generate(type, 4);
+  ForEach("moved", [](const AccumulatorOps& ops, Type type, Type order_by) {
+    const Samples s = Generate(type, 4, order_by);
     Held a(ops, s.all), b(ops);
     const std::string bytes = a.Bytes();
     std::memcpy(b.get(), a.get(), ops.size);

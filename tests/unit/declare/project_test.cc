@@ -46,6 +46,116 @@ TEST_CASE("windows are served under the names of the Windows table") {
   CHECK(catalog->views[0].default_ttl == Duration::Days(7));
 }
 
+TEST_CASE("every kind of window is served under its name") {
+  const ProjectFiles files(
+      Replaced(kFirstExample, "windows: [10m, 1h, 24h]",
+               "windows: [{ sliding: 1h, exact: true, max_events: 500 }, { tumbling: day, "
+               "timezone: Europe/Berlin }, { tumbling: week, report: completed }, { tumbling: "
+               "month, offset: 5h, as: spend_from_five }, { hopping: 1h, hop: 10m }, { hopping: 2h "
+               "}, { session: 30m }, { session: 30m, report: ended }, { rows: 100 }, { rows: 7, "
+               "as: spend_few }, { sliding: 3h, exact: false }]"));
+  const auto catalog = Sound(files.Load());
+  std::vector<std::string> names;
+  std::vector<std::string> windows;
+  for (const Feature& feature : catalog->views[0].features) {
+    if (feature.declared != "spend") continue;
+    names.push_back(feature.name);
+    windows.push_back(DescribeWindow(feature.window));
+  }
+  CHECK(names == std::vector<std::string>{
+                     "spend_exact_1h", "spend_tumbling_day", "spend_tumbling_week_completed",
+                     "spend_from_five", "spend_hopping_1h", "spend_hopping_2h", "spend_session_30m",
+                     "spend_session_30m_ended", "spend_rows_100", "spend_few", "spend_3h"});
+  CHECK(windows == std::vector<std::string>{
+                       "sliding 1h, exact, at most 500 events", "tumbling day in Europe/Berlin",
+                       "tumbling week in UTC, completed", "tumbling month in UTC, offset 5h",
+                       "hopping 1h, hop 10m", "hopping 2h, hop 5m", "session, gap 30m",
+                       "session, gap 30m, ended", "rows 100", "rows 7", "sliding 3h, hop 5m"});
+  const std::string text = DescribeProject(*catalog);
+  CHECK(text.find("  runs     lifetime: at most ") != std::string::npos);
+  CHECK(text.find("  runs     sessions of gap 30m: at most ") != std::string::npos);
+  CHECK(text.find("  log      at most 500 events: amount\n") != std::string::npos);
+}
+
+TEST_CASE("views with lifetime, rows or report: ended must declare a ttl, or never") {
+  const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
+                                    "      last_shop: { aggregate: last, of: merchant }\n", "");
+  const auto with = [&](const std::string& window) {
+    return ProjectFiles(Replaced(base, "[10m, 1h, 24h]", "[" + window + "]")).Load();
+  };
+  for (const auto& [window, why] :
+       {std::pair<const char*, const char*>{"lifetime",
+                                            "spend_lifetime is over the lifetime of a "
+                                            "row"},
+        {"{ rows: 10 }", "spend_rows_10 counts events of any age"},
+        {"{ session: 30m, report: ended }",
+         "spend_session_30m_ended tells of a session that ended at any time"}}) {
+    INFO(window);
+    const Project project = with(window);
+    REQUIRE(project.errors.size() == 1);
+    CHECK(project.errors[0].line == 11);
+    CHECK(project.errors[0].text == std::string("view card_spend needs a ttl, since ") + why +
+                                        ": add ttl: 30d, or ttl: never");
+  }
+}
+
+TEST_CASE(
+    "default ttl: W + h of hopping, W of exact windows and longest buckets, a session's gap") {
+  const std::string base =
+      Replaced(Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
+                        "      last_shop: { aggregate: last, of: merchant }\n", ""),
+               "windows: [1h, 24h]", "windows: [1m]");
+  for (const auto& [window, ttl] : {
+           std::pair<const char*, Duration>{"{ hopping: 6h, hop: 1h }", Duration::Hours(7)},
+           {"{ sliding: 6h, exact: true, max_events: 5 }", Duration::Hours(6)},
+           {"{ session: 30m }", Duration::Minutes(30)},
+           {"{ tumbling: day }", Duration::Hours(27)},
+           {"{ tumbling: week, report: completed }", Duration::Hours(2 * (7 * 24 + 3))},
+       }) {
+    INFO(window);
+    const auto catalog = Sound(
+        ProjectFiles(Replaced(base, "[10m, 1h, 24h]", "[" + std::string(window) + "]")).Load());
+    CHECK(catalog->views[0].ttl == ttl);
+  }
+}
+
+TEST_CASE("history is said to reach nothing where no feature has any") {
+  const std::string base =
+      Replaced(kFirstExample, "    ttl: 30d\n", "    ttl: 30d\n    history: 1h\n");
+  const auto warnings = [&](const std::string& window) {
+    const std::string text =
+        Replaced(Replaced(base, "[10m, 1h, 24h]", window), "[1h, 24h]", "[lifetime]");
+    const Project project = ProjectFiles(text).Load();
+    Sound(project);
+    return project.warnings;
+  };
+  CHECK(warnings("[{ sliding: 1h, exact: true, max_events: 5 }]").empty());
+  REQUIRE(warnings("[{ rows: 5 }, { session: 1h }]").size() == 1);
+  CHECK(warnings("[{ rows: 5 }]")[0].text.find("history 1h reaches nothing") == 0);
+}
+
+TEST_CASE("a list of q appends a suffix to each served name, a single q never") {
+  const auto catalog = Sound(
+      ProjectFiles(Replaced(kFirstExample,
+                            "spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+                            "spend: { aggregate: quantile, of: amount, q: [0.5, 0.05, 0.999, 1], "
+                            "windows: [1h, lifetime] }\n"
+                            "      middle: { aggregate: quantile, of: amount, q: 0.5, exact_to: "
+                            "10, windows: [1h] }\n"
+                            "      heat: { aggregate: decayed_mean, of: amount, half_life: 1h }"))
+          .Load());
+  std::vector<std::string> names;
+  for (const Feature& feature : catalog->views[0].features) names.push_back(feature.name);
+  CHECK(names == std::vector<std::string>{"spend_1h_p50", "spend_1h_p05", "spend_1h_p999",
+                                          "spend_1h_p100", "spend_lifetime_p50",
+                                          "spend_lifetime_p05", "spend_lifetime_p999",
+                                          "spend_lifetime_p100", "middle_1h", "heat", "payments_1h",
+                                          "payments_24h", "last_shop"});
+  const std::string text = DescribeProject(*catalog);
+  CHECK(text.find("quantile(amount, q 0.5, exact to 10, then within 0.01)") != std::string::npos);
+  CHECK(text.find("decayed_mean(amount, half_life 1h)") != std::string::npos);
+}
+
 TEST_CASE("the default ttl is W + h of sliding windows and 2W of completed buckets") {
   const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
                                     "      last_shop: { aggregate: last, of: merchant }\n", "");

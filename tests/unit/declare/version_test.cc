@@ -33,6 +33,11 @@ TEST_CASE("a view's version changes with everything that decides its stored valu
       {"[1h, 24h] }", "[1h, 25h] }"},
       {"[1h, 24h] }", "[1h, { sliding: 24h, hop: 30m }] }"},
       {"[1h, 24h] }", "[1h, { tumbling: 24h }] }"},
+      {"[1h, 24h] }", "[1h, { hopping: 24h, hop: 1h }] }"},
+      {"[1h, 24h] }", "[1h, { session: 24h }] }"},
+      {"[1h, 24h] }", "[1h, { rows: 24 }] }"},
+      {"[1h, 24h] }", "[1h, { sliding: 24h, exact: true, max_events: 10 }] }"},
+      {"[1h, 24h] }", "[1h, { tumbling: day }] }"},
       {"last_shop: { aggregate: last, of: merchant }", "last_shop: { aggregate: last, of: card }"},
       {"    ttl: 30d", "    history: 1d\n    ttl: 30d"},
       {"    ttl: 30d", "    ttl: 31d"},  // of a lifetime feature
@@ -43,6 +48,29 @@ TEST_CASE("a view's version changes with everything that decides its stored valu
     INFO(from << " → " << to);
     CHECK(VersionOf(Replaced(Base(), from, to)) != before);
   }
+}
+
+TEST_CASE(
+    "an argument that decides what is stored changes the version, one that only finishes does "
+    "not") {
+  const auto with = [](const std::string& feature) {
+    return VersionOf(
+        Replaced(Base(), "      spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+                 "      spend:     { " + feature + " }"));
+  };
+  const std::string quantile = "aggregate: quantile, of: amount, windows: [1h], q: ";
+  CHECK(with(quantile + "0.5") == with(quantile + "0.9"));
+  CHECK(with(quantile + "0.5") == with(quantile + "[0.5, 0.99]"));
+  CHECK(with(quantile + "0.5") == with(quantile + "0.5, exact_to: 256, error: 0.01"));
+  CHECK(with(quantile + "0.5") != with(quantile + "0.5, exact_to: 255"));
+  CHECK(with(quantile + "0.5") != with(quantile + "0.5, error: 0.02"));
+  const std::string by = "aggregate: max_by, of: merchant, windows: [1h], order_by: ";
+  CHECK(with(by + "amount") != with(by + "at"));
+  const std::string heat = "aggregate: decayed_sum, of: amount, half_life: ";
+  CHECK(with(heat + "1h") == with(heat + "60m"));
+  CHECK(with(heat + "1h") != with(heat + "2h"));
+  const std::string rate = "aggregate: rate, windows: [1h], per: ";
+  CHECK(with(rate + "1s") == with(rate + "1m"));
 }
 
 TEST_CASE("a view's version does not change with words, tuning, defaults, names or order") {
@@ -64,6 +92,28 @@ TEST_CASE("a view's version does not change with words, tuning, defaults, names 
     INFO(from << " → " << to);
     CHECK(VersionOf(Replaced(Base(), from, to)) == before);
   }
+  // Of the kinds without panes, what decides what is kept.
+  const auto with = [&](const std::string& window) {
+    return VersionOf(Replaced(Replaced(Base(), "[1h, 24h] }", "[1h, " + window + "] }"),
+                              "      last_shop: { aggregate: last, of: merchant }\n", ""));
+  };
+  CHECK(with("{ rows: 24 }") != with("{ rows: 25 }"));
+  CHECK(with("{ session: 24h }") != with("{ session: 24h, report: ended }"));
+  CHECK(with("{ sliding: 2h, exact: true, max_events: 10 }") !=
+        with("{ sliding: 2h, exact: true, max_events: 11 }"));
+  CHECK(with("{ tumbling: day }") != with("{ tumbling: week }"));
+  CHECK(with("{ tumbling: day }") != with("{ tumbling: day, report: completed }"));
+  // Boundaries of a calendar are found when it is read.
+  CHECK(with("{ tumbling: day }") == with("{ tumbling: day, timezone: Europe/Berlin }"));
+  // The ttl decides which rows are kept, and nothing of the other kinds.
+  const auto with_ttl = [&](const std::string& window, const std::string& ttl) {
+    return VersionOf(Replaced(Replaced(Replaced(Base(), "[1h, 24h] }", "[1h, " + window + "] }"),
+                                       "      last_shop: { aggregate: last, of: merchant }\n", ""),
+                              "ttl: 30d", ttl));
+  };
+  CHECK(with_ttl("{ rows: 24 }", "ttl: 30d") != with_ttl("{ rows: 24 }", "ttl: 31d"));
+  CHECK(with_ttl("{ session: 1h, report: ended }", "ttl: 30d") ==
+        with_ttl("{ session: 1h, report: ended }", "ttl: 31d"));
   const std::string windowed =
       Replaced(Base(), "      last_shop: { aggregate: last, of: merchant }\n", "");
   CHECK(VersionOf(windowed) == VersionOf(Replaced(windowed, "ttl: 30d", "ttl: 60d")));

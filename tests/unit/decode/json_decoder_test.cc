@@ -163,6 +163,43 @@ TEST_CASE("the text is valid to its end, also where no field is declared") {
   CHECK(Decode(Payments(), std::string_view("{\"a\":1}\0", 8)).refusal() == "malformed");
 }
 
+TEST_CASE("an absent required field is incomplete") {
+  Source source = Payments();
+  source.fields[2].required = true;
+  CHECK(Decode(source, With(R"(,"card":"a")")).refusal() == "incomplete");
+  CHECK(Decode(source, With(R"(,"cents":null)")).refusal() == "incomplete");
+  CHECK(Decode(source, With(R"(,"cents":null)")).outcome.detail.find("cents") != std::string::npos);
+  CHECK(Decode(source, With(R"(,"cents":7)")).refusal().empty());
+  // A wrong type goes before what is missing.
+  CHECK(Decode(source, With(R"(,"amount":"x")")).refusal() == "mistyped");
+}
+
+TEST_CASE("with on_bad: \"null\" a wrong type is a counted null, wherever it stands") {
+  Source source = Payments();
+  source.fields[2].bad_is_null = true;
+  source.fields.push_back(MakeField("shop", Type::kString, {"merchant", "id"}));
+  source.fields.back().bad_is_null = true;
+  const Decoded bad = Decode(source, With(R"(,"cents":1.5,"merchant":"x","amount":2)"));
+  CHECK(bad.refusal().empty());
+  CHECK(bad.outcome.bad_as_null == 2);
+  CHECK(bad.values[2].is_null());
+  CHECK(bad.values[5].is_null());
+  CHECK(bad.values[3] == Value::Double(2));
+  CHECK(Decode(source, With(R"(,"merchant":{"id":5})")).outcome.bad_as_null == 1);
+  // What is right counts nothing, and the count is of one event.
+  const Decoded good = Decode(source, With(R"(,"cents":5,"merchant":{"id":"x"})"));
+  CHECK(good.outcome.bad_as_null == 0);
+  CHECK(good.values[5] == Value::Text("x"));
+  // Another field below the same object that does not say so is mistyped as ever.
+  source.fields.push_back(MakeField("name", Type::kString, {"merchant", "name"}));
+  CHECK(Decode(source, With(R"(,"merchant":"x")")).refusal() == "mistyped");
+  // Malformed is malformed.
+  CHECK(Decode(source, With(R"(,"cents":1.5.2)")).refusal() == "malformed");
+  // And a field that is required beside is then missing.
+  source.fields[2].required = true;
+  CHECK(Decode(source, With(R"(,"cents":"x")")).refusal() == "incomplete");
+}
+
 TEST_CASE("malformed goes before mistyped") {
   CHECK(Decode(Payments(), With(R"(,"cents":"x","y":tru)")).refusal() == "malformed");
 }

@@ -2,70 +2,21 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "featurestore/oracle/oracle.h"
+#include "tests/unit/oracle/card.h"
 
 namespace freshet::oracle {
 namespace {
 
-constexpr Duration kMinute = Duration::Minutes(1);
-constexpr Duration kHour = Duration::Hours(1);
-
-Timestamp At(int64_t minutes) { return Timestamp{} + Duration::Minutes(minutes); }
-
 Window Sliding(Duration length, Duration hop, Duration offset = {}) {
-  return {WindowKind::kSliding, length, hop, offset, false};
+  return {.kind = WindowKind::kSliding, .length = length, .hop = hop, .offset = offset};
 }
 Window Tumbling(Duration length, bool completed = false, Duration offset = {}) {
-  return {WindowKind::kTumbling, length, length, offset, completed};
+  return {.kind = WindowKind::kTumbling,
+          .length = length,
+          .hop = length,
+          .offset = offset,
+          .completed = completed};
 }
-
-// One card's rows: `amount` is field 1, an int64.
-class Card {
- public:
-  explicit Card(std::vector<std::pair<std::string, Window>> features) {
-    view_.key_fields = {0};
-    view_.lateness = Duration::Minutes(10);
-    for (auto& [aggregate, window] : features) {
-      Feature feature;
-      feature.name = feature.aggregate = aggregate;
-      if (aggregate != "count") feature.of = 1;
-      feature.window = window;
-      feature.type = aggregate == "variance" ? Type::kDouble : Type::kInt64;
-      if (aggregate == "count" || aggregate == "sum") feature.default_value = int64_t{0};
-      view_.features.push_back(feature);
-    }
-  }
-  FeatureView& view() { return view_; }
-
-  void Spend(Timestamp time, std::optional<int64_t> amount) {
-    spent_.emplace_back(time, amount ? Value::Int64(*amount) : Value());
-  }
-  ExpectedRow Answer(Timestamp now, std::optional<Timestamp> as_of = {},
-                     std::string_view card = "a") {
-    Source source;
-    source.fields = {{"card", Type::kString, {}, {}}, {"amount", Type::kInt64, {}, {}}};
-    oracle_.emplace(source, std::vector<Entity>{Entity{}}, std::vector<FeatureView>{view_});
-    int64_t offset = 0;
-    for (const auto& [time, amount] : spent_) {
-      const std::vector<Value> fields = {Value::Text("a"), amount};
-      oracle_->OfferDecoded({time, {0, 0, offset++}, fields});
-    }
-    return oracle_->Answer(0, {Value::Text(card)}, {now, as_of});
-  }
-  Expected Cell(Timestamp now, std::optional<Timestamp> as_of = {}) {
-    return Answer(now, as_of).cells[0];
-  }
-  int64_t Number(Timestamp now, std::optional<Timestamp> as_of = {}) {
-    const Expected cell = Cell(now, as_of);
-    REQUIRE(cell.status == CellStatus::kPresent);
-    return cell.value.as_int64();
-  }
-
- private:
-  FeatureView view_;
-  std::vector<std::pair<Timestamp, Value>> spent_;
-  std::optional<Oracle> oracle_;
-};
 
 }  // namespace
 

@@ -103,15 +103,41 @@ class Stream {
     }
     if (f.type == Type::kInt64 && Chance(20)) f.default_value = int64_t{-7};
     Window& w = f.window;
-    const int64_t kind = Pick(0, 9);
+    const int64_t kind = Pick(0, 15);
     if (kind == 0) {
       w.kind = WindowKind::kLifetime;
+    } else if (kind >= 14) {
+      w.kind = WindowKind::kExact;
+      w.length = Duration{OneOf<int64_t>({1, 500'001, 10'000'000, 60'000'000})};
+      w.events = OneOf<uint32_t>({1, 3, 10, 100});
+    } else if (kind == 13) {
+      w.kind = WindowKind::kRows;
+      w.events = OneOf<uint32_t>({1, 2, 7, 100});
+    } else if (kind == 12) {
+      w.kind = WindowKind::kSession;
+      w.length = Duration{OneOf<int64_t>({1, 1'000'000, 2'000'000, 30'000'000})};
+      w.completed = Chance(50);
+    } else if (kind == 11) {
+      w.kind = WindowKind::kHopping;
+      w.hop = Duration::Seconds(OneOf<int64_t>({1, 5, 7}));
+      w.length = Duration{w.hop.us * OneOf<int64_t>({1, 2, 12})};
+      w.offset = Duration{OneOf<int64_t>({0, 0, 1, 500'000})};
+    } else if (kind == 10) {
+      w.kind = WindowKind::kTumbling;
+      w.calendar = CalendarUnit::kDay;
+      w.time_zone = "Europe/Berlin";
+      w.hop = Duration::Minutes(15);
+      w.length = Duration::Hours(27);
+      // Streams begin at 23:13:20 in Berlin.
+      w.offset = OneOf({Duration{}, Duration::Minutes(23 * 60 + 15),
+                        Duration::Minutes(23 * 60 + 16) + Duration{1}});
+      w.completed = Chance(50);
     } else if (kind <= 6) {
       w.kind = WindowKind::kSliding;
       w.hop = Duration::Seconds(OneOf<int64_t>({1, 2, 5, 7, 10, 60}));
       w.length = Duration::Seconds(OneOf<int64_t>({1, 3, 10, 60, 61, 300}));
       w.offset = Duration{OneOf<int64_t>({0, 0, 0, 1, 500'000})};
-    } else {
+    } else {  // 7 to 9
       w.kind = WindowKind::kTumbling;
       w.length = Duration::Seconds(OneOf<int64_t>({10, 60, 300}));
       w.hop = Duration{w.length.us / OneOf<int64_t>({1, 2, 5, 10})};
@@ -146,7 +172,8 @@ std::string Describe(const Feature& f) {
   return f.name + " " + f.aggregate + " of " + (f.of ? std::to_string(*f.of) : "-") + " length " +
          FormatDuration(f.window.length) + " hop " + FormatDuration(f.window.hop) + " offset " +
          FormatDuration(f.window.offset) + " kind " +
-         std::to_string(static_cast<int>(f.window.kind)) + (f.window.completed ? " completed" : "");
+         std::to_string(static_cast<int>(f.window.kind)) + " events " +
+         std::to_string(f.window.events) + (f.window.completed ? " completed" : "");
 }
 
 // How many cells were compared.
@@ -172,6 +199,7 @@ size_t CheckRead(const Stream& stream, const Row& row, const ReferenceRow& refer
       continue;
     }
     REQUIRE(CellStatusName(got.status) == CellStatusName(want.status));
+    REQUIRE(got.degraded == want.degraded);
     if (want.text) {
       REQUIRE(got.value.kind() == Value::Kind::kText);
       REQUIRE(std::string(got.value.as_text()) == *want.text);

@@ -15,8 +15,14 @@ Applied ReferenceRow::Apply(const Event& event) {
   events_.push_back(kept);
   for (const Feature& f : view_.features) {
     const Window& w = f.window;
-    if (!w.has_panes()) {
+    if (w.kind == WindowKind::kLifetime) {
       if (!view_.ttl || !kept.late_for_runs) return Applied::kChanged;
+    } else if (w.kind == WindowKind::kSession) {
+      if (!kept.late_for_runs) return Applied::kChanged;
+    } else if (w.kind == WindowKind::kRows) {
+      if (!view_.ttl || event.time >= newest_ - *view_.ttl) return Applied::kChanged;
+    } else if (w.kind == WindowKind::kExact) {
+      if (event.time.us >= Edge(1, 0, w.length.us)) return Applied::kChanged;
     } else if (Floor(event.time.us, w.hop.us, w.offset.us) >=
                Edge(w.hop.us, w.offset.us, w.reach().us)) {
       return Applied::kChanged;
@@ -29,7 +35,7 @@ Applied ReferenceRow::Apply(const Event& event) {
 std::optional<Timestamp> ReferenceRow::Time(const ReadTime& read) const {
   if (empty()) return std::nullopt;
   if (!read.as_of || *read.as_of >= newest_) return newest_;
-  std::optional<Timestamp> greatest;
+  std::optional<Timestamp> greatest = KnownTo(*read.as_of);
   for (const Feature& f : view_.features) {
     const Window& w = f.window;
     if (!w.has_panes()) continue;
@@ -51,10 +57,79 @@ std::optional<Timestamp> ReferenceRow::Time(const ReadTime& read) const {
   return greatest;
 }
 
+std::vector<const ReferenceRow::Kept*> ReferenceRow::GreatestFirst() const {
+  std::vector<const Kept*> all;
+  for (const Kept& e : events_) all.push_back(&e);
+  std::sort(all.begin(), all.end(), [](const Kept* a, const Kept* b) { return a->at > b->at; });
+  return all;
+}
+
+std::optional<Timestamp> ReferenceRow::KnownTo(Timestamp q) const {
+  int64_t reach = -1;
+  for (const Feature& f : view_.features) {
+    if (f.window.kind == WindowKind::kExact) reach = std::max(reach, f.window.length.us);
+  }
+  if (reach < 0) return std::nullopt;
+  const auto all = GreatestFirst();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Timestamp t = all[i]->at.time;
+    bool kept = false;
+    for (const Feature& f : view_.features) {
+      const Window& w = f.window;
+      if (i >= w.events) continue;
+      kept |= w.kind == WindowKind::kRows && (!view_.ttl || t >= newest_ - *view_.ttl);
+      kept |= w.kind == WindowKind::kExact && t.us >= Edge(1, 0, w.length.us);
+    }
+    if (t <= q && (kept || t.us >= Edge(1, 0, reach))) return t;
+    if (!kept) return std::nullopt;  // of what is dropped only the greatest is known
+  }
+  return std::nullopt;
+}
+
+bool ReferenceRow::Degraded(const ReadTime& read, const Feature& feature) const {
+  const Window& w = feature.window;
+  const auto all = GreatestFirst();
+  return w.kind == WindowKind::kExact && all.size() > w.events &&
+         all[w.events]->at.time > read.at() - w.length;
+}
+
+std::vector<std::vector<const ReferenceRow::Kept*>> ReferenceRow::Runs(Duration apart) const {
+  std::vector<std::vector<const Kept*>> runs;
+  auto all = GreatestFirst();
+  std::reverse(all.begin(), all.end());
+  for (const Kept* e : all) {
+    if (e->late_for_runs) continue;
+    if (runs.empty() || e->at.time - runs.back().back()->at.time >= apart) runs.emplace_back();
+    runs.back().push_back(e);
+  }
+  return runs;
+}
+
 std::vector<const ReferenceRow::Kept*> ReferenceRow::Covered(const ReadTime& read,
                                                              const Feature& feature) const {
   std::vector<const Kept*> covered;
   const Window& w = feature.window;
+  if (w.kind == WindowKind::kRows || w.kind == WindowKind::kExact) {
+    const auto all = GreatestFirst();
+    for (size_t i = 0; i < all.size() && i < w.events; ++i) {
+      const Timestamp t = all[i]->at.time;
+      if (w.kind == WindowKind::kRows ? !view_.ttl || t >= newest_ - *view_.ttl
+                                      : t > read.at() - w.length && t <= read.at()) {
+        covered.push_back(all[i]);
+      }
+    }
+    return covered;
+  }
+  if (w.kind == WindowKind::kSession) {
+    auto runs = Runs(w.length);
+    const auto over = [&] { return read.at() - runs.back().back()->at.time >= w.length; };
+    if (w.completed) {
+      while (!runs.empty() && !over()) runs.pop_back();
+    } else if (over()) {
+      return {};
+    }
+    return runs.empty() ? covered : runs.back();
+  }
   if (!w.has_panes()) {
     for (const Kept& e : events_) {
       if (!view_.ttl || !e.late_for_runs) covered.push_back(&e);
@@ -73,7 +148,19 @@ std::vector<const ReferenceRow::Kept*> ReferenceRow::Covered(const ReadTime& rea
   const bool leaves_out = read.as_of && *read.as_of < newest_;
   int64_t begin = Floor(q - w.length.us, w.hop.us, w.offset.us);
   int64_t end = leaves_out ? pane : pane + w.hop.us;
-  if (w.kind == WindowKind::kTumbling) {
+  if (w.kind == WindowKind::kHopping) {
+    end = pane;
+    begin = end - w.length.us;
+  }
+  if (w.calendar == CalendarUnit::kDay) {
+    // Streams are of a winter, Berlin's: an hour before UTC.
+    constexpr int64_t kDay = 86'400'000'000;
+    begin = Floor(q, kDay, w.offset.us - kDay / 24);
+    if (w.completed) {
+      end = begin;
+      begin -= kDay;
+    }
+  } else if (w.kind == WindowKind::kTumbling) {
     begin = Floor(q, w.length.us, w.offset.us);
     if (w.completed) {
       end = begin;
@@ -97,9 +184,12 @@ ReferenceRow::Answer ReferenceRow::Filled(const Feature& feature, CellStatus sta
 }
 
 ReferenceRow::Answer ReferenceRow::Finish(const ReadTime& read, const Feature& feature) const {
-  const Duration history = feature.window.has_panes() ? view_.history : Duration{};
-  if (read.as_of && *read.as_of < read.now - history)
-    return {CellStatus::kOutsideHistory, {}, {}, 0};
+  const Duration history = feature.window.has_panes() || feature.window.kind == WindowKind::kExact
+                               ? view_.history
+                               : Duration{};
+  if (read.as_of && *read.as_of < read.now - history) {
+    return {CellStatus::kOutsideHistory, {}, {}, 0, false};
+  }
   const auto time = Time(read);
   if (!time) return Filled(feature, CellStatus::kNotFound);
   if (view_.ttl) {
@@ -112,6 +202,7 @@ ReferenceRow::Answer ReferenceRow::Finish(const ReadTime& read, const Feature& f
     answer = Filled(feature, CellStatus::kPresent);
     if (!answer.number) answer.status = CellStatus::kNullValue;
   }
+  answer.degraded = answer.status == CellStatus::kPresent && Degraded(read, feature);
   return answer;
 }
 
@@ -138,7 +229,7 @@ ReferenceRow::Answer ReferenceRow::Aggregate(const Feature& feature,
     if (!feature.of || !e->fields[*feature.of].is_null()) with.push_back(e);
   }
   Answer answer{.status = CellStatus::kPresent};
-  if (with.empty()) return {CellStatus::kNullValue, {}, {}, 0};
+  if (with.empty()) return {CellStatus::kNullValue, {}, {}, 0, false};
   const double n = static_cast<double>(with.size());
   if (name == "count") {
     answer.number = n;
@@ -186,7 +277,7 @@ ReferenceRow::Answer ReferenceRow::Aggregate(const Feature& feature,
     return answer;
   }
   const bool sample = name == "variance" || name == "stddev";
-  if (sample && with.size() < 2) return {CellStatus::kNullValue, {}, {}, 0};
+  if (sample && with.size() < 2) return {CellStatus::kNullValue, {}, {}, 0, false};
   long double distances = 0;
   for (const Kept* e : with) {
     const long double d = Number(value(e)) - mean;

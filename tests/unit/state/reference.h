@@ -23,6 +23,7 @@ class ReferenceRow {
     std::optional<double> number;  // of int64, double, bool and time
     std::optional<std::string> text;
     double scale = 0;  // of what entered
+    bool degraded = false;
   };
 
   explicit ReferenceRow(const FeatureView& view) : view_(view) {}
@@ -50,6 +51,12 @@ class ReferenceRow {
     return Floor(newest_.us - reach - view_.history.us - view_.max_future_skew.us, hop, offset);
   }
   std::vector<const Kept*> Covered(const ReadTime& read, const Feature& feature) const;
+  // The runs of what was not late, the oldest first: neighbours are closer than `apart`.
+  std::vector<std::vector<const Kept*>> Runs(Duration apart) const;
+  std::vector<const Kept*> GreatestFirst() const;
+  // The newest event at or before q of which a view with exact windows still knows.
+  std::optional<Timestamp> KnownTo(Timestamp q) const;
+  bool Degraded(const ReadTime& read, const Feature& feature) const;
   Answer Aggregate(const Feature& feature, const std::vector<const Kept*>& events) const;
   Answer Filled(const Feature& feature, CellStatus status) const;
 

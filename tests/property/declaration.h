@@ -1,0 +1,58 @@
+// Random feature views, written as a data engineer would write them and loaded by declare: what it refuses is no
+// case, and what it begins to take is one by itself.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "featurestore/model/feature_view.h"
+#include "featurestore/model/source.h"
+#include "tests/property/random.h"
+
+namespace freshet::property {
+
+// What `windows` may say, as the table of comparisons names it.
+enum class Shape {
+  kSliding,
+  kExact,
+  kTumbling,
+  kCompleted,
+  kCalendar,
+  kCalendarCompleted,
+  kHopping,
+  kSession,
+  kEnded,
+  kRows,
+  kLifetime,
+};
+inline constexpr int kShapes = 11;
+std::string_view ShapeName(Shape shape);
+Shape ShapeOf(const Window& window);
+
+// What a feature may be: one row of docs/declarations.md's two tables crossed.
+struct CellKind {
+  std::string aggregate;
+  std::vector<std::string> of;  // fields that the aggregation takes; "": none
+  Shape shape;
+};
+
+// Every cell that declare takes. Aggregations of the catalog that the oracle does not answer (lists) are left out,
+// and named in `left_out`.
+const std::vector<CellKind>& LegalCells(std::vector<std::string>* left_out = nullptr);
+
+struct Declaration {
+  Source source;
+  Entity entity;
+  FeatureView view;
+  std::map<std::string, std::string> written;  // by name of the feature: its line
+  // About as long as its windows: what times are drawn by.
+  Duration scale;
+  int refused = 0;  // declarations drawn before it that declare refused
+  std::string last_refusal;
+};
+
+Declaration RandomDeclaration(uint64_t seed);
+
+}  // namespace freshet::property
