@@ -103,9 +103,9 @@ struct GrpcServer::Impl {
     health->SetServingStatus("", ready);
     for (const FeatureService& service : catalog->services) {
       bool complete = true;
-      for (const ServedFeature& feature : service.features) {
+      for (const ServedView& served : service.views) {
         complete = complete &&
-                   store.view_status(ViewId{feature.view}).complete.load(std::memory_order_acquire);
+                   store.view_status(ViewId{served.view}).complete.load(std::memory_order_acquire);
       }
       health->SetServingStatus(service.name, ready && complete);
     }

@@ -86,12 +86,29 @@ void Put(const Source& source, v1::SourceInfo& out) {
 void Put(const Plan& plan, const FeatureService& service, v1::FeatureServiceInfo& out) {
   out.set_name(service.name);
   for (const PlanColumn& column : plan.columns) out.add_features(column.name);
-  for (size_t v = 0; v < plan.views.size(); ++v) out.add_views(plan.view_name(v));
-  for (const PlanKey& key : plan.keys) {
-    v1::KeyInfo& info = *out.add_keys();
-    info.set_name(key.name);
-    info.set_type(Text(TypeName(key.type)));
+  std::set<std::string> views;
+  for (size_t v = 0; v < plan.views.size(); ++v) {
+    if (views.insert(plan.view_name(v)).second) out.add_views(plan.view_name(v));
+    const PlanView& view = plan.views[v];
+    if (view.role.empty()) continue;
+    v1::RoleInfo& role = *out.add_roles();
+    role.set_role(view.role);
+    role.set_view(plan.view_name(v));
+    for (const uint32_t key : view.keys) role.add_keys(plan.keys[key].name);
   }
+  const auto put = [](const PlanKey& from, v1::KeyInfo& info) {
+    info.set_name(from.name);
+    info.set_type(Text(TypeName(from.type)));
+  };
+  for (const PlanKey& key : plan.keys) put(key, *out.add_keys());
+  for (const PlanKey& input : plan.inputs) put(input, *out.add_inputs());
+  for (const DerivedFeature& derived : service.derived) {
+    v1::DerivedInfo& info = *out.add_derived();
+    info.set_name(derived.name);
+    info.set_type(Text(TypeName(derived.type)));
+    info.set_expression(derived.expression);
+  }
+  if (plan.event) out.set_count_request(plan.event->source->name);
   out.set_schema_id(plan.schema_id);
   *out.mutable_about() = About(service.about);
 }

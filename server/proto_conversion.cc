@@ -43,9 +43,9 @@ void ToColumn(const v1::Column& from, RequestColumn& to) {
       to.offsets = from.text().offsets();
       return packed(Form::kText, "text", from.text().data());
     case v1::Column::kDoubleLe:
-      return packed(Form::kOther, "double_le", from.double_le());
+      return packed(Form::kDouble, "double_le", from.double_le());
     case v1::Column::kFloatLe:
-      return packed(Form::kOther, "float_le", from.float_le());
+      return packed(Form::kFloat, "float_le", from.float_le());
     case v1::Column::VALUES_NOT_SET:
       return;
   }
@@ -76,10 +76,16 @@ void ToProto(Type type, AnswerColumn& from, v1::Column& to) {
 
 FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request,
                                 std::vector<RequestColumn>& columns) {
-  columns.assign(static_cast<size_t>(request.keys_size()), {});
+  const auto num_keys = static_cast<size_t>(request.keys_size());
+  columns.assign(num_keys + static_cast<size_t>(request.inputs_size()), {});
   for (int i = 0; i < request.keys_size(); ++i)
     ToColumn(request.keys(i), columns[static_cast<size_t>(i)]);
-  return {columns, {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())}};
+  for (int i = 0; i < request.inputs_size(); ++i)
+    ToColumn(request.inputs(i), columns[num_keys + static_cast<size_t>(i)]);
+  const std::span<const RequestColumn> all = columns;
+  return {all.first(num_keys),
+          {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())},
+          all.subspan(num_keys)};
 }
 
 void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& request,
@@ -89,19 +95,28 @@ void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& r
   response.set_schema_id(plan.schema_id);
   if (request.schema_id() != plan.schema_id) {
     v1::Schema& schema = *response.mutable_schema();
-    for (const PlanColumn& column : plan.columns) {
+    for (size_t c = 0; c < plan.columns.size(); ++c) {
+      const PlanColumn& column = plan.columns[c];
       v1::FeatureField& field = *schema.add_fields();
       field.set_name(column.name);
       const std::string_view type = TypeName(column.type);
       field.set_type(type.data(), type.size());
-      field.set_view(column.view);
       field.set_has_default(column.has_default);
+      if (column.view != kNoIndex) {
+        field.set_view(column.view);
+        continue;
+      }
+      field.set_derived(true);
+      for (const uint32_t view : plan.derived[c - plan.first_derived].views) {
+        field.add_derived_from(view);
+      }
     }
   }
   for (size_t v = 0; v < plan.views.size(); ++v) {
     AnswerView& from = answer.views[v];
     v1::ViewInfo& to = *response.add_views();
     to.set_view(plan.view_name(v));
+    if (!plan.views[v].role.empty()) to.set_role(plan.views[v].role);
     if (from.watermark) to.set_watermark_us(from.watermark->us);
     if (from.complete_since) to.set_complete_since_us(from.complete_since->us);
     if (!from.event_times.empty()) {

@@ -150,7 +150,7 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
         int64_t us = 0;
         std::memcpy(&us, view.event_times.data() + 8 * (view.broadcast ? 0 : row), 8);
         PutJsonValue(Type::kTimestamp, us == kNoTime ? Value() : Value::Time({us}),
-                     times[plan.view_name(v)]);
+                     times[plan.view_label(v)]);
       }
     }
     const size_t size = object.ByteSizeLong();

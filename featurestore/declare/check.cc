@@ -15,6 +15,10 @@ class Checker {
 
   void CheckKeys(YamlNode& node, const Object& object, const Place& owner) {
     for (YamlEntry& entry : node.entries) CheckEntry(node, entry, object);
+    // { user_views: life } was told what to write instead.
+    if (object.for_word && node.entries.size() == 1 && object.Find(node.entries[0].key) == nullptr) {
+      return;
+    }
     bool has_later = false;
     for (const YamlEntry& entry : node.entries) {
       const Key* key = object.Find(entry.key);
@@ -66,7 +70,7 @@ class Checker {
           "unknown key {}; put a list of brokers in double quotes: \"host:port,host:port\"",
           entry.key);
     }
-    if (object.later && parent.entries.size() == 1 && !entry.value.secret &&
+    if (object.for_word && parent.entries.size() == 1 && !entry.value.secret &&
         entry.value.kind == YamlNode::Kind::kScalar) {
       return fmt::format("{}: {} is a map; write one word: \"{}:{}\"", entry.key, entry.value.text,
                          entry.key, entry.value.text);

@@ -82,6 +82,44 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                      size.bytes_per_pane_max);
 }
 
+void DescribeService(const Catalog& catalog, const FeatureService& service, std::string& out) {
+  std::vector<std::string_view> names;
+  for (const ServedFeature& feature : service.features) names.push_back(feature.name);
+  for (const DerivedFeature& derived : service.derived) names.push_back(derived.name);
+  out += fmt::format("service {}: {}\n", service.name, fmt::join(names, ", "));
+  for (const ServedView& use : service.views) {
+    const FeatureView& view = catalog.views[use.view];
+    const std::vector<EntityKeyField>& keys = catalog.entities[view.entity].keys;
+    std::vector<std::string> named;
+    for (size_t k = 0; k < keys.size(); ++k) {
+      if (use.keys[k] != keys[k].name)
+        named.push_back(fmt::format("{} as {}", keys[k].name, use.keys[k]));
+    }
+    if (use.role.empty() && named.empty()) continue;
+    out += fmt::format("  view     {}{}{}{}\n", view.name,
+                       use.role.empty() ? "" : fmt::format(" as {}", use.role),
+                       named.empty() ? "" : ", key ", fmt::join(named, ", "));
+  }
+  for (const RequestInput& input : service.inputs) {
+    out += fmt::format("  input    {} {}\n", input.name, TypeName(input.type));
+  }
+  for (const DerivedFeature& derived : service.derived) {
+    out += fmt::format("  derive   {} {} = {}\n", derived.name, TypeName(derived.type),
+                       derived.expression);
+  }
+  if (!service.event) return;
+  const Source& source = catalog.sources[service.event->source];
+  std::vector<std::string> fields;
+  for (const RequestEvent::Given& given : service.event->given) {
+    const std::string& field = source.fields[given.field].name;
+    fields.push_back(given.input || given.key == field
+                         ? field
+                         : fmt::format("{} from {}", field, given.key));
+  }
+  out += fmt::format("  counts   the request's own event of source {}: {}\n", source.name,
+                     fmt::join(fields, ", "));
+}
+
 std::string DescribeBucket(const Window& window) {
   switch (window.calendar) {
     case CalendarUnit::kNone:
@@ -153,9 +191,7 @@ std::string DescribeProject(const Catalog& catalog) {
                                 Plural(catalog.services.size(), "service", "services"));
   for (size_t i = 0; i < catalog.views.size(); ++i) DescribeView(catalog, i, out);
   for (const FeatureService& service : catalog.services) {
-    std::vector<std::string_view> names;
-    for (const ServedFeature& feature : service.features) names.push_back(feature.name);
-    out += fmt::format("service {}: {}\n", service.name, fmt::join(names, ", "));
+    DescribeService(catalog, service, out);
   }
   return out;
 }

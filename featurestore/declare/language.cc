@@ -281,16 +281,28 @@ constexpr Shape kViews{.map = &kView};
 
 // --- Services ------------------------------------------------------------------------------------------------------
 
-constexpr Key kRoleKeys[] = {{"view", ""}, {"as", ""}, {"keys", ""}};
-constexpr Object kRoleObject{"a view in a role ({ view, as, keys })", kRoleKeys, true};
+constexpr Shape kRequestKeys{.map = &kName};
+constexpr Shape kFeatureNames{.list = &kReference};
+constexpr Key kRoleKeys[] = {
+    {"view", "The view.", &kReference, true},
+    {"as", "The role: its features are served as role:feature, in SQL role.feature.", &kName},
+    {"keys", "Entity key: what requests call it. Left out where the names agree.", &kRequestKeys},
+    {"features", "Those of its features that are served. Default: all.", &kFeatureNames},
+};
+constexpr Object kRoleObject{"a view of a service", kRoleKeys, false, true};
 constexpr Shape kServed{.form = Form::kReference, .object = &kRoleObject};
 constexpr Shape kServedList{.list = &kServed};
+constexpr Shape kInputType{.form = Form::kType, .words = kTypeWords};
+constexpr Shape kInputs{.map = &kInputType};
 constexpr Key kServiceKeys[] = {
-    {"features", "Views, and single features as \"view:feature\".", &kServedList, true},
+    {"features", "Views, single features as \"view:feature\", and { view, as, keys, features }.",
+     &kServedList, true},
     {"open", "Whole views are meant: a new feature may widen the answer.", &kBool},
-    {"request", ""},
-    {"derive", ""},
-    {"count_request", ""},
+    {"request", "Inputs that come with each request: names and types.", &kInputs},
+    {"derive", "SQL over the service's features, inputs and now, in order: name and SQL.", &kDerive},
+    {"count_request",
+     "A source: the request's own event joins its windows before they are finished. Not stored.",
+     &kReference},
     kDescription,
     kOwner,
     kTagsKey,

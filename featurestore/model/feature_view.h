@@ -1,4 +1,4 @@
-// Entities, feature views and feature services, as declared and resolved: names are indices by now,
+// Entities and feature views, as declared and resolved: names are indices by now,
 // defaults are filled in, and everything was checked. Behaviour stands elsewhere (window, aggregate, state).
 #pragma once
 
@@ -127,19 +127,6 @@ struct FeatureView {
     return std::max(*ttl, default_ttl) + history + grace() + max_future_skew;
   }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
-};
-
-struct ServedFeature {
-  uint32_t view = 0;     // index in the catalog
-  uint32_t feature = 0;  // index in the view
-  std::string
-      name;  // as answered: the feature's name, or view:feature where names of two views collide
-};
-
-struct FeatureService {
-  std::string name;
-  std::vector<ServedFeature> features;  // in declaration order: the order of the answer's columns
-  Annotations about;
 };
 
 }  // namespace freshet

@@ -108,7 +108,15 @@ void Lookup::PlanViews(const Plan& plan, const FeatureRequest& request) {
     bool one = n > 1;
     for (const uint32_t key : plan.views[v].keys) one = one && keys_.one_value(key);
     runs_[v].reads = one ? 1 : n;
+    if (plan.views[v].joins) one = one && !EventVaries(plan);
     runs_[v].values = one && request.as_of_us.size() <= 1 ? 1 : n;
+  }
+  column_values_.resize(plan.columns.size());
+  for (size_t c = 0; c < plan.first_derived; ++c) {
+    column_values_[c] = runs_[plan.columns[c].view].values;
+  }
+  for (size_t d = 0; d < plan.derived.size(); ++d) {
+    column_values_[plan.first_derived + d] = n > 1 && !Varies(plan.derived[d], request) ? 1 : n;
   }
 }
 
@@ -118,11 +126,11 @@ Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const 
   size_t once = 0;
   size_t a_row = 0;
   size_t statuses_a_row = 0;
-  for (const PlanColumn& column : plan.columns) {
+  for (size_t c = 0; c < plan.columns.size(); ++c) {
     const bool matrix = options.form != AnswerForm::kColumns;
     size_t width = options.form == AnswerForm::kMatrixFloat32 ? 4 : 8;
-    if (!matrix) width = std::max<size_t>(FixedBytes(column.type), 1);
-    const bool each = matrix || runs_[column.view].values == keys_.num_rows;
+    if (!matrix) width = std::max<size_t>(FixedBytes(plan.columns[c].type), 1);
+    const bool each = matrix || column_values_[c] == keys_.num_rows;
     (each ? a_row : once) += width;
     statuses_a_row += each ? 2 : 0;
   }
@@ -143,6 +151,10 @@ Status Lookup::ReadRows(const Plan& plan) {
   // First all bytes, then the reads: they borrow, and the buffer may move while it grows.
   for (size_t v = 0; v < plan.views.size(); ++v) {
     const PlanView& view = plan.views[v];
+    if (view.same_rows) {
+      runs_[v].first_read = runs_[*view.same_rows].first_read;
+      continue;
+    }
     runs_[v].first_read = read_of_.size();
     key_values_.resize(view.keys.size());
     for (size_t row = 0; row < runs_[v].reads; ++row) {
@@ -156,6 +168,7 @@ Status Lookup::ReadRows(const Plan& plan) {
   size_t begin = 0;
   for (size_t v = 0; v < plan.views.size(); ++v) {
     const ViewId view{plan.views[v].view};
+    if (plan.views[v].same_rows) continue;
     for (size_t row = 0; row < runs_[v].reads; ++row) {
       const uint32_t read = read_of_[runs_[v].first_read + row];
       if (read == kNoEntity) continue;
@@ -192,7 +205,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   size_t cells = 0;
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     const PlanColumn& planned = plan.columns[c];
-    const size_t values = runs_[planned.view].values;
+    const size_t values = column_values_[c];
     AnswerColumn& column = answer.columns[c];
     column.broadcast = values != n;
     column.values.clear();
@@ -235,6 +248,10 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   text_bytes_ = 0;
   any_status_ = false;
   any_degraded_ = false;
+  answer.expression_errors = 0;
+  if (plan.derived.empty()) return;
+  kept_texts_.Clear();
+  kept_.resize(std::max<size_t>(kept_.size(), plan.kept_features));
 }
 
 void Lookup::PutValue(const Sink& sink, size_t index, const Cell& cell) {
@@ -286,27 +303,50 @@ void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& 
   }
 }
 
+Outcome Lookup::CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
+                              Answer& answer) const {
+  if (options.expired && options.expired()) return Expired();
+  // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
+  if (text_bytes_ <= options.max_response_bytes) return std::nullopt;
+  answer.num_rows = rows;
+  return ResponseTooLarge(keys_.num_rows, RowsThatFit(plan, answer, options.max_response_bytes),
+                          options.max_response_bytes);
+}
+
+void Lookup::PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
+                     Answer& answer) {
+  const Sink& sink = sinks_[column];
+  any_status_ |= cell.status != CellStatus::kPresent;
+  any_degraded_ |= cell.degraded;
+  const bool matrix = form != AnswerForm::kColumns;
+  // A broadcast value is sent once in columns and n times in a matrix.
+  const size_t copies = matrix && spread ? answer.num_rows : 1;
+  for (size_t copy = 0; copy < copies; ++copy) {
+    const size_t at = copies == 1 ? i : copy;
+    answer.statuses[sink.first_status + at] = static_cast<char>(cell.status);
+    answer.degraded[sink.first_status + at] = cell.degraded ? 1 : 0;
+    if (matrix) {
+      PutMatrix(form, at * sinks_.size() + column, cell, answer);
+    } else {
+      PutValue(sink, at, cell);
+    }
+  }
+}
+
 Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& request,
                            const LookupOptions& options, Answer& answer) {
   const PlanView& view = plan.views[v];
   const ViewRun& run = runs_[v];
   AnswerView& info = answer.views[v];
   const size_t n = keys_.num_rows;
-  const size_t width = plan.columns.size();
-  const bool matrix = options.form != AnswerForm::kColumns;
   cells_.resize(view.features.size());
   std::optional<Row> row;
   for (size_t i = 0; i < run.values; ++i) {
     if (i % kRowsABlock == 0 && i > 0) {
-      if (options.expired && options.expired()) return Expired();
-      // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
-      if (text_bytes_ > options.max_response_bytes) {
-        answer.num_rows = i;
-        return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes),
-                                options.max_response_bytes);
-      }
+      if (auto error = CheckProgress(plan, options, i, answer)) return error;
     }
-    if (run.reads > 1 || i == 0) {
+    // A row that an event joined is no longer the stored one.
+    if (run.reads > 1 || i == 0 || view.joins) {
       row.reset();
       const uint32_t read = read_of_[run.first_read + (run.reads == 1 ? 0 : i)];
       const auto bytes = read == kNoEntity ? std::nullopt : reads_.row(read);
@@ -319,6 +359,7 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     ReadTime time{answer.evaluated_at, std::nullopt};
     if (!request.as_of_us.empty())
       time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
+    if (view.joins) JoinEvent(plan, view, i, time.at(), row, answer);
     std::optional<Timestamp> event_time;
     if (row) {
       event_time = row->Finish(time, view.features, cells_);
@@ -328,25 +369,11 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     if (options.event_times) {
       Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);
     }
+    if (!view.kept.empty()) KeepValues(view, i, run.values);
     for (size_t f = 0; f < cells_.size(); ++f) {
       const Cell& cell = cells_[f];
-      const Sink& sink = sinks_[view.columns[f]];
-      const auto status = static_cast<uint8_t>(cell.status);
-      ++info.cells_by_status[status % info.cells_by_status.size()];
-      any_status_ |= cell.status != CellStatus::kPresent;
-      any_degraded_ |= cell.degraded;
-      // A broadcast value is sent once in columns and n times in a matrix.
-      const size_t copies = matrix && run.values != n ? n : 1;
-      for (size_t copy = 0; copy < copies; ++copy) {
-        const size_t at = copies == 1 ? i : copy;
-        answer.statuses[sink.first_status + at] = static_cast<char>(status);
-        answer.degraded[sink.first_status + at] = cell.degraded ? 1 : 0;
-        if (matrix) {
-          PutMatrix(options.form, at * width + view.columns[f], cell, answer);
-        } else {
-          PutValue(sink, at, cell);
-        }
-      }
+      ++info.cells_by_status[static_cast<uint8_t>(cell.status) % info.cells_by_status.size()];
+      PutCell(options.form, view.columns[f], i, run.values != n, cell, answer);
     }
   }
   return std::nullopt;
@@ -375,6 +402,9 @@ Outcome Lookup::RunPinned(const Plan& plan, const FeatureRequest& request,
   for (size_t v = 0; v < plan.views.size(); ++v) {
     if (options.expired && options.expired()) return Expired();
     if (auto error = FinishView(plan, v, request, options, answer)) return error;
+  }
+  if (!plan.derived.empty()) {
+    if (auto error = FinishDerived(plan, request, options, answer)) return error;
   }
   if (!any_status_) answer.statuses.clear();
   if (!any_degraded_) answer.degraded.clear();

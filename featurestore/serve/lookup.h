@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "featurestore/base/arena.h"
 #include "featurestore/base/clock.h"
+#include "featurestore/model/event.h"
 #include "featurestore/serve/answer.h"
 #include "featurestore/serve/plan.h"
 #include "featurestore/serve/request.h"
 #include "featurestore/serve/serve_error.h"
+#include "featurestore/state/row.h"
 #include "featurestore/store/store.h"
 
 namespace freshet {
@@ -71,8 +74,26 @@ class Lookup {
   void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
   Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request,
                      const LookupOptions& options, Answer& answer);
+  // Between blocks of rows: DEADLINE_EXCEEDED, or RESPONSE_TOO_LARGE by the text of the first `rows`.
+  Outcome CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
+                        Answer& answer) const;
+  // Cell i of a column; `spread`: one value that a matrix repeats in every row.
+  void PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
+               Answer& answer);
   void PutValue(const Sink& sink, size_t index, const Cell& cell);
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
+
+  // lookup_request.cc: what comes with the request.
+  // The request's own event at `q`, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
+  void JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
+                 std::optional<Row>& row, Answer& answer);
+  void KeepValues(const PlanView& view, size_t i, size_t values);
+  Outcome FinishDerived(const Plan& plan, const FeatureRequest& request,
+                        const LookupOptions& options, Answer& answer);
+  Value ScopeValue(const Plan& plan, const FeatureRequest& request, uint32_t column, size_t i,
+                   Timestamp now) const;
+  bool EventVaries(const Plan& plan) const;
+  bool Varies(const PlanDerived& derived, const FeatureRequest& request) const;
 
   const Store& store_;
   const Clock& clock_;
@@ -86,9 +107,17 @@ class Lookup {
   std::vector<Value> key_values_;
   std::vector<Cell> cells_;
   std::vector<Sink> sinks_;
+  std::vector<size_t> column_values_;  // by column: how many are sent
   size_t text_bytes_ = 0;
   bool any_status_ = false;
   bool any_degraded_ = false;
+  // Of inputs, derived features and the request's event.
+  std::vector<std::vector<Value>> kept_;          // by slot of PlanView::kept: one value a value sent
+  std::vector<std::vector<Value>> kept_derived_;  // by derived feature that another one reads
+  TextArena kept_texts_;
+  std::vector<Value> scope_;
+  std::vector<Value> event_fields_;
+  Scratch scratch_;
 };
 
 }  // namespace freshet

@@ -141,7 +141,7 @@ std::string StatusName(uint8_t status) {
 Status DecodeViews(const v1::GetFeaturesResponse& response, FeatureAnswer& answer) {
   for (const v1::ViewInfo& info : response.views()) {
     FeatureAnswer::View& view = answer.views.emplace_back();
-    view.name = info.view();
+    view.name = info.role().empty() ? info.view() : info.role() + ":" + info.view();
     if (info.has_watermark_us()) view.watermark = Timestamp{info.watermark_us()};
     if (info.has_complete_since_us()) view.complete_since = Timestamp{info.complete_since_us()};
     const size_t sent = info.broadcast() ? 1 : answer.rows.size();
@@ -162,8 +162,12 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
   for (int c = 0; c < response.columns_size(); ++c) {
     const v1::Column& column = response.columns(c);
     const v1::FeatureField& field = response.schema().fields(c);
-    if (field.view() >= answer.views.size()) return Malformed("the view of column " + field.name());
-    answer.features.push_back({field.name(), field.view()});
+    std::vector<uint32_t> views = {field.view()};
+    if (field.derived()) views.assign(field.derived_from().begin(), field.derived_from().end());
+    for (const uint32_t view : views) {
+      if (view >= answer.views.size()) return Malformed("the view of column " + field.name());
+    }
+    answer.features.push_back({field.name(), std::move(views)});
     const size_t sent = column.broadcast() ? 1 : answer.rows.size();
     const Type type = TypeFromName(field.type()).value_or(Type::kString);
     ASSIGN_OR_RETURN(const ColumnValues values, ColumnValues::Of(column, field.name(), type, sent));
@@ -184,6 +188,13 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
     before += sent;
   }
   return OkStatus();
+}
+
+// The newest of what it is computed of.
+std::optional<Timestamp> EventTime(const FeatureAnswer::Feature& feature, const AnswerRow& row) {
+  std::optional<Timestamp> newest;
+  for (const uint32_t view : feature.views) newest = std::max(newest, row.event_times[view]);
+  return newest;
 }
 
 std::string Dump(const Json& json) {
@@ -253,7 +264,7 @@ std::string OneRowTable(const FeatureAnswer& answer) {
     const AnswerCell& cell = row.cells[i];
     lines.push_back({answer.features[i].name, Plain(cell.value),
                      cell.status + (cell.degraded ? " (degraded)" : ""),
-                     TimeText(row.event_times[answer.features[i].view])});
+                     TimeText(EventTime(answer.features[i], row))});
   }
   return Align(lines);
 }
@@ -297,14 +308,17 @@ std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const R
   const AnswerRow& answered = answer.rows[row];
   // One object after the other: Json keeps the order of insertion, and an insertion moves what stands in it already.
   Json key_values = Json::object();
-  for (size_t i = 0; i < keys.size(); ++i) key_values[keys[i].name] = asked.keys[i];
+  // As LAYOUT_ROWS: an answer does not repeat inputs.
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!keys[i].is_input) key_values[keys[i].name] = asked.keys[i];
+  }
   Json values = Json::object();
   Json statuses = Json::object();
   Json degraded = Json::array();
   Json times = Json::object();
   for (size_t i = 0; i < answer.features.size(); ++i) {
     const std::string& name = answer.features[i].name;
-    const auto& time = answered.event_times[answer.features[i].view];
+    const auto time = EventTime(answer.features[i], answered);
     values[name] = answered.cells[i].value;
     statuses[name] = answered.cells[i].status;
     times[name] = time.has_value() ? Json(FormatTimestamp(*time)) : Json(nullptr);

@@ -28,7 +28,7 @@ class FeatureStatus(enum.IntEnum):
     NOT_FOUND = 3  # no such row
     OUTSIDE_MAX_AGE = 4  # the row is older than its view's ttl
     OUTSIDE_HISTORY = 5  # as_of reaches further back than the view's history
-    ERROR = 6  # overflow
+    ERROR = 6  # overflow, a failed expression
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Field:
 
     name: str
     type: str  # bool int64 double float string bytes timestamp
-    view: int
+    view: int  # of `derived` ones: meaningless
     has_default: bool
+    derived: bool = False  # computed at the request
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ class Answer(Mapping[str, np.ndarray]):
         self.statuses: Mapping[str, np.ndarray] = _Columns(self._index, self._statuses, "feature")
         # Name of a feature -> whether a bound cut something off, one a row.
         self.degraded: Mapping[str, np.ndarray] = _Columns(self._index, self._degraded, "feature")
-        self._views = {view.view: i for i, view in enumerate(response.views)}
-        # Name of a feature view -> time of the newest event of each row, NaT where there is no row. On request.
+        self._views = {_label(view): i for i, view in enumerate(response.views)}
+        # Name of a feature view, in a role "role:view" -> time of the newest event of each row, NaT where there is no row. On request.
         self.event_times: Mapping[str, np.ndarray] = _Columns(self._views, self._event_times, "feature view")
 
     @property
@@ -107,7 +108,7 @@ class Answer(Mapping[str, np.ndarray]):
     @property
     def views(self) -> dict[str, ViewInfo]:
         return {
-            view.view: ViewInfo(
+            _label(view): ViewInfo(
                 watermark=_datetime(view.watermark_us) if view.HasField("watermark_us") else None,
                 complete_since=_datetime(view.complete_since_us) if view.HasField("complete_since_us") else None)
             for view in self._response.views
@@ -247,13 +248,17 @@ class Answer(Mapping[str, np.ndarray]):
     def _event_times(self, i: int) -> np.ndarray:
         view = self._response.views[i]
         if not view.event_times_us_le:
-            raise ValueError(f"event times of {view.view} were not asked for: get_features(…, event_times=True)")
+            raise ValueError(f"event times of {_label(view)} were not asked for: get_features(…, event_times=True)")
         return self._all_rows(np.frombuffer(view.event_times_us_le, dtype="<M8[us]"))
 
     def _all_rows(self, values: np.ndarray) -> np.ndarray:
         if len(values) == self.num_rows:
             return values
         return np.broadcast_to(values, (self.num_rows,))
+
+
+def _label(view: Any) -> str:
+    return f"{view.role}:{view.view}" if view.role else view.view
 
 
 def _datetime(microseconds: int) -> datetime.datetime:
