@@ -16,7 +16,8 @@ class Checker {
   void CheckKeys(YamlNode& node, const Object& object, const Place& owner) {
     for (YamlEntry& entry : node.entries) CheckEntry(node, entry, object);
     // { user_views: life } was told what to write instead.
-    if (object.for_word && node.entries.size() == 1 && object.Find(node.entries[0].key) == nullptr) {
+    if (object.for_word && node.entries.size() == 1 &&
+        object.Find(node.entries[0].key) == nullptr) {
       return;
     }
     bool has_later = false;

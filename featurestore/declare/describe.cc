@@ -112,9 +112,8 @@ void DescribeService(const Catalog& catalog, const FeatureService& service, std:
   std::vector<std::string> fields;
   for (const RequestEvent::Given& given : service.event->given) {
     const std::string& field = source.fields[given.field].name;
-    fields.push_back(given.input || given.key == field
-                         ? field
-                         : fmt::format("{} from {}", field, given.key));
+    fields.push_back(
+        given.input || given.key == field ? field : fmt::format("{} from {}", field, given.key));
   }
   out += fmt::format("  counts   the request's own event of source {}: {}\n", source.name,
                      fmt::join(fields, ", "));

@@ -63,7 +63,8 @@ struct Object {
   std::string_view title;  // "a source"
   std::span<const Key> keys;
   bool later = false;  // the whole map is planned, not supported yet
-  bool for_word = false;  // stands where mostly a word does: { view: feature } surely meant "view:feature"
+  bool for_word =
+      false;  // stands where mostly a word does: { view: feature } surely meant "view:feature"
   const Key* Find(std::string_view name) const;
 };
 

@@ -88,8 +88,9 @@ class Resolver {
   std::optional<Expression> Compile(const YamlNode& node, const Source& source,
                                     const SourceNotes& notes, Expression::Use use);
   // `tell` false: what is wrong may be about something that has a mistake of its own, which was reported.
-  std::optional<Expression> CompileSql(const YamlNode& node, std::span<const ExpressionColumn> scope,
-                                       Expression::Use use, bool tell);
+  std::optional<Expression> CompileSql(const YamlNode& node,
+                                       std::span<const ExpressionColumn> scope, Expression::Use use,
+                                       bool tell);
 
   // resolve_views.cc
   void ResolveViews();

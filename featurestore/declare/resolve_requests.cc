@@ -15,10 +15,9 @@ constexpr const char* kNow = "now";
 constexpr const char* kRequestQualifier = "request";
 
 bool IsKeyName(const FeatureService& service, const std::string& name) {
-  return std::any_of(
-      service.views.begin(), service.views.end(), [&](const ServedView& view) {
-        return std::find(view.keys.begin(), view.keys.end(), name) != view.keys.end();
-      });
+  return std::any_of(service.views.begin(), service.views.end(), [&](const ServedView& view) {
+    return std::find(view.keys.begin(), view.keys.end(), name) != view.keys.end();
+  });
 }
 
 // By the name alone, without a role.
@@ -49,14 +48,16 @@ void Resolver::ResolveInputs(const YamlNode& object, ServiceNotes& notes, Featur
       notes.sound = false;
     };
     if (!type || !IsScalar(*type)) {
-      if (type) refuse(fmt::format("input {} is a {}; inputs are scalars", entry.key, entry.value.text));
+      if (type)
+        refuse(fmt::format("input {} is a {}; inputs are scalars", entry.key, entry.value.text));
       notes.sound = false;
     } else if (entry.key == kNow) {
       refuse("now is the read's time in every service; give the input another name");
     } else if (IsKeyName(service, entry.key)) {
-      refuse(fmt::format("{} is a key of service {} already, and comes with every request; remove "
-                         "it, or give the input another name",
-                         entry.key, service.name));
+      refuse(
+          fmt::format("{} is a key of service {} already, and comes with every request; remove "
+                      "it, or give the input another name",
+                      entry.key, service.name));
     } else {
       service.inputs.push_back({entry.key, *type});
     }
@@ -70,7 +71,8 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
   if (derive == nullptr || derive->kind != YamlNode::Kind::kMap) return nullptr;
   auto compiled = std::make_shared<ServiceExpressions>();
   std::vector<ExpressionColumn> columns;
-  const auto add = [&](std::string qualifier, std::string name, Type type, Kind kind, size_t index) {
+  const auto add = [&](std::string qualifier, std::string name, Type type, Kind kind,
+                       size_t index) {
     columns.push_back({std::move(qualifier), std::move(name), type});
     compiled->scope.push_back({kind, static_cast<uint32_t>(index)});
   };
@@ -83,8 +85,10 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
     // As it is answered: sender:sent_24h is sender.sent_24h. Beside an input of its name (count_request asks for a field's name),
     // neither is meant by the name alone.
     const bool qualified = served.name != feature.name || InputIndex(service, feature.name);
-    add(!qualified ? "" : use.role.empty() ? view.name : use.role, feature.name, feature.type,
-        Kind::kFeature, f);
+    add(!qualified         ? ""
+        : use.role.empty() ? view.name
+                           : use.role,
+        feature.name, feature.type, Kind::kFeature, f);
   }
   for (size_t i = 0; i < service.inputs.size(); ++i) {
     const std::string& name = service.inputs[i].name;
@@ -97,14 +101,14 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
       Error(entry.key_place,
             fmt::format("service {} has {} already ({}); derive it under another name",
                         service.name, entry.key,
-                        entry.key == kNow                      ? "the read's time"
+                        entry.key == kNow                   ? "the read's time"
                         : IsFeatureName(service, entry.key) ? "a feature"
-                                                               : "an input"));
+                                                            : "an input"));
       continue;
     }
-    auto expression = entry.value.bad ? std::nullopt
-                                      : CompileSql(entry.value, columns, Expression::Use::kValue,
-                                                   notes.sound);
+    auto expression = entry.value.bad
+                          ? std::nullopt
+                          : CompileSql(entry.value, columns, Expression::Use::kValue, notes.sound);
     if (!expression) {
       notes.sound = false;  // what is derived of it would be told as unknown
       continue;
@@ -163,8 +167,8 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
     if (Sound(root_, "sources") == nullptr) return;
     std::vector<std::string> names;
     for (const Source& source : catalog_.sources) names.push_back(source.name);
-    Error(node->place, fmt::format("unknown source {}{}", node->text,
-                                   diagnostics_.Suggest(node->text, names)));
+    Error(node->place,
+          fmt::format("unknown source {}{}", node->text, diagnostics_.Suggest(node->text, names)));
     return;
   }
   if (!notes.sound) return;

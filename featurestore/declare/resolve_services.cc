@@ -214,8 +214,8 @@ void Resolver::ServeWholeView(const YamlNode& node, uint32_t use, ServiceNotes& 
                         node.kind == YamlNode::Kind::kMap ? "list its features: […]"
                                                           : "name features as \"view:feature\""));
   }
-  notes.sound = notes.sound && view_notes_[index].features_known &&
-                view_notes_[index].bad_features.empty();
+  notes.sound =
+      notes.sound && view_notes_[index].features_known && view_notes_[index].bad_features.empty();
   for (uint32_t i = 0; i < view.features.size(); ++i) {
     AddServed(node.place, use, i, notes, service);
   }

@@ -42,7 +42,7 @@ struct Answer {
   std::string statuses;  // one CellStatus a value sent, column by column; empty: all PRESENT
   std::string degraded;  // the same shape, 0 or 1; empty: none
   std::string matrix;    // row-major
-  std::vector<AnswerView> views;  // one a view of the plan
+  std::vector<AnswerView> views;   // one a view of the plan
   uint64_t expression_errors = 0;  // of derived features, and of what the request's event derives
   // Wall time of the stages, for metrics.
   double keys_seconds = 0, read_seconds = 0, finish_seconds = 0;

@@ -112,7 +112,7 @@ class Lookup {
   bool any_status_ = false;
   bool any_degraded_ = false;
   // Of inputs, derived features and the request's event.
-  std::vector<std::vector<Value>> kept_;          // by slot of PlanView::kept: one value a value sent
+  std::vector<std::vector<Value>> kept_;  // by slot of PlanView::kept: one value a value sent
   std::vector<std::vector<Value>> kept_derived_;  // by derived feature that another one reads
   TextArena kept_texts_;
   std::vector<Value> scope_;

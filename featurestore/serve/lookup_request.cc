@@ -81,8 +81,8 @@ void Lookup::KeepValues(const PlanView& view, size_t i, size_t values) {
     std::vector<Value>& kept = kept_[view.kept[f]];
     kept.resize(values);
     const Value& value = cells_[f].value;
-    kept[i] = value.kind() == Value::Kind::kText ? Value::Text(kept_texts_.Copy(value.as_text()))
-                                                 : value;
+    kept[i] =
+        value.kind() == Value::Kind::kText ? Value::Text(kept_texts_.Copy(value.as_text())) : value;
   }
 }
 

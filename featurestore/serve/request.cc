@@ -203,10 +203,10 @@ ServeError UnknownColumn(const ColumnKind& kind, const Plan& plan, const Request
   } else if (names.empty()) {
     hint = "; it takes none";
   }
-  return BadField(fmt::format("UNKNOWN_{}", kind.reason), At(kind, index),
-                  fmt::format("{} has no {} {}{}", Selection(plan), kind.noun,
-                              QuotedName(column.name), hint),
-                  std::move(metadata));
+  return BadField(
+      fmt::format("UNKNOWN_{}", kind.reason), At(kind, index),
+      fmt::format("{} has no {} {}{}", Selection(plan), kind.noun, QuotedName(column.name), hint),
+      std::move(metadata));
 }
 
 Outcome BindNames(const ColumnKind& kind, const Plan& plan, std::span<const PlanKey> wanted,

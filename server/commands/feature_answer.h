@@ -28,7 +28,8 @@ struct AnswerRow {
 struct FeatureAnswer {
   struct Feature {
     std::string name;
-    std::vector<uint32_t> views;  // whose event times are its own: one, or of a derived one any number
+    std::vector<uint32_t>
+        views;  // whose event times are its own: one, or of a derived one any number
   };
   struct View {
     std::string name;  // in a role role:view

@@ -23,6 +23,10 @@ std::vector<std::string> NamesOf(std::span<const RequestKey> keys) {
   return names;
 }
 
+bool HasInputs(std::span<const RequestKey> keys) {
+  return std::any_of(keys.begin(), keys.end(), [](const RequestKey& key) { return key.is_input; });
+}
+
 std::string Joined(std::span<const std::string> names) {
   std::string text;
   for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
@@ -129,8 +133,9 @@ StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const Req
     } else if (name == kAsOf) {
       ASSIGN_OR_RETURN(row.as_of_us, AsOfFromJson(place, member));
     } else {
-      return InvalidArgument("{}: \"{}\" is neither a key nor an input of service {}{}", place, name,
-                             service, Suggestion(name, NamesOf(keys)));
+      return InvalidArgument("{}: \"{}\" is not {} of service {}{}", place, name,
+                             HasInputs(keys) ? "a key or an input" : "a key", service,
+                             Suggestion(name, NamesOf(keys)));
     }
   }
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -255,7 +260,8 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
     const auto key =
         std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
     if (key == keys.end()) {
-      return InvalidArgument("{}: there is no key or input \"{}\"{}", place, name,
+      return InvalidArgument("{}: there is no {} \"{}\"{}", place,
+                             HasInputs(keys) ? "key or input" : "key", name,
                              Suggestion(name, NamesOf(keys)));
     }
     const auto index = static_cast<size_t>(key - keys.begin());

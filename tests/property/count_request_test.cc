@@ -185,8 +185,8 @@ class Served {
 
 // The bytes of an answer's cell, where it has a value.
 Value ValueOf(const Plan& plan, const Answer& answer, size_t column, CellStatus status) {
-  const bool filled = plan.columns[column].has_default && (status == CellStatus::kNotFound ||
-                                                           status == CellStatus::kOutsideMaxAge);
+  const bool filled = plan.columns[column].has_default &&
+                      (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge);
   if (status != CellStatus::kPresent && !filled) return {};
   return AnswerValue(plan.columns[column].type, answer.columns[column], 0);
 }
@@ -270,10 +270,11 @@ void Run(const Case& c, Counts& counts) {
       ++counts.by_shape[std::string(ShapeName(ShapeOf(view.features[f].window)))];
       const oracle::Expected& wanted = expected.cells[f];
       if (oracle::Agrees(wanted, cell)) continue;
-      FAIL(Describe(c) << fmt::format(
-               "{}: read at {} with an event {}: expected {} {}, got {} {}", view.features[f].name,
-               q.us, joined ? "that counts" : "that does not count", CellStatusName(wanted.status),
-               ToDebugString(wanted.value), CellStatusName(cell.status), ToDebugString(cell.value)));
+      FAIL(Describe(c) << fmt::format("{}: read at {} with an event {}: expected {} {}, got {} {}",
+                                      view.features[f].name, q.us,
+                                      joined ? "that counts" : "that does not count",
+                                      CellStatusName(wanted.status), ToDebugString(wanted.value),
+                                      CellStatusName(cell.status), ToDebugString(cell.value)));
     }
     int64_t us = 0;
     std::memcpy(&us, answer.views[0].event_times.data(), 8);
@@ -297,8 +298,10 @@ TEST_CASE("an answer that counts the request's own event is the oracle's after i
     INFO("FRESHET_PROPERTY_SEED=" << seed + i);
     Run(RandomCase(seed + i), counts);
   }
-  fmt::print("count_request: {} streams, {} reads ({} of them past), {} cells, {} events joined, {} made a row\n",
-             cases, counts.reads, counts.past, counts.cells, counts.joined, counts.found);
+  fmt::print(
+      "count_request: {} streams, {} reads ({} of them past), {} cells, {} events joined, {} made "
+      "a row\n",
+      cases, counts.reads, counts.past, counts.cells, counts.joined, counts.found);
   for (const auto& [shape, cells] : counts.by_shape) fmt::print("  {:<12}{:>8}\n", shape, cells);
   CHECK(counts.joined * 2 > counts.reads);
   CHECK(counts.past > 0);

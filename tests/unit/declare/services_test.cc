@@ -81,8 +81,11 @@ TEST_CASE("a whole view in the map form is warned about unless open is true") {
   }
 }
 
-TEST_CASE("count_request takes each field from the input or the key of its name, else from the key of its view") {
-  const ProjectFiles files(Bank(R"yaml(    features: ["activity:sent_1h", "activity:memo_1h", visits]
+TEST_CASE(
+    "count_request takes each field from the input or the key of its name, else from the key of "
+    "its view") {
+  const ProjectFiles files(
+      Bank(R"yaml(    features: ["activity:sent_1h", "activity:memo_1h", visits]
     open: true
     request: { amount: double, memo: string }
     count_request: transfers
@@ -92,7 +95,8 @@ TEST_CASE("count_request takes each field from the input or the key of its name,
   REQUIRE(service.event);
   REQUIRE(service.event->given.size() == 3);
   CHECK(service.event->given[0].field == 1);
-  CHECK(service.event->given[0].key == "account");  // the only view with key field sender_id asks by it
+  CHECK(service.event->given[0].key ==
+        "account");  // the only view with key field sender_id asks by it
   CHECK(service.event->given[1].input == 0);
   CHECK(service.event->given[2].input == 1);
 }
@@ -112,50 +116,69 @@ TEST_CASE("each mistake in a service is told at its place, with what would do") 
       {"    features: [{ view: activity, as: sender, keys: { acount: x } }]\n    open: true\n",
        {"27:54: entity account has no key acount; did you mean account?"}},
       {"    features: [{ view: activity, as: visits }]\n    open: true\n",
-       {"27:38: role visits is the name of a feature view, and view:feature would mean both; use another"}},
-      {"    features: [\"activity:sent_1h\", { view: activity, keys: { account: other }, features: [sent_24h] }]\n",
-       {"27:36: view activity is in service s without a role by other keys already; give each a role of its own: as: …"}},
+       {"27:38: role visits is the name of a feature view, and view:feature would mean both; use "
+        "another"}},
+      {"    features: [\"activity:sent_1h\", { view: activity, keys: { account: other }, features: "
+       "[sent_24h] }]\n",
+       {"27:36: view activity is in service s without a role by other keys already; give each a "
+        "role of its own: as: …"}},
       {"    features: [{ view: activity, as: a, features: [sent_1h, sent_1h] }]\n",
        {"27:61: activity:sent_1h is in service s twice; the first is at "}},
       {"    features: [{ view: activity, as: a, feature: [sent_1h] }]\n",
        {"27:41: unknown key feature; did you mean features?"}},
       // Inputs.
-      {activity + "    request: { amount: dbl }\n", {"28:24: unknown type \"dbl\"; one of: bool, int64"}},
+      {activity + "    request: { amount: dbl }\n",
+       {"28:24: unknown type \"dbl\"; one of: bool, int64"}},
       {activity + "    request: { now: timestamp }\n",
        {"28:16: now is the read's time in every service; give the input another name"}},
       {activity + "    request: { account: string }\n",
-       {"28:16: account is a key of service s already, and comes with every request; remove it, or give the input another name"}},
-      {activity + "    request: { memo_1h: string }\n    derive: { x: \"memo_1h\" }\n", {"29:19: "}},
+       {"28:16: account is a key of service s already, and comes with every request; remove it, or "
+        "give the input another name"}},
+      {activity + "    request: { memo_1h: string }\n    derive: { x: \"memo_1h\" }\n",
+       {"29:19: "}},
       {"    features: [{ view: activity, as: request, features: [sent_1h] }]\n",
        {"27:38: role request would read as what comes with the request; use another"}},
       // Derived features.
-      {activity + "    derive: { x: \"sent_2h / 2\" }\n", {"28:19: unknown column sent_2h; did you mean sent_1h?"}},
+      {activity + "    derive: { x: \"sent_2h / 2\" }\n",
+       {"28:19: unknown column sent_2h; did you mean sent_1h?"}},
       {activity + "    derive: { x: \"1 + memo_1h\" }\n", {"28:"}},
       {activity + "    derive: { sent_1h: \"1\" }\n",
        {"28:15: service s has sent_1h already (a feature); derive it under another name"}},
       {activity + "    request: { a: int64 }\n    derive: { a: \"1\", now: \"2\" }\n",
-       {"29:15: service s has a already (an input)", "29:23: service s has now already (the read's time)"}},
+       {"29:15: service s has a already (an input)",
+        "29:23: service s has now already (the read's time)"}},
       {activity + "    derive: { b: \"c + 1\", c: \"1\" }\n", {"28:19: unknown column c"}},
-      {"    features: [{ view: activity, as: sender, features: [sent_1h] }]\n    derive: { x: \"receiver.sent_1h\" }\n",
+      {"    features: [{ view: activity, as: sender, features: [sent_1h] }]\n    derive: { x: "
+       "\"receiver.sent_1h\" }\n",
        {"28:19: unknown column receiver.sent_1h; did you mean sender.sent_1h?"}},
       // count_request.
-      {activity + "    count_request: transfer\n", {"28:20: unknown source transfer; did you mean transfers?"}},
+      {activity + "    count_request: transfer\n",
+       {"28:20: unknown source transfer; did you mean transfers?"}},
       {activity + "    count_request: logins\n",
        {"28:20: no view of service s is computed of source logins; its views are of transfers"}},
       {activity + "    request: { amount: double }\n    count_request: transfers\n",
-       {"29:20: count_request needs field memo of source transfers, which feature memo_1h of view activity reads; add memo: string to request"}},
-      {"    features: [\"activity:memo_1h\"]\n    request: { memo: string }\n    count_request: transfers\n",
-       {"29:20: count_request needs field amount of source transfers, which eur of source transfers reads; add amount: double to request"}},
+       {"29:20: count_request needs field memo of source transfers, which feature memo_1h of view "
+        "activity reads; add memo: string to request"}},
+      {"    features: [\"activity:memo_1h\"]\n    request: { memo: string }\n    count_request: "
+       "transfers\n",
+       {"29:20: count_request needs field amount of source transfers, which eur of source "
+        "transfers reads; add amount: double to request"}},
       {activity + "    request: { amount: string, memo: string }\n    count_request: transfers\n",
-       {"29:20: input amount is a string, and field amount of source transfers a double; count_request needs them alike"}},
-      {activity + "    request: { amount: double, memo: string, eur: double }\n    count_request: transfers\n",
-       {"29:20: input eur is what source transfers derives; leave it out of request, and give what it is derived of"}},
-      {activity + "    request: { amount: double, memo: string, at: timestamp }\n    count_request: transfers\n",
+       {"29:20: input amount is a string, and field amount of source transfers a double; "
+        "count_request needs them alike"}},
+      {activity + "    request: { amount: double, memo: string, eur: double }\n    count_request: "
+                  "transfers\n",
+       {"29:20: input eur is what source transfers derives; leave it out of request, and give what "
+        "it is derived of"}},
+      {activity + "    request: { amount: double, memo: string, at: timestamp }\n    "
+                  "count_request: transfers\n",
        {"29:20: input at is the time of source transfers's events"}},
-      {"    features:\n      - { view: activity, as: a, keys: { account: x }, features: [sent_1h] }\n"
+      {"    features:\n      - { view: activity, as: a, keys: { account: x }, features: [sent_1h] "
+       "}\n"
        "      - { view: activity, as: b, keys: { account: y }, features: [sent_1h] }\n"
        "    request: { amount: double }\n    count_request: transfers\n",
-       {"31:20: count_request needs field sender_id of source transfers, which the key of view activity reads; add sender_id: string to request"}},
+       {"31:20: count_request needs field sender_id of source transfers, which the key of view "
+        "activity reads; add sender_id: string to request"}},
   };
   for (const auto& [service, expected] : table) {
     INFO(service);
@@ -168,7 +191,9 @@ TEST_CASE("each mistake in a service is told at its place, with what would do") 
   }
 }
 
-TEST_CASE("the same view in two roles of equal keys may have one name in both, two views in one role may not") {
+TEST_CASE(
+    "the same view in two roles of equal keys may have one name in both, two views in one role may "
+    "not") {
   const ProjectFiles files(Bank(R"yaml(    features:
       - { view: activity, as: a, features: [sent_1h] }
       - { view: activity, as: b, features: [sent_1h] }

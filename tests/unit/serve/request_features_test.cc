@@ -214,7 +214,8 @@ TEST_CASE("a view in two roles is asked by two keys, and answered as role:featur
   REQUIRE(bank.plan->keys.size() == 2);
 }
 
-TEST_CASE("derived features see the service's features, inputs and now, and earlier ones of theirs") {
+TEST_CASE(
+    "derived features see the service's features, inputs and now, and earlier ones of theirs") {
   Bank bank;
   REQUIRE_FALSE(bank.Run("inputs", Account({"a"}), Inputs()));
   CHECK(bank.Number("ratio") == 0.5);
@@ -261,7 +262,8 @@ TEST_CASE("a derived column is broadcast only if all that it is derived of is") 
   const Columns keys = Account({"a"});
   for (const AnswerForm form : {AnswerForm::kColumns}) {
     bank.options.form = form;
-    REQUIRE_FALSE(bank.lookup.Run(*bank.plan, {keys.get(), {}, columns}, bank.options, bank.answer));
+    REQUIRE_FALSE(
+        bank.lookup.Run(*bank.plan, {keys.get(), {}, columns}, bank.options, bank.answer));
     CHECK(bank.answer.num_rows == 3);
     CHECK(bank.Number("ratio", 2) == 2);
     CHECK(bank.Number("twice", 1) == 2);
@@ -271,7 +273,9 @@ TEST_CASE("a derived column is broadcast only if all that it is derived of is") 
   }
 }
 
-TEST_CASE("an input may be null, NaN is null, and whole numbers are doubles where a double is asked for") {
+TEST_CASE(
+    "an input may be null, NaN is null, and whole numbers are doubles where a double is asked "
+    "for") {
   Bank bank;
   const auto with_amount = [&](const std::function<void(Columns&)>& amount) {
     Columns first;
@@ -320,22 +324,28 @@ TEST_CASE("missing, unknown, doubled inputs and keys in the other's place are re
   Columns only_amount;
   only_amount.Doubles("amount", {1});
   CHECK(refusal(Account({"a"}), only_amount) ==
-        "MISSING_INPUT: inputs: feature service counted needs input memo; send null where there is none");
+        "MISSING_INPUT: inputs: feature service counted needs input memo; send null where there is "
+        "none");
   Columns misspelt;
   misspelt.Doubles("amuont", {1}).Text("memo", {""});
   CHECK(refusal(Account({"a"}), misspelt) ==
-        "UNKNOWN_INPUT: inputs[0]: feature service counted has no input \"amuont\"; did you mean amount?");
+        "UNKNOWN_INPUT: inputs[0]: feature service counted has no input \"amuont\"; did you mean "
+        "amount?");
   Columns twice;
   twice.Doubles("amount", {1}).Text("memo", {""}).Doubles("amount", {1});
-  CHECK(refusal(Account({"a"}), twice) == "DUPLICATE_INPUT: inputs[2]: input amount is given twice");
+  CHECK(refusal(Account({"a"}), twice) ==
+        "DUPLICATE_INPUT: inputs[2]: input amount is given twice");
   Columns key;
   key.Text("account", {"a"}).Doubles("amount", {1});
   CHECK(refusal(Account({"a"}), key) ==
-        "UNKNOWN_INPUT: inputs[0]: feature service counted has no input \"account\"; it is a key: send it in keys");
+        "UNKNOWN_INPUT: inputs[0]: feature service counted has no input \"account\"; it is a key: "
+        "send it in keys");
   CHECK(refusal(key, {}) ==
-        "UNKNOWN_KEY: keys[1]: feature service counted has no key \"amount\"; it is an input: send it in inputs");
-  const Outcome none = bank.Run("both", std::move(Columns().Text("sender_id", {"a"}).Text("receiver_id", {"a"})),
-                                only_amount);
+        "UNKNOWN_KEY: keys[1]: feature service counted has no key \"amount\"; it is an input: send "
+        "it in inputs");
+  const Outcome none =
+      bank.Run("both", std::move(Columns().Text("sender_id", {"a"}).Text("receiver_id", {"a"})),
+               only_amount);
   REQUIRE(none);
   CHECK(none->message == "inputs[0]: feature service both has no input \"amount\"; it takes none");
 }
@@ -439,7 +449,8 @@ TEST_CASE("a role is none of a list of features, and the answer says where it is
   REQUIRE(error);
   CHECK(error->reason == "UNKNOWN_FEATURE");
   CHECK(error->message ==
-        "features.names[0]: sender is a role of feature service both, and a list of features has none; ask for the "
+        "features.names[0]: sender is a role of feature service both, and a list of features has "
+        "none; ask for the "
         "service, or for view activity");
 }
 
