@@ -115,7 +115,7 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
     }
     const Type type = expression->type();
     add("", entry.key, type, Kind::kDerived, service.derived.size());
-    service.derived.push_back({entry.key, type, expression->normalized()});
+    service.derived.push_back({entry.key, type, entry.value.text});
     compiled->expressions.push_back(*std::move(expression));
   }
   return compiled->expressions.empty() ? nullptr : compiled;

@@ -35,7 +35,7 @@ struct RequestInput {
 struct DerivedFeature {
   std::string name;
   Type type = Type::kDouble;
-  std::string expression;  // written in the one way that equal texts share
+  std::string expression;  // SQL, as written
 };
 
 // The event that a request tells of itself (`count_request`), as its source's log would: which of the source's fields come from
