@@ -26,6 +26,7 @@ void AddIfMissing(YamlNode& root, const Place& place, const std::string& key, Ya
 std::shared_ptr<const Catalog> ResolveInlineProject(YamlNode root, const Place& owner,
                                                     const std::filesystem::path& folder,
                                                     Diagnostics& diagnostics) {
+  const size_t errors_before = diagnostics.error_count();
   if (root.kind != YamlNode::Kind::kMap) {
     diagnostics.Error(owner, "project is a map of sources, entities, feature_views and services");
     return nullptr;
@@ -48,7 +49,7 @@ std::shared_ptr<const Catalog> ResolveInlineProject(YamlNode root, const Place& 
   CheckObject(root, LanguageRoot(), owner, diagnostics);
   ResolveSettings(root, folder, {}, *catalog, diagnostics);
   Resolver(root, *catalog, diagnostics).Run();
-  if (!diagnostics.ok()) return nullptr;
+  if (diagnostics.error_count() > errors_before) return nullptr;
   return catalog;
 }
 

@@ -29,7 +29,7 @@ enum class Form : uint8_t {
   kPath,  // merchant.id, $key, $key.id, $headers.tenant
   kType,
   kSql,
-  kDefault,  // a value of the feature's type, checked there
+  kDefault,   // a value of the feature's type, checked there
   kAnything,  // a scalar, a list, a map or nothing: checked where it is used
 };
 

@@ -86,8 +86,8 @@ bool MapMatches(const YamlNode& expected, Type type, PackedReader reader, double
   for (uint32_t i = 0; i < reader.size(); ++i) {
     const Value key = reader.Next();
     const Value mapped = reader.Next();
-    const auto found = std::find_if(
-        expected.entries.begin(), expected.entries.end(), [&](const YamlEntry& entry) {
+    const auto found =
+        std::find_if(expected.entries.begin(), expected.entries.end(), [&](const YamlEntry& entry) {
           return ScalarMatches(KeyNode(entry), ElementOf(type), key, 0);
         });
     if (found == expected.entries.end() ||
@@ -143,7 +143,8 @@ std::string ShownValue(Type type, const Value& value) {
 }
 
 std::string ShownValue(const YamlNode& expected) {
-  if (expected.kind == YamlNode::Kind::kScalar) return expected.quoted ? fmt::format("\"{}\"", expected.text) : expected.text;
+  if (expected.kind == YamlNode::Kind::kScalar)
+    return expected.quoted ? fmt::format("\"{}\"", expected.text) : expected.text;
   std::string out;
   AppendJson(expected, out);
   return out;

@@ -17,8 +17,7 @@ constexpr Shape kTextMap{.map = &kText, .names_are_free = true};
 constexpr Shape kPartition{.form = Form::kInteger, .least = 0, .most = 63, .like = "0"};
 constexpr Shape kCount{.form = Form::kInteger, .least = 0, .most = 1'000'000, .like = "0"};
 
-constexpr Word kReasons[] = {
-    {"malformed"}, {"mistyped"}, {"incomplete"}, {"future"}, {"no_key"}};
+constexpr Word kReasons[] = {{"malformed"}, {"mistyped"}, {"incomplete"}, {"future"}, {"no_key"}};
 constexpr Shape kReason{.form = Form::kWord, .words = kReasons};
 
 constexpr Key kEventKeys[] = {
@@ -95,7 +94,8 @@ constexpr Key kRootKeys[] = {
     kScenarioKeys[4],
     kScenarioKeys[5],
     kScenarioKeys[6],
-    {"scenarios", "Several; rule, project and now above count for each that has none.", &kScenarios},
+    {"scenarios", "Several; rule, project and now above count for each that has none.",
+     &kScenarios},
 };
 constexpr Object kRoot{"a scenario file", kRootKeys};
 

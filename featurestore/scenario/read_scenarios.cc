@@ -43,16 +43,16 @@ class Reader {
     scenario_.catalog = project_;
     const YamlEntry* own = &node == &file_ ? nullptr : node.FindEntry("project");
     if (own != nullptr) {
-      scenario_.catalog =
-          ResolveInlineProject(own->value, own->key_place, folder_, diagnostics_);
+      scenario_.catalog = ResolveInlineProject(own->value, own->key_place, folder_, diagnostics_);
     }
     if (const YamlNode* name = Sound(node, "scenario")) scenario_.name = name->text;
     ReadRules(*From(node, "rule"));
     if (scenario_.catalog == nullptr) {
       if (own == nullptr && file_.FindEntry("project") == nullptr) {
-        Error(place,
-              "there is no project: give `project:` here, or the folder of one (freshet test DIR, or "
-              "--project DIR)");
+        Error(
+            place,
+            "there is no project: give `project:` here, or the folder of one (freshet test DIR, or "
+            "--project DIR)");
       }
       return scenario_;
     }
@@ -96,15 +96,16 @@ class Reader {
     if (node.kind == YamlNode::Kind::kScalar) {
       if (const auto time = ParseTimestamp(node.text)) return time;
     }
-    Error(node.place, fmt::format("{} is {}; write a time such as 2026-01-01T10:15:00Z", what,
-                                  node.Shown()));
+    Error(node.place,
+          fmt::format("{} is {}; write a time such as 2026-01-01T10:15:00Z", what, node.Shown()));
     return std::nullopt;
   }
 
   std::optional<Timestamp> ReadNow(const YamlNode& node) {
     if (scenario_.catalog->clock == ClockKind::kEventTime) {
       Error(node.place,
-            "with clock: event_time now is the newest event's time; send an event, or ask with as_of");
+            "with clock: event_time now is the newest event's time; send an event, or ask with "
+            "as_of");
       return std::nullopt;
     }
     return ReadTime(node, "now");
@@ -114,8 +115,9 @@ class Reader {
   void NeedNow(const Place& place) {
     if (has_now_) return;
     has_now_ = true;  // said once
-    Error(place, "with clock: wall a scenario says what time it is; give now: before events and "
-                 "lookups");
+    Error(place,
+          "with clock: wall a scenario says what time it is; give now: before events and "
+          "lookups");
   }
 
   void AddStep(const YamlNode& step) {
@@ -193,7 +195,11 @@ class Reader {
     const YamlEntry* value = node.FindEntry("value");
     const YamlNode* raw = Sound(node, "raw");
     if ((value == nullptr) == (raw == nullptr)) {
-      Error(node.place, "an event has a value (JSON) or raw (any text), one of the two");
+      // A misspelt key, reported already, may have been meant for it.
+      const bool misspelt = std::any_of(node.entries.begin(), node.entries.end(),
+                                        [](const YamlEntry& entry) { return entry.value.bad; });
+      if (!misspelt)
+        Error(node.place, "an event has a value (JSON) or raw (any text), one of the two");
       return;
     }
     if (raw != nullptr) {
@@ -247,7 +253,7 @@ class Reader {
     }
     ReadTimes(node, "event_times", *lookup.plan, lookup.event_times);
     ReadTimes(node, "watermarks", *lookup.plan, lookup.watermarks);
-    if (lookup.error.empty() && lookup.expect.empty() && lookup.event_times.empty() &&
+    if (lookup.error.empty() && !Declares(node, "expect") && lookup.event_times.empty() &&
         lookup.watermarks.empty()) {
       Error(node.place, "the lookup expects nothing; give expect: or error:");
     }
@@ -281,9 +287,8 @@ class Reader {
 
   void ReadCell(const YamlEntry& entry, double tolerance, ScenarioLookup& lookup) {
     const auto& columns = lookup.plan->columns;
-    const auto column =
-        std::find_if(columns.begin(), columns.end(),
-                     [&](const PlanColumn& one) { return one.name == entry.key; });
+    const auto column = std::find_if(columns.begin(), columns.end(),
+                                     [&](const PlanColumn& one) { return one.name == entry.key; });
     if (column == columns.end()) {
       std::vector<std::string> names;
       for (const PlanColumn& one : columns) names.push_back(one.name);
@@ -333,9 +338,8 @@ class Reader {
         found = true;
       }
       if (!found) {
-        Error(status->value.place,
-              fmt::format("unknown status {}{}", status->value.Shown(),
-                          diagnostics_.Suggest(status->value.text, names)));
+        Error(status->value.place, fmt::format("unknown status {}{}", status->value.Shown(),
+                                               diagnostics_.Suggest(status->value.text, names)));
         return false;
       }
     }

@@ -87,9 +87,13 @@ std::string AsJson(const TestReport& report) {
                           {"got", failure.got},
                           {"why", failure.why}});
     }
-    Json scenario = {{"scenario", one.name},         {"file", one.file},
-                     {"passed", one.passed()},       {"checks", one.result.checks},
-                     {"seconds", one.result.seconds}, {"failures", std::move(failures)}};
+    Json scenario = {{"scenario", one.name},
+                     {"file", one.file},
+                     {"rules", one.rules},
+                     {"passed", one.passed()},
+                     {"checks", one.result.checks},
+                     {"seconds", one.result.seconds},
+                     {"failures", std::move(failures)}};
     if (!one.error.empty()) scenario["error"] = one.error;
     scenarios.push_back(std::move(scenario));
   }
@@ -110,8 +114,8 @@ std::string AsJUnit(const TestReport& report) {
       report.scenarios.size() + report.mistakes.size(), Failed(report), report.mistakes.size(),
       report.seconds);
   for (const ScenarioReport& one : report.scenarios) {
-    text += fmt::format("  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\">",
-                        Xml(one.file), Xml(one.name), one.result.seconds);
+    text += fmt::format("  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\">", Xml(one.file),
+                        Xml(one.name), one.result.seconds);
     if (!one.passed()) {
       std::string details = one.error;
       for (const ScenarioFailure& failure : one.result.failures) details += FailureAsText(failure);
@@ -122,9 +126,9 @@ std::string AsJUnit(const TestReport& report) {
     text += "</testcase>\n";
   }
   for (const Diagnostic& mistake : report.mistakes) {
-    text += fmt::format(
-        "  <testcase classname=\"{}\" name=\"{}\"><error message=\"{}\"/></testcase>\n",
-        Xml(mistake.file), Xml(ToString(mistake)), Xml(mistake.text));
+    text +=
+        fmt::format("  <testcase classname=\"{}\" name=\"{}\"><error message=\"{}\"/></testcase>\n",
+                    Xml(mistake.file), Xml(ToString(mistake)), Xml(mistake.text));
   }
   return text + "</testsuite>\n";
 }

@@ -11,6 +11,7 @@ namespace freshet {
 struct ScenarioReport {
   std::string file;
   std::string name;
+  std::vector<std::string> rules;  // that it quotes
   ScenarioResult result;
   std::string error;  // it could not be run; "": it was
   bool passed() const { return error.empty() && result.passed(); }

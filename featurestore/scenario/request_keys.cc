@@ -21,8 +21,7 @@ RequestKeys::RequestKeys(const Plan& plan,
 
 RequestColumn RequestKeys::ColumnOf(const YamlNode& node, Type type) {
   RequestColumn column;
-  const auto packed = [&](RequestColumn::Form form, std::string_view wire_name,
-                          std::string bytes) {
+  const auto packed = [&](RequestColumn::Form form, std::string_view wire_name, std::string bytes) {
     column.form = form;
     column.wire_name = wire_name;
     column.packed = texts_.emplace_back(std::move(bytes));

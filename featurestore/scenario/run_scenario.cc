@@ -74,8 +74,8 @@ class ScenarioRun {
     }
     PollLimits limits;
     limits.records = options_.batch_records;
-    ASSIGN_OR_RETURN(
-        ingest_, InProcessIngest::Start(*scenario_.catalog, logs_, *store_, clock_, limits));
+    ASSIGN_OR_RETURN(ingest_,
+                     InProcessIngest::Start(*scenario_.catalog, logs_, *store_, clock_, limits));
     return ingest_->ReadAll();
   }
 
@@ -126,8 +126,7 @@ class ScenarioRun {
       const auto shown = [](const std::string& reason) {
         return reason.empty() ? "accepted" : "refused: " + reason;
       };
-      Fail(event.place,
-           fmt::format("event {}", event.record.value ? *event.record.value : "null"),
+      Fail(event.place, fmt::format("event {}", event.record.value ? *event.record.value : "null"),
            shown(event.refused), shown(got), letter == letters.end() ? "" : letter->second.detail);
     }
     return OkStatus();
@@ -143,10 +142,10 @@ class ScenarioRun {
         if (!wanted) return;
         ++result_.checks;
         if (*wanted == got.load()) return;
-        Fail(expected.place,
-             fmt::format("{} events of view {}", what,
-                         scenario_.catalog->views[expected.view].name),
-             fmt::format("{}", *wanted), fmt::format("{}", got.load()), "");
+        Fail(
+            expected.place,
+            fmt::format("{} events of view {}", what, scenario_.catalog->views[expected.view].name),
+            fmt::format("{}", *wanted), fmt::format("{}", got.load()), "");
       };
       check("late", expected.late, status.late_events);
       check("no_key", expected.no_key, status.skipped_no_key);
@@ -186,7 +185,8 @@ class ScenarioRun {
       LookupOptions options;
       options.event_times = true;
       options.explanation = &explanation;
-      if (const Outcome error = Lookup(*store_, clock_).Run(*lookup.plan, request, options, answer)) {
+      if (const Outcome error =
+              Lookup(*store_, clock_).Run(*lookup.plan, request, options, answer)) {
         reason = error->reason;
         message = error->message;
       }
@@ -217,17 +217,15 @@ class ScenarioRun {
                                   ? CellStatus::kPresent
                                   : static_cast<CellStatus>(answer.statuses[expected.column]);
     const bool degraded = !answer.degraded.empty() && answer.degraded[expected.column] != 0;
-    const bool has_value =
-        status == CellStatus::kPresent ||
-        (column.has_default &&
-         (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge));
+    const bool has_value = status == CellStatus::kPresent ||
+                           (column.has_default && (status == CellStatus::kNotFound ||
+                                                   status == CellStatus::kOutsideMaxAge));
     const Value value =
         has_value ? AnswerValue(column.type, answer.columns[expected.column], 0) : Value();
     const bool value_fits =
-        !expected.value ||
-        (expected.value->kind == YamlNode::Kind::kNull
-             ? value.is_null()
-             : Matches(*expected.value, column.type, value, expected.tolerance));
+        !expected.value || (expected.value->kind == YamlNode::Kind::kNull
+                                ? value.is_null()
+                                : Matches(*expected.value, column.type, value, expected.tolerance));
     const bool degraded_fits = expected.degraded.value_or(false) == degraded || !expected.degraded;
     if (status == expected.status && value_fits && degraded_fits) return;
     const auto shown = [](CellStatus s, const std::string& v, bool d) {
@@ -267,8 +265,8 @@ class ScenarioRun {
 
   void Fail(const Place& place, std::string what, std::string expected, std::string got,
             std::string why) {
-    result_.failures.push_back({ToString(place), std::move(what), std::move(expected),
-                                std::move(got), std::move(why)});
+    result_.failures.push_back(
+        {ToString(place), std::move(what), std::move(expected), std::move(got), std::move(why)});
   }
 
   const Scenario& scenario_;
@@ -287,8 +285,7 @@ StatusOr<ScenarioResult> RunScenario(const Scenario& scenario, const ScenarioRun
   const auto begun = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const auto folder, DataFolder::Make(options.scratch));
   ASSIGN_OR_RETURN(ScenarioResult result, ScenarioRun(scenario, options, folder->path()).Run());
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return result;
 }
 

@@ -16,7 +16,7 @@ struct ScenarioFailure {
   std::string what;      // "spend_1h of { card: c1 } at 2026-…"
   std::string expected;  // "30"
   std::string got;       // "25"
-  std::string why;       // of values: the window and what was in it; "" where there is nothing to say
+  std::string why;  // of values: the window and what was in it; "" where there is nothing to say
 };
 
 struct ScenarioResult {

@@ -13,6 +13,27 @@ std::string Counted(uint64_t n, std::string_view one) {
 
 std::string At(const std::optional<Timestamp>& t) { return t ? FormatTimestamp(*t) : "ever"; }
 
+// The two greatest units: "1d 1h", "61m" stays within what people read at a glance.
+std::string Span(Duration d) {
+  struct Unit {
+    int64_t us;
+    std::string_view name;
+  };
+  static constexpr Unit kUnits[] = {{Duration::Days(1).us, "d"},
+                                    {Duration::Hours(1).us, "h"},
+                                    {Duration::Minutes(1).us, "m"},
+                                    {Duration::Seconds(1).us, "s"}};
+  for (size_t i = 0; i < std::size(kUnits); ++i) {
+    if (d.us < kUnits[i].us) continue;
+    std::string text = fmt::format("{}{}", d.us / kUnits[i].us, kUnits[i].name);
+    const int64_t rest = d.us % kUnits[i].us;
+    if (i + 1 < std::size(kUnits) && rest >= kUnits[i + 1].us)
+      return fmt::format("{} {}{}", text, rest / kUnits[i + 1].us, kUnits[i + 1].name);
+    return rest == 0 ? text : text + " and a bit";
+  }
+  return FormatDuration(d);
+}
+
 // "sum(amount) where amount > 10, sliding 1h, hop 1m"
 std::string Declared(const Feature& feature, const Source& source) {
   std::string of = feature.of ? source.fields[*feature.of].name : "";
@@ -35,7 +56,7 @@ class Sentence {
       case CellStatus::kPresent:
         return Present(cell, *covered);
       case CellStatus::kNullValue:
-        return fmt::format("{} holds {}, and no default is declared", Place(*covered),
+        return fmt::format("{} holds {}, and there is no default", Place(*covered),
                            Empty(*covered) ? "no event" : "no value (nulls are skipped)");
       case CellStatus::kNotFound:
         return NotFound() + DefaultToo(cell);
@@ -43,7 +64,7 @@ class Sentence {
         return fmt::format(
                    "the row's newest event, {}, is {} before the read, more than the ttl of {}: no "
                    "stored value is served",
-                   FormatTimestamp(row_->newest()), FormatDuration(read_.at() - row_->newest()),
+                   FormatTimestamp(row_->newest()), Span(read_.at() - row_->newest()),
                    FormatDuration(*view_.ttl)) +
                DefaultToo(cell);
       case CellStatus::kOutsideHistory:
@@ -58,7 +79,7 @@ class Sentence {
   static std::string Place(const CoveredWindow& covered) {
     switch (covered.kept_as) {
       case KeptAs::kRuns:
-        return covered.start ? "the run " + ToString(covered) : "no run is open, so it";
+        return covered.start ? "the run " + ToString(covered) : "the window, in which no run is,";
       case KeptAs::kLifetime:
         return "the lifetime up to " + At(covered.end);
       case KeptAs::kEvents:
@@ -75,11 +96,10 @@ class Sentence {
   }
 
   std::string Present(const Cell& cell, const CoveredWindow& covered) const {
-    std::string text = Empty(covered)
-                           ? fmt::format("{} holds no event, so the {} is given", Place(covered),
-                                         feature_.default_value ? "default" : "empty value")
-                           : fmt::format("{} of the events in {}", feature_.aggregate,
-                                         Place(covered));
+    std::string text =
+        Empty(covered) ? fmt::format("{} holds no event, so the {} is given", Place(covered),
+                                     feature_.default_value ? "default" : "empty value")
+                       : fmt::format("{} of the events in {}", feature_.aggregate, Place(covered));
     if (covered.left_out_pane_of_read) {
       text += fmt::format(
           "; the pane of {} that holds the read is left out, since the row has a later event ({})",
@@ -109,11 +129,11 @@ class Sentence {
   std::string OutsideHistory() const {
     const Duration back = read_.now - read_.at();
     if (!feature_.window.has_history()) {
-      return fmt::format("as_of is {} before now, and {} has no history", FormatDuration(back),
+      return fmt::format("as_of is {} before now, and {} has no history", Span(back),
                          DescribeWindow(feature_.window));
     }
     return fmt::format("as_of is {} before now, further back than the view's history of {}",
-                       FormatDuration(back), FormatDuration(view_.history));
+                       Span(back), FormatDuration(view_.history));
   }
 
   static std::string DefaultToo(const Cell& cell) {

@@ -14,9 +14,9 @@
 namespace freshet {
 
 struct FeatureExplanation {
-  std::string name;       // as answered
-  std::string declared;   // "sum(amount), sliding 1h, hop 1m"
-  uint32_t view = 0;      // index in Plan::views
+  std::string name;      // as answered
+  std::string declared;  // "sum(amount), sliding 1h, hop 1m"
+  uint32_t view = 0;     // index in Plan::views
   CellStatus status = CellStatus::kNotFound;
   bool degraded = false;
   std::optional<CoveredWindow> covered;  // none: no window was evaluated
@@ -25,9 +25,10 @@ struct FeatureExplanation {
 
 struct ViewExplanation {
   std::string name;
-  bool row = false;  // is stored
-  std::optional<Timestamp> newest;      // the row's newest event
-  std::optional<Timestamp> event_time;  // of it as of the read; none: NOT_FOUND then, or outside history
+  bool row = false;                 // is stored
+  std::optional<Timestamp> newest;  // the row's newest event
+  std::optional<Timestamp>
+      event_time;  // of it as of the read; none: NOT_FOUND then, or outside history
   // After the first its features are OUTSIDE_MAX_AGE, after the second NOT_FOUND; none: never.
   std::optional<Timestamp> max_age_until;
   std::optional<Timestamp> found_until;

@@ -51,9 +51,9 @@ class Explainer {
     covered.start = range.begin;
     covered.end = range.end;
     covered.hop = feature.window.hop;
-    covered.left_out_pane_of_read =
-        before_newest_ && range.end == feature.grid.Floor(q_) && !feature.window.completed &&
-        feature.window.kind != WindowKind::kHopping;
+    covered.left_out_pane_of_read = before_newest_ && range.end == feature.grid.Floor(q_) &&
+                                    !feature.window.completed &&
+                                    feature.window.kind != WindowKind::kHopping;
     const Timestamp begin =
         std::max(range.begin, EvictionEdge(feature.grid, parts_.newest, *feature.keep));
     std::set<int64_t> panes;
@@ -72,8 +72,8 @@ class Explainer {
     covered.end_included = true;
     const RunList& list = parts_.runs[feature.list];
     for (size_t i = list.size(); i-- > 0;) {
-      const bool over = feature.window.kind == WindowKind::kSession &&
-                        q_ - list.end(i) >= feature.window.length;
+      const bool over =
+          feature.window.kind == WindowKind::kSession && q_ - list.end(i) >= feature.window.length;
       if (over != feature.window.completed) {
         if (!feature.window.completed) break;  // the last run is over: there is none
         continue;

@@ -135,6 +135,7 @@ int Test(const TestArguments& arguments) {
       ScenarioReport& one = report.scenarios.emplace_back();
       one.file = scenario.file;
       one.name = scenario.name;
+      one.rules = scenario.rules;
       auto result = RunScenario(scenario, options);
       if (result.ok()) {
         one.result = *std::move(result);
@@ -144,8 +145,7 @@ int Test(const TestArguments& arguments) {
       if (text) fmt::print("{}", AsText(one));
     }
   }
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   if (arguments.output == "json") fmt::print("{}", AsJson(report));
   if (arguments.output == "junit") fmt::print("{}", AsJUnit(report));
   if (text) fmt::print("{}", Summary(report));
@@ -159,7 +159,8 @@ int Test(const TestArguments& arguments) {
 
 void AddTestCommand(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand(
-      "test", "Runs scenarios: events, lookups and the answers that are expected, without a broker");
+      "test",
+      "Runs scenarios: events, lookups and the answers that are expected, without a broker");
   auto arguments = std::make_shared<TestArguments>();
   auto* paths = command->add_option(
       "PATHS", arguments->paths,
@@ -169,8 +170,9 @@ void AddTestCommand(CLI::App& app, Run& run) {
                    "What scenarios without a declaration of their own are about")
       ->type_name("DIR");
   AddSetOption(*command, arguments->project);
-  command->add_option("--filter", arguments->filter,
-                      "Only scenarios whose name or file holds this text")
+  command
+      ->add_option("--filter", arguments->filter,
+                   "Only scenarios whose name or file holds this text")
       ->type_name("TEXT");
   command->add_option("--output", arguments->output, "text, json or junit")
       ->check(CLI::IsMember({"text", "json", "junit"}))
@@ -182,7 +184,8 @@ void AddTestCommand(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->add_flag("--schema", arguments->schema,
                     "Print the JSON Schema of scenario files instead, for editors");
-  command->footer("Example:\n  freshet test config/quickstart\n  freshet test night.yaml --project fraud");
+  command->footer(
+      "Example:\n  freshet test config/quickstart\n  freshet test night.yaml --project fraud");
   command->callback([arguments, paths, &run] {
     if (!arguments->schema && paths->empty()) throw CLI::RequiredError("PATHS");
     run = [arguments] { return Test(*arguments); };
