@@ -24,6 +24,7 @@ std::optional<Timestamp> TimeFromNumber(double number, TimeUnit unit);
 struct Field {
   std::string name;
   Type type = Type::kString;
+  uint32_t vector_size = 0;  // kFloatVector: the N of list<float>[N]
   // Where in the record's value: names of nested objects, outermost first; `{name}` where not declared.
   // First element "$key" or "$headers": the record's key (its JSON where more names follow) or a header.
   std::vector<std::string> path;
