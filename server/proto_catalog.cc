@@ -54,7 +54,8 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
     if (feature.of) info.set_of(source.fields[*feature.of].name);
     info.set_window(DescribeWindow(feature.window));
     info.set_arguments(DescribeArguments(feature, source));
-    if (feature.default_value) info.set_default_value(DescribeDefault(*feature.default_value, feature.type));
+    if (feature.default_value)
+      info.set_default_value(DescribeDefault(*feature.default_value, feature.type));
     *info.mutable_about() = About(feature.about);
   }
   out.set_complete(store.view_status(ViewId{index}).complete.load());

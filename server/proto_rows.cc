@@ -66,9 +66,9 @@ google::protobuf::Struct& Object(google::protobuf::Struct& parent, const char* n
 std::string MemberName(Type type, const Value& key) {
   google::protobuf::Value value;
   PutJsonValue(type, key, value);
-  return key.kind() == Value::Kind::kInt64      ? std::to_string(key.as_int64())
-         : value.has_string_value()             ? std::move(*value.mutable_string_value())
-                                                : ToDebugString(key);
+  return key.kind() == Value::Kind::kInt64 ? std::to_string(key.as_int64())
+         : value.has_string_value()        ? std::move(*value.mutable_string_value())
+                                           : ToDebugString(key);
 }
 
 void PutJsonList(const PlanColumn& planned, const AnswerColumn& column, size_t row,
@@ -165,8 +165,8 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
       if (has_value && !IsScalar(planned.type)) {
         PutJsonList(planned, column, row, json);
       } else {
-        PutJsonValue(planned.type,
-                     has_value ? AnswerValue(planned.type, column, row) : Value(), json);
+        PutJsonValue(planned.type, has_value ? AnswerValue(planned.type, column, row) : Value(),
+                     json);
       }
       const std::string_view name = CellStatusName(status);
       statuses[planned.name].set_string_value(name.data(), name.size());

@@ -125,8 +125,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
       if (!default_value) {
         Error(declared->place,
               fmt::format("default {} does not fit feature {}, which is a {}; write {}",
-                          ShownDefault(*declared), entry.key, TypeName(*type),
-                          ExampleOf(*type)));
+                          ShownDefault(*declared), entry.key, TypeName(*type), ExampleOf(*type)));
         sound = false;
       }
     }

@@ -60,7 +60,9 @@ Value AnswerValue(Type type, const AnswerColumn& column, size_t row) {
 
 size_t FrameBytes(const Plan& plan) {
   size_t bytes = 256;
-  for (const PlanColumn& column : plan.columns) bytes += 96 + 2 * column.name.size();
+  for (const PlanColumn& column : plan.columns) {
+    bytes += 64 + 2 * column.name.size() + (IsScalar(column.type) ? 0 : 64);
+  }
   for (size_t v = 0; v < plan.views.size(); ++v) bytes += 64 + plan.view_name(v).size();
   return bytes;
 }

@@ -91,9 +91,8 @@ Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const 
   for (const PlanColumn& column : plan.columns) {
     if (IsNumeric(column.type) || column.type == Type::kBool) continue;
     if (++count <= 16)
-      names +=
-          fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name,
-                      TypeText(column.type, column.vector_size));
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name,
+                           TypeText(column.type, column.vector_size));
   }
   if (count == 0) return std::nullopt;
   if (count > 16) names += fmt::format(" and {} more", count - 16);
