@@ -24,7 +24,6 @@ std::optional<Timestamp> TimeFromNumber(double number, TimeUnit unit);
 struct Field {
   std::string name;
   Type type = Type::kString;
-  uint32_t vector_size = 0;  // kFloatVector: the N of list<float>[N]
   // Where in the record's value: names of nested objects, outermost first; `{name}` where not declared.
   // First element "$key" or "$headers": the record's key (its JSON where more names follow) or a header.
   std::vector<std::string> path;
@@ -35,6 +34,7 @@ struct Field {
   bool required = false;  // absent or null: the event is `incomplete`
   bool bad_is_null =
       false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`
+  uint32_t vector_size = 0;  // kFloatVector: the N of list<float>[N]
 };
 
 // Free words about any declared thing; they decide nothing.
