@@ -11,6 +11,7 @@
 #include "featurestore/base/clock.h"
 #include "featurestore/model/event.h"
 #include "featurestore/serve/answer.h"
+#include "featurestore/serve/explain.h"
 #include "featurestore/serve/plan.h"
 #include "featurestore/serve/request.h"
 #include "featurestore/serve/serve_error.h"
@@ -22,6 +23,8 @@ namespace freshet {
 struct LookupOptions {
   AnswerForm form = AnswerForm::kColumns;
   bool event_times = false;
+  // Not null: why the first row's values are what they are. Whole where every view of the plan answered.
+  Explanation* explanation = nullptr;
   size_t max_rows = 10000;
   size_t max_response_bytes = 4 << 20;
   // True once nobody waits for the answer. Asked before work and between blocks of rows; none: never.
@@ -61,6 +64,7 @@ class Lookup {
   // Where a column's cells go.
   struct Sink {
     Type type = Type::kDouble;
+    uint32_t vector_size = 0;
     char* fixed = nullptr;  // of fixed width; else `column`
     AnswerColumn* column = nullptr;
     size_t first_status = 0;
@@ -80,6 +84,8 @@ class Lookup {
   // Cell i of a column; `spread`: one value that a matrix repeats in every row.
   void PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
                Answer& answer);
+  void PutText(AnswerColumn& column, const Value& value);
+  void PutList(const Sink& sink, const Value& value);
   void PutValue(const Sink& sink, size_t index, const Cell& cell);
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
 
@@ -108,7 +114,8 @@ class Lookup {
   std::vector<Cell> cells_;
   std::vector<Sink> sinks_;
   std::vector<size_t> column_values_;  // by column: how many are sent
-  size_t text_bytes_ = 0;
+  size_t text_bytes_ = 0;              // of text, lists and maps so far
+  bool damaged_ = false;               // a list, vector or map was not what its column is
   bool any_status_ = false;
   bool any_degraded_ = false;
   // Of inputs, derived features and the request's event.

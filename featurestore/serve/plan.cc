@@ -70,8 +70,11 @@ class PlanCompiler {
     view.features.push_back(served.feature);
     view.columns.push_back(static_cast<uint32_t>(plan_->columns.size()));
     const Feature& feature = plan_->catalog->views[view.view].features[served.feature];
-    plan_->columns.push_back(
-        {served.name, feature.type, served.view, feature.default_value.has_value()});
+    plan_->columns.push_back({.name = served.name,
+                              .type = feature.type,
+                              .vector_size = feature.vector_size,
+                              .view = served.view,
+                              .has_default = feature.default_value.has_value()});
   }
 
   void AddDerived(const ServiceExpressions& expressions, size_t d) {
@@ -100,7 +103,8 @@ class PlanCompiler {
       }
     }
     plan_->derived.push_back(std::move(derived));
-    plan_->columns.push_back({service_.derived[d].name, service_.derived[d].type, kNoIndex, false});
+    plan_->columns.push_back(
+        {.name = service_.derived[d].name, .type = service_.derived[d].type, .view = kNoIndex});
   }
 
   // A place for the values of each feature that something is derived of.
@@ -164,6 +168,7 @@ class PlanCompiler {
       const PlanColumn& column = plan_->columns[c];
       writer.LengthPrefixed(column.name);
       writer.Byte(static_cast<uint8_t>(column.type));
+      if (column.type == kFloatVector) writer.Varint(column.vector_size);
       if (column.view == kNoIndex) {
         const std::vector<uint32_t>& views = plan_->derived[c - plan_->first_derived].views;
         writer.Byte(0xff);

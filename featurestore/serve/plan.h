@@ -40,7 +40,8 @@ struct PlanView {
 struct PlanColumn {
   std::string name;
   Type type = Type::kDouble;
-  uint32_t view = 0;  // index in Plan::views; kNoIndex: derived
+  uint32_t vector_size = 0;  // kFloatVector
+  uint32_t view = 0;         // index in Plan::views; kNoIndex: derived
   bool has_default = false;
 };
 
