@@ -366,7 +366,7 @@ class Reader {
     const YamlNode* map = Sound(node, key);
     if (map == nullptr) return;
     std::vector<std::string> names;
-    for (size_t v = 0; v < plan.views.size(); ++v) names.push_back(plan.view_name(v));
+    for (size_t v = 0; v < plan.views.size(); ++v) names.push_back(plan.view_label(v));
     for (const YamlEntry& entry : map->entries) {
       const auto found = std::find(names.begin(), names.end(), entry.key);
       if (found == names.end()) {
