@@ -30,6 +30,9 @@ void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
     context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
     context.metrics.CountFiltered(index, outcome.skipped_where[i]);
     context.metrics.CountLate(index, outcome.late[i]);
+    context.metrics.CountDuplicates(index, outcome.duplicates[i]);
+    context.metrics.CountForgottenIds(index, outcome.forgotten_ids[i]);
+    context.metrics.CountDeletes(index, outcome.deletes[i]);
   }
   if (!live) return;
   if (!batch.records.empty()) {

@@ -115,6 +115,7 @@ struct FeatureView {
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's
+  Duration dedup_within;     // the source's; 0: none
   std::vector<Feature> features;
   std::string version;  // 16 hex digits: hash of all that decides stored values
   Annotations about;
@@ -124,8 +125,11 @@ struct FeatureView {
   // Compaction may remove a row once its newest event + keep lies before the view's expiry bound; none: never.
   std::optional<Duration> keep() const {
     if (!ttl.has_value()) return std::nullopt;
-    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew;
+    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew + dedup_within;
   }
+  // Of a row that was deleted, the delete's time may be forgotten once it + keep_deleted lies before that bound: no as_of that is
+  // answered reaches before it.
+  Duration keep_deleted() const { return history + max_future_skew; }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
 };
 

@@ -77,7 +77,7 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
 Status CheckDurations(const FeatureView& view) {
   const auto fits = [](Duration d) { return d >= Duration{} && d <= kLongest; };
   if (!fits(view.history) || !fits(view.lateness) || !fits(view.max_future_skew) ||
-      (view.ttl && !fits(*view.ttl))) {
+      !fits(view.dedup_within) || (view.ttl && !fits(*view.ttl))) {
     return Internal("view {}: a duration is negative or above {}", view.name,
                     FormatDuration(kLongest));
   }
@@ -124,6 +124,7 @@ class Compiler {
     RETURN_IF_ERROR(MakeLifetime());
     RETURN_IF_ERROR(MakeSessions());
     RETURN_IF_ERROR(MakeLog());
+    ASSIGN_OR_RETURN(impl_->ids, IdListLayout::Of(impl_->source));
     for (size_t f = 0; f < impl_->features.size(); ++f) FindParts(f);
     return std::move(impl_);
   }
@@ -441,6 +442,12 @@ RowSize RowLayout::size() const {
     size.events_max = impl_->log->events_max();
     size.bytes_max += kLogHeadMax + size.events_max * impl_->log->encoded_max();
     size.bytes_one_event += kLogHeadMax + impl_->log->encoded_max();
+  }
+  if (impl_->ids) {
+    size.ids_max = impl_->ids->max_ids();
+    size.ids_bytes_max = impl_->ids->encoded_max(size.ids_max);
+    size.bytes_max += size.ids_bytes_max;
+    size.bytes_one_event += impl_->ids->encoded_max(1);
   }
   if (impl_->lifetime) {
     size.bytes_max += impl_->lifetime->encoded_max();
