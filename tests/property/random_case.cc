@@ -110,12 +110,14 @@ class Life {
         view_(declared.view),
         fields_(declared.source.fields),
         scale_(declared.scale),
-        in_order_(in_order) {}
+        in_order_(in_order),
+        dedup_(declared.source.dedup.has_value()) {}
 
   std::vector<Step> Live() {
     const int64_t events = random_.Chance(0.1) ? random_.Between(0, 4) : random_.Between(5, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
+      if (deletes_ && random_.Chance(0.05)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
       const bool read = random_.Chance(0.3) || i + 1 == events;
       for (int64_t reads = read ? random_.Between(1, 8) : 0; reads > 0; --reads) AddRead();
@@ -157,13 +159,35 @@ class Life {
     const auto partition = static_cast<size_t>(random_.Between(0, 2));
     apply.at = {random_.Chance(0.1) ? 1u : 0u, static_cast<int32_t>(partition),
                 offsets_[partition]++};
+    // A producer that sends twice, also with another time.
+    if (dedup_ && !sent_.empty() && random_.Chance(0.25)) {
+      const Step& before = steps_[random_.OneOf(sent_)];
+      apply.fields = before.fields;
+      if (random_.Chance(0.7) && (!in_order_ || before.time >= last_)) {
+        apply.time = last_ = before.time;
+      }
+      steps_.push_back(std::move(apply));
+      return;
+    }
     for (const Field& field : fields_) {
       apply.fields.push_back(field.name == "card" ? Value::Text("a")
                                                   : RandomValue(random_, field, numbers_));
     }
+    sent_.push_back(steps_.size());
     steps_.push_back(std::move(apply));
     newest_ = any_ ? std::max(newest_, t) : t;
     any_ = true;
+  }
+
+  // Its time is the record's: near the events', before or after.
+  void AddDelete() {
+    Step step;
+    step.kind = Step::Kind::kDelete;
+    step.time = random_.OneOf<Timestamp>({newest_, front_, last_, newest_ - Part(1, scale_)});
+    if (random_.Chance(0.3)) step.time = NearAnEdge(random_, step.time, last_, view_);
+    step.time = std::min(step.time, newest_ + scale_);
+    deleted_ = std::max(deleted_.value_or(step.time), step.time);
+    steps_.push_back(std::move(step));
   }
 
   void AddRead() {
@@ -179,12 +203,14 @@ class Life {
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
     read.now = std::max(read.now, newest_ - view_.max_future_skew);
+    if (deleted_) read.now = std::max(read.now, *deleted_ - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
       if (random_.Chance(0.1)) q = read.now + Duration{random_.Between(0, 3 * step_.us)};
       if (random_.Chance(0.1)) q = newest_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = last_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.3)) q = NearAnEdge(random_, q, last_, view_);
+      if (deleted_ && random_.Chance(0.3)) q = *deleted_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = read.now - view_.history + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.05)) q = read.now - kMicro;
       // Without history no pane keeps its greatest event time, so that semantics.md does not say how old a row
@@ -200,6 +226,7 @@ class Life {
   const std::vector<Field>& fields_;
   const Duration scale_;
   const bool in_order_;
+  const bool dedup_;
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
                                                 random_.OneOf<double>({0.003, 0.02, 0.05, 0.2})))};
@@ -214,6 +241,9 @@ class Life {
   Timestamp newest_ = front_;
   Timestamp last_ = front_;
   bool any_ = false;
+  const bool deletes_ = random_.Chance(0.3);
+  std::optional<Timestamp> deleted_;
+  std::vector<size_t> sent_;  // steps that apply an event of its own
   std::array<int64_t, 3> offsets_ = {0, 0, 0};
   std::vector<Step> steps_;
 };
@@ -241,6 +271,12 @@ std::string Describe(const Case& c) {
       fmt::format("view: ttl {}, history {}, lateness {}, skew {}\n",
                   view.ttl ? FormatDuration(*view.ttl) : "never", FormatDuration(view.history),
                   FormatDuration(view.lateness), FormatDuration(view.max_future_skew));
+  if (const auto& dedup = c.declared.source.dedup) {
+    text += fmt::format("dedup within {}, at most {}, by", FormatDuration(dedup->within),
+                        dedup->max_ids);
+    for (const uint32_t field : dedup->by) text += " " + c.declared.source.fields[field].name;
+    text += "\n";
+  }
   for (const Feature& f : view.features) {
     text += fmt::format("  {}{}\n", c.declared.written.at(f.declared),
                         f.default_value ? " with a default" : "");
@@ -249,6 +285,9 @@ std::string Describe(const Case& c) {
     switch (step.kind) {
       case Step::Kind::kReopen:
         text += "  encode, decode\n";
+        break;
+      case Step::Kind::kDelete:
+        text += fmt::format("  delete {} ({})\n", FormatTimestamp(step.time), step.time.us);
         break;
       case Step::Kind::kApply: {
         text += fmt::format("  event {} ({}) at {}.{}.{}:", FormatTimestamp(step.time),

@@ -14,8 +14,8 @@
 namespace freshet::property {
 
 struct Step {
-  enum class Kind { kApply, kReopen, kRead } kind = Kind::kApply;
-  // kApply. Texts are borrowed from literals.
+  enum class Kind { kApply, kDelete, kReopen, kRead } kind = Kind::kApply;
+  // kApply; of kDelete the time. Texts are borrowed from literals.
   Timestamp time;
   Coordinates at;
   std::vector<Value> fields;

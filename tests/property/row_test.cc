@@ -35,38 +35,14 @@ std::string Show(CellStatus status, bool degraded, const Value& value) {
                      ToDebugString(value));
 }
 
-// "an event is late for a windowed feature if its pane starts before that feature's eviction bound"; "for them
-// [sessions and lifetime with a ttl] an event older than newest − lateness changes nothing and is late"; "late for an
-// exact window below newest − W − history − max_future_skew, for rows below newest − ttl; one that only n or `max_events`
-// leaves out is not late".
-bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest) {
-  const auto changes = [&](const Window& window) {
-    const Timestamp kept_from = newest - window.reach() - view.history - view.max_future_skew;
-    switch (window.kind) {
-      case WindowKind::kExact:
-        return t >= kept_from;
-      case WindowKind::kRows:
-        return !view.ttl || t >= newest - *view.ttl;
-      case WindowKind::kSession:
-        return t >= newest - view.lateness;
-      case WindowKind::kLifetime:
-        return !view.ttl || t >= newest - view.lateness;
-      default:
-        return FloorTo(t, window.hop, window.offset) >=
-               FloorTo(kept_from, window.hop, window.offset);
-    }
-  };
-  return std::none_of(view.features.begin(), view.features.end(),
-                      [&](const Feature& feature) { return changes(feature.window); });
-}
-
 std::optional<Difference> Run(const Case& c, Tally& tally) {
   auto layout = RowLayout::Compile(c.view(), c.declared.source);
   if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
   oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()});
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
-  std::string bytes;  // decoded texts may be borrowed from them
+  bool known = false;  // an event or a delete came: it is stored
+  std::string bytes;   // decoded texts may be borrowed from them
   std::vector<uint32_t> features(c.view().features.size());
   std::iota(features.begin(), features.end(), 0);
 
@@ -74,14 +50,29 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
     const Step& step = c.steps[s];
     if (step.kind == Step::Kind::kApply) {
       const Event event{step.time, step.at, step.fields};
-      const bool expect_late =
-          !row.empty() && ChangesNothing(c.view(), event.time, std::max(event.time, row.newest()));
-      const bool late = row.Apply(event) == Applied::kLate;
-      oracle.OfferDecoded(event);
-      tally.late += late ? 1 : 0;
-      if (late != expect_late) {
-        return Difference{s, -1, fmt::format("Apply says {}late", late ? "" : "not ")};
+      Applied expected = Applied::kChanged;
+      if (!row.empty() &&
+          oracle::ChangesNothing(c.view(), event.time, std::max(event.time, row.newest()))) {
+        expected = Applied::kLate;
       }
+      const uint64_t duplicates = oracle.duplicates();
+      oracle.OfferDecoded(event);
+      if (oracle.duplicates() > duplicates) expected = Applied::kDuplicate;
+      const bool asked = row.IsDuplicate(event);
+      const Applied applied = row.Apply(event);
+      known = true;
+      tally.late += applied == Applied::kLate ? 1 : 0;
+      tally.duplicates += applied == Applied::kDuplicate ? 1 : 0;
+      if (applied != expected || asked != (applied == Applied::kDuplicate)) {
+        return Difference{s, -1,
+                          fmt::format("expected {}, Apply says {} (0 changed, 1 late, 2 duplicate)",
+                                      static_cast<int>(expected), static_cast<int>(applied))};
+      }
+    } else if (step.kind == Step::Kind::kDelete) {
+      row.Delete(step.time);
+      oracle.Delete(0, key, step.time);
+      known = true;
+      ++tally.deletes;
     } else if (step.kind == Step::Kind::kReopen) {
       std::string encoded;
       row.Encode(encoded);
@@ -96,7 +87,7 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
       std::vector<Cell> cells(features.size());
       std::optional<Timestamp> event_time;
       const ReadTime read{step.now, step.as_of};
-      if (row.empty()) {
+      if (!known) {
         FinishMissing(**layout, read, features, cells);
       } else {
         event_time = row.Finish(read, features, cells);

@@ -79,10 +79,12 @@ void Tally::Print(double seconds) const {
   fmt::print("of {} windows read {:.1f}% were empty; {} degraded, {} sketched, {} undetermined\n",
              windows, Percent(empty_windows, windows), degraded, sketched, undetermined);
   fmt::print(
-      "{} streams, {:.1f}% in order; {} events, {:.1f}% within 1 us of an edge, {} late; {} "
+      "{} streams, {:.1f}% in order; {} events, {:.1f}% within 1 us of an edge, {} late, "
+      "{} duplicates; {} deletes; {} "
       "batches "
       "ended; {} declarations refused\n",
       streams, Percent(streams_in_order, streams), events, Percent(events_at_an_edge, events), late,
+      duplicates, deletes,
       reopened, refused);
   if (!left_out.empty()) fmt::print("not asked of the oracle: {}\n", fmt::join(left_out, ", "));
   fmt::print("{:.1f} s\n", seconds);

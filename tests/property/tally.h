@@ -24,6 +24,8 @@ struct Tally {
   uint64_t events = 0;
   uint64_t events_at_an_edge = 0;
   uint64_t late = 0;
+  uint64_t duplicates = 0;
+  uint64_t deletes = 0;
   uint64_t reopened = 0;
   uint64_t streams = 0;
   uint64_t streams_in_order = 0;
