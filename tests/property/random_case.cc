@@ -48,7 +48,7 @@ Value RandomValue(Random& random, const Field& field, Numbers numbers) {
       "\xc3\xa9t\xc3\xa9",
       "zzzzzzzzzzzzzzzzzzzz",
       "a text that is longer than what a small string keeps inside itself"};
-  if (random.Chance(0.15)) return {};
+  if (random.Chance(0.08)) return {};
   if (field.name == "k") return Value::Int64(random.Between(0, 3));
   switch (field.type) {
     case Type::kBool:
@@ -114,12 +114,15 @@ class Life {
         dedup_(declared.source.dedup.has_value()) {}
 
   std::vector<Step> Live() {
-    const int64_t events = random_.Chance(0.1) ? random_.Between(0, 4) : random_.Between(5, 90);
+    const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
       if (deletes_ && random_.Chance(0.05)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
-      const bool read = random_.Chance(0.3) || i + 1 == events;
+      if (random_.Chance(0.006) && (view_.keep() || deleted_)) AddCompaction();
+      // Rather late in the life: early windows are empty.
+      const double lived = static_cast<double>(i + 1) / static_cast<double>(events);
+      const bool read = random_.Chance(0.6 * lived) || i + 1 == events;
       for (int64_t reads = read ? random_.Between(1, 8) : 0; reads > 0; --reads) AddRead();
     }
     return std::move(steps_);
@@ -142,38 +145,42 @@ class Life {
     if (!in_order_ && random_.Chance(0.1)) {
       t = newest_ - Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
+    std::optional<Timestamp> edge;
     if (random_.Chance(0.15)) {
       t = last_;  // equal times, also across partitions
     } else if (random_.Chance(0.2)) {
-      t = NearAnEdge(random_, t, last_, view_);
-      apply.at_an_edge = true;
+      edge = t = NearAnEdge(random_, t, last_, view_);
       // Windows apart from events may lie far ahead: not every time, or all others are empty.
       if (t > front_ + scale_ + scale_) t = front_;
       front_ = std::max(front_, t);
     }
-    if (in_order_ && t < last_) {
-      t = last_;
-      apply.at_an_edge = false;
-    }
+    if (in_order_) t = std::max(t, last_);
+    t = std::max(t, not_before_);
+    apply.at_an_edge = edge == t;
     apply.time = last_ = t;
-    const auto partition = static_cast<size_t>(random_.Between(0, 2));
+    auto partition = static_cast<size_t>(random_.Between(0, 2));
+    const auto place = static_cast<int64_t>(steps_.size());
+    if (partition == idle_ && place >= idle_from_ && place < idle_from_ + 60) {
+      partition = (partition + 1) % 3;
+    }
     apply.at = {random_.Chance(0.1) ? 1u : 0u, static_cast<int32_t>(partition),
                 offsets_[partition]++};
     // A producer that sends twice, also with another time.
-    if (dedup_ && !sent_.empty() && random_.Chance(0.25)) {
+    const bool again = dedup_ && !sent_.empty() && random_.Chance(0.25);
+    if (again) {
       const Step& before = steps_[random_.OneOf(sent_)];
       apply.fields = before.fields;
-      if (random_.Chance(0.7) && (!in_order_ || before.time >= last_)) {
-        apply.time = last_ = before.time;
+      if (random_.Chance(0.7) && before.time >= (in_order_ ? last_ : not_before_)) {
+        t = apply.time = last_ = before.time;
+        apply.at_an_edge = before.at_an_edge;
       }
-      steps_.push_back(std::move(apply));
-      return;
     }
     for (const Field& field : fields_) {
+      if (again || !field.expression.empty()) break;  // computed ones stand behind the others
       apply.fields.push_back(field.name == "card" ? Value::Text("a")
                                                   : RandomValue(random_, field, numbers_));
     }
-    sent_.push_back(steps_.size());
+    if (!again) sent_.push_back(steps_.size());
     steps_.push_back(std::move(apply));
     newest_ = any_ ? std::max(newest_, t) : t;
     any_ = true;
@@ -190,19 +197,36 @@ class Life {
     steps_.push_back(std::move(step));
   }
 
+  // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
+  // comes later than `lateness` after that is where a removal may show (docs/semantics.md, "The same log, the same answer").
+  void AddCompaction() {
+    Step compact;
+    compact.kind = Step::Kind::kCompact;
+    const Duration keep = view_.keep().value_or(view_.keep_deleted());
+    compact.now = newest_ + keep + Duration{random_.Between(-1, 2)};
+    if (random_.Chance(0.3)) compact.now = newest_ + Part(2, keep);
+    if (deleted_ && random_.Chance(0.5)) {
+      compact.now = *deleted_ + view_.keep_deleted() + Duration{random_.Between(-1, 2)};
+    }
+    steps_.push_back(compact);
+    greatest_ = std::max(greatest_, compact.now);
+    not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    front_ = std::max(front_, not_before_);
+  }
+
   void AddRead() {
     Step read;
     read.kind = Step::Kind::kRead;
     read.now = newest_ + Duration{random_.Between(0, step_.us)};
     if (random_.Chance(0.3)) read.now = newest_;
-    if (random_.Chance(0.25)) {
+    if (random_.Chance(0.18)) {
       read.now = newest_ + Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
-    if (random_.Chance(0.1)) read.now = last_ + Meaningful(random_, view_);
+    if (random_.Chance(0.06)) read.now = last_ + Meaningful(random_, view_);
     if (random_.Chance(0.2)) read.now = NearAnEdge(random_, read.now, last_, view_);
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
-    read.now = std::max(read.now, newest_ - view_.max_future_skew);
+    read.now = std::max(read.now, std::max(newest_, greatest_) - view_.max_future_skew);
     if (deleted_) read.now = std::max(read.now, *deleted_ - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
@@ -229,7 +253,7 @@ class Life {
   const bool dedup_;
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
-                                                random_.OneOf<double>({0.003, 0.02, 0.05, 0.2})))};
+                                                random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
   const Numbers numbers_ =
       random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
                               Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge});
@@ -240,6 +264,11 @@ class Life {
                          : Timestamp{1'700'000'000'000'000 + random_.Between(0, 1'000'000'000)};
   Timestamp newest_ = front_;
   Timestamp last_ = front_;
+  Timestamp greatest_ = kMinEventTime;    // of all entities, as far as compaction has shown it
+  Timestamp not_before_ = kMinEventTime;  // no event is, from here on
+  // A partition that is idle for a while; 3: none is.
+  const size_t idle_ = random_.Chance(0.4) ? static_cast<size_t>(random_.Between(0, 2)) : 3;
+  const int64_t idle_from_ = random_.Between(0, 60);
   bool any_ = false;
   const bool deletes_ = random_.Chance(0.3);
   std::optional<Timestamp> deleted_;
@@ -260,7 +289,7 @@ Case RandomCase(uint64_t seed) {
   Case c;
   c.declared = last->second;
   if (seed % kCasesOfADeclaration != 0) c.declared.refused = 0;  // told once
-  c.in_order = random.Chance(0.5);
+  c.in_order = random.Chance(0.42);  // of the others some turn out to be
   c.steps = Life(random, c.declared, c.in_order).Live();
   return c;
 }
@@ -271,12 +300,7 @@ std::string Describe(const Case& c) {
       fmt::format("view: ttl {}, history {}, lateness {}, skew {}\n",
                   view.ttl ? FormatDuration(*view.ttl) : "never", FormatDuration(view.history),
                   FormatDuration(view.lateness), FormatDuration(view.max_future_skew));
-  if (const auto& dedup = c.declared.source.dedup) {
-    text += fmt::format("dedup within {}, at most {}, by", FormatDuration(dedup->within),
-                        dedup->max_ids);
-    for (const uint32_t field : dedup->by) text += " " + c.declared.source.fields[field].name;
-    text += "\n";
-  }
+  text += "as declared:\n" + c.declared.text + "of which:\n";
   for (const Feature& f : view.features) {
     text += fmt::format("  {}{}\n", c.declared.written.at(f.declared),
                         f.default_value ? " with a default" : "");
@@ -288,6 +312,10 @@ std::string Describe(const Case& c) {
         break;
       case Step::Kind::kDelete:
         text += fmt::format("  delete {} ({})\n", FormatTimestamp(step.time), step.time.us);
+        break;
+      case Step::Kind::kCompact:
+        text += fmt::format("  compaction once events have reached {} ({})\n",
+                            FormatTimestamp(step.now), step.now.us);
         break;
       case Step::Kind::kApply: {
         text += fmt::format("  event {} ({}) at {}.{}.{}:", FormatTimestamp(step.time),
