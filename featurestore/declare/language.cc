@@ -149,8 +149,7 @@ constexpr Shape kIdFields{.list = &kIdField};
 constexpr Shape kMaxIds{.form = Form::kInteger, .least = 1, .most = 65'536};
 constexpr Key kDedupKeys[] = {
     {"by", "The fields that together are an event's id.", &kIdFields, true},
-    {"within",
-     "An event whose id was applied to a row within this event time is skipped there.",
+    {"within", "An event whose id was applied to a row within this event time is skipped there.",
      &kPositiveDuration, true},
     {"max_ids", "A row remembers so many ids, its newest. Default: 1000.", &kMaxIds},
 };

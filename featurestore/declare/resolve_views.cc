@@ -246,10 +246,11 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
                         view.name, size.events_max, size.bytes_max));
   }
   if (size.ids_max > kManyIds) {
-    Warning(entry.key_place,
-            fmt::format("a row of view {} may remember {} ids of events (dedup), {} bytes, which are "
-                        "read and written again with each new one; fewer max_ids make it smaller",
-                        view.name, size.ids_max, size.ids_bytes_max));
+    Warning(
+        entry.key_place,
+        fmt::format("a row of view {} may remember {} ids of events (dedup), {} bytes, which are "
+                    "read and written again with each new one; fewer max_ids make it smaller",
+                    view.name, size.ids_max, size.ids_bytes_max));
   }
   if (size.panes_max > kManyPanes) {
     Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "

@@ -151,7 +151,8 @@ class JsonDecoder final : public Decoder {
   JsonWalker walker_;
   PathNode value_root_;
   PathNode key_root_;
-  PathNode tombstone_root_;  // the one field that the source's `key` names, where it stands in the JSON of the record's key
+  PathNode
+      tombstone_root_;  // the one field that the source's `key` names, where it stands in the JSON of the record's key
   std::vector<uint32_t> required_fields_;
   std::vector<uint32_t> whole_key_fields_;
   std::vector<std::pair<uint32_t, std::string>> header_fields_;

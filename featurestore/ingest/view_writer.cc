@@ -26,8 +26,7 @@ Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
     const auto found = progress.find(partition);
     return found == progress.end() ? std::nullopt : found->second.newest_event;
   };
-  RETURN_IF_ERROR(
-      processor_.Process(batch.records, incarnation, newest_before, *commit, outcome_));
+  RETURN_IF_ERROR(processor_.Process(batch.records, incarnation, newest_before, *commit, outcome_));
   commit_ = std::move(commit);
   for (PartitionProgress& staged : staged_) staged.clear();
   for (size_t v = 0; v < views_.size(); ++v) {

@@ -50,9 +50,8 @@ bool Oracle::IsDuplicate(const EntityRow& row, const Kept& event) const {
   return std::any_of(row.ids.begin(), row.ids.end(), [&](const Kept* other) {
     if (other->time < newest - dedup.within) return false;
     if (other->time - event.time > dedup.within) return false;
-    return std::all_of(dedup.by.begin(), dedup.by.end(), [&](uint32_t field) {
-      return event.fields[field] == other->fields[field];
-    });
+    return std::all_of(dedup.by.begin(), dedup.by.end(),
+                       [&](uint32_t field) { return event.fields[field] == other->fields[field]; });
   });
 }
 

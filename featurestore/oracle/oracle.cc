@@ -75,8 +75,8 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     }
     const Timestamp newest = std::max(row.newest, event.time);
     // "One that changed nothing, being late, is not remembered."
-    const bool applied = event.time > row.newest || row.events.empty() ||
-                         !ChangesNothing(view, event.time, newest);
+    const bool applied =
+        event.time > row.newest || row.events.empty() || !ChangesNothing(view, event.time, newest);
     // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
     const bool too_late = event.time < row.newest - view.lateness;
     row.newest = std::max(row.newest, event.time);

@@ -129,8 +129,8 @@ class Oracle {
   struct EntityRow {
     KeyValues key;
     Timestamp newest;
-    std::vector<RowEvent> events;  // by rising position; none: deleted
-    std::vector<const Kept*> ids;  // whose ids it remembers, by rising time
+    std::vector<RowEvent> events;      // by rising position; none: deleted
+    std::vector<const Kept*> ids;      // whose ids it remembers, by rising time
     std::optional<Timestamp> deleted;  // the greatest time of a delete
   };
   using OwnedKey = std::vector<std::variant<int64_t, std::string>>;

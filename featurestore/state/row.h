@@ -25,8 +25,8 @@ inline constexpr uint8_t kRowFormatDeleted = 3;      // a delete came last: its 
 
 // What an event did to a row.
 enum class Applied : uint8_t {
-  kChanged,  // at least one feature, or its place in time
-  kLate,     // older than every feature of the view keeps: changed nothing
+  kChanged,    // at least one feature, or its place in time
+  kLate,       // older than every feature of the view keeps: changed nothing
   kDuplicate,  // the row remembers its id (the source's `dedup`): changed nothing
 };
 

@@ -117,7 +117,7 @@ class Life {
     const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
-      if (deletes_ && random_.Chance(0.05)) AddDelete();
+      if (deletes_ && random_.Chance(0.04)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
       if (random_.Chance(0.006) && (view_.keep() || deleted_)) AddCompaction();
       // Rather late in the life: early windows are empty.
@@ -270,7 +270,7 @@ class Life {
   const size_t idle_ = random_.Chance(0.4) ? static_cast<size_t>(random_.Between(0, 2)) : 3;
   const int64_t idle_from_ = random_.Between(0, 60);
   bool any_ = false;
-  const bool deletes_ = random_.Chance(0.3);
+  const bool deletes_ = random_.Chance(0.2);
   std::optional<Timestamp> deleted_;
   std::vector<size_t> sent_;  // steps that apply an event of its own
   std::array<int64_t, 3> offsets_ = {0, 0, 0};
