@@ -7,6 +7,7 @@
 
 #include "featurestore/aggregate/time_span.h"
 #include "featurestore/state/row_layout_impl.h"
+#include "featurestore/state/row_parts.h"
 
 namespace freshet {
 namespace {
@@ -130,6 +131,7 @@ Row& Row::operator=(Row&&) noexcept = default;
 Row::~Row() = default;
 
 bool Row::empty() const { return impl_->empty; }
+std::optional<Timestamp> Row::deleted() const { return impl_->deleted; }
 Timestamp Row::newest() const { return impl_->newest; }
 
 size_t Row::memory_bytes() const {
@@ -156,6 +158,11 @@ void Row::Delete(Timestamp time) {
   fresh->deleted = std::max(before.value_or(time), time);
   fresh->forgotten_ids = impl_->forgotten_ids;
   impl_ = std::move(fresh);
+}
+
+RowParts Row::parts() const {
+  return {impl_->layout, impl_->newest, impl_->rings, impl_->runs,
+          impl_->log ? &*impl_->log : nullptr};
 }
 
 Applied Row::Apply(const Event& event) {

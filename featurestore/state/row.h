@@ -37,6 +37,8 @@ struct ReadTime {
   Timestamp at() const { return as_of.value_or(now); }
 };
 
+struct RowParts;
+
 // One decoded row. Not thread-safe. Move-only; borrows its layout, which must outlive it.
 class Row {
  public:
@@ -60,7 +62,8 @@ class Row {
   // Drops all that was applied. What is applied from here on counts; at an as_of before `time` the row does not say what it was.
   void Delete(Timestamp time);
 
-  bool empty() const;           // no event yet, or none since it was deleted
+  bool empty() const;                        // no event yet, or none since it was deleted
+  std::optional<Timestamp> deleted() const;  // none: never, or longer ago than any as_of reaches
   Timestamp newest() const;     // greatest event time that touched it; meaningless when empty
   size_t memory_bytes() const;  // of this decoded form, for budgets
 
@@ -70,6 +73,7 @@ class Row {
                                   std::span<Cell> out) const;
 
   struct Impl;
+  RowParts parts() const;  // for explain.cc: row_parts.h
 
  private:
   explicit Row(std::unique_ptr<Impl> impl);
