@@ -191,7 +191,7 @@ void ExplainView(const Plan& plan, size_t view_index, const Row* row, const Read
   about.name = plan.view_name(view_index);
   about.row = row != nullptr;
   about.event_time = event_time;
-  if (row != nullptr) {
+  if (row != nullptr && !row->empty()) {
     about.newest = row->newest();
     if (view.ttl) {
       about.max_age_until = row->newest() + *view.ttl;
