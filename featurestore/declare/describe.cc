@@ -37,6 +37,9 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   for (const auto& where : {source.where, view.where}) {
     if (where) out += fmt::format("  where    {}\n", source.fields[*where].expression);
   }
+  if (source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key) {
+    out += "  deletes  a record without a value, by its key\n";
+  }
   size_t width = 0;
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
@@ -76,6 +79,13 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                        layout.log_fields().empty()
                            ? "their times"
                            : fmt::format("{}", fmt::join(layout.log_fields(), ", ")));
+  }
+  if (source.dedup) {
+    std::vector<std::string_view> by;
+    for (const uint32_t field : source.dedup->by) by.push_back(source.fields[field].name);
+    out += fmt::format("  dedup    by {}, within {}: at most {}, {} bytes\n", fmt::join(by, ", "),
+                       FormatDuration(source.dedup->within), Plural(size.ids_max, "id", "ids"),
+                       size.ids_bytes_max);
   }
   out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,

@@ -148,10 +148,26 @@ constexpr Object kTimestampObject{"timestamp", kTimestampKeys};
 constexpr Shape kTimestamp{
     .form = Form::kReference, .words = kTimestampWords, .object = &kTimestampObject};
 
+constexpr Shape kIdField{.form = Form::kReference, .like = "id"};
+constexpr Shape kIdFields{.list = &kIdField};
+// The list is read and written with each event of a row.
+constexpr Shape kMaxIds{.form = Form::kInteger, .least = 1, .most = 65'536};
+constexpr Key kDedupKeys[] = {
+    {"by", "The fields that together are an event's id.", &kIdFields, true},
+    {"within", "An event whose id was applied to a row within this event time is skipped there.",
+     &kPositiveDuration, true},
+    {"max_ids", "A row remembers so many ids, its newest. Default: 1000.", &kMaxIds},
+};
+constexpr Object kDedupObject{"dedup", kDedupKeys};
+constexpr Shape kDedup{.object = &kDedupObject};
+
 constexpr Key kSourceKeys[] = {
     {"topic", "The Kafka topic.", &kTopic, true},
     {"format", "Of the record's value: json.", &kFormat},
-    {"key", "The field that the record's key holds.", &kReference},
+    {"key",
+     "The field that the record's key holds. A record without a value deletes what views of an "
+     "entity of that one key hold of it.",
+     &kReference},
     {"timestamp", "The field that holds the event's time, or kafka for the record's own.",
      &kTimestamp, true},
     {"lateness", "How far behind events may arrive. Default: 10m.", &kDuration},
@@ -163,7 +179,7 @@ constexpr Key kSourceKeys[] = {
     {"fields", "What is in an event: names and types.", &kFields, true},
     {"allow_compacted", ""},
     {"start", ""},
-    {"dedup", ""},
+    {"dedup", "Producers that send twice: an event counts once.", &kDedup},
     {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},
     {"where", "SQL: events for which it is not true are for no view.", &kSql},
     {"cdc", ""},

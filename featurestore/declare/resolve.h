@@ -76,6 +76,8 @@ class Resolver {
   void ResolveSource(const YamlEntry& entry);
   void ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes);
   void ResolveTimestamp(const YamlNode& object, Source& source, const SourceNotes& notes);
+  void ResolveKey(const YamlNode& object, Source& source, const SourceNotes& notes);
+  void ResolveDedup(const YamlNode& object, Source& source, const SourceNotes& notes);
   void ResolveEntities();
   void WarnSharedTopics();
 

@@ -8,6 +8,11 @@
 #include "featurestore/model/entity_key.h"
 
 namespace freshet {
+namespace {
+
+constexpr uint32_t kDefaultMaxIds = 1000;  // of dedup
+
+}  // namespace
 
 const YamlNode* Sound(const YamlNode& object, std::string_view key) {
   const YamlEntry* entry = object.FindEntry(key);
@@ -80,17 +85,54 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     ResolveDerive(object, source, notes);
     bool sound = true;
     source.where = ResolveWhere(object, source, notes, sound);
-    if (const YamlNode* key = Sound(object, "key")) {
-      source.key = FindField(*key, source, notes);
-      if (source.key && !CanBeKey(source.fields[*source.key].type)) {
-        Error(key->place,
-              fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
-                          key->text, TypeName(source.fields[*source.key].type)));
-      }
-    }
+    ResolveKey(object, source, notes);
+    ResolveDedup(object, source, notes);
   }
   catalog_.sources.push_back(std::move(source));
   source_notes_.push_back(std::move(notes));
+}
+
+void Resolver::ResolveKey(const YamlNode& object, Source& source, const SourceNotes& notes) {
+  const YamlNode* key = Sound(object, "key");
+  if (key == nullptr) return;
+  source.key = FindField(*key, source, notes);
+  if (!source.key || CanBeKey(source.fields[*source.key].type)) return;
+  Error(key->place,
+        fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
+                    key->text, TypeName(source.fields[*source.key].type)));
+}
+
+void Resolver::ResolveDedup(const YamlNode& object, Source& source, const SourceNotes& notes) {
+  const YamlNode* declared = Sound(object, "dedup");
+  if (declared == nullptr || declared->kind != YamlNode::Kind::kMap) return;
+  Dedup dedup;
+  dedup.within = DurationOr(*declared, "within", {});
+  dedup.max_ids = kDefaultMaxIds;
+  if (const YamlNode* max_ids = Sound(*declared, "max_ids")) {
+    dedup.max_ids = static_cast<uint32_t>(ReadInteger(max_ids->text).value_or(kDefaultMaxIds));
+  }
+  const YamlNode* by = Sound(*declared, "by");
+  if (by == nullptr || by->kind != YamlNode::Kind::kList) return;
+  if (by->items.empty()) {
+    Error(by->place, "dedup by an empty list; name the fields of an event's id, such as by: [id]");
+  }
+  for (const YamlNode& item : by->items) {
+    if (item.bad) continue;
+    const auto field = FindField(item, source, notes);
+    if (!field) continue;
+    const Type type = source.fields[*field].type;
+    if (!CanBeKey(type)) {
+      Error(item.place,
+            fmt::format("{} is a {}, which cannot be part of an event's id; use string, int64, "
+                        "bytes, timestamp or bool",
+                        item.text, TypeName(type)));
+    } else if (std::find(dedup.by.begin(), dedup.by.end(), *field) != dedup.by.end()) {
+      Error(item.place, fmt::format("dedup names {} twice", item.text));
+    } else {
+      dedup.by.push_back(*field);
+    }
+  }
+  if (!dedup.by.empty() && dedup.within.us > 0) source.dedup = std::move(dedup);
 }
 
 void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kManyPanes = 10'000;
 constexpr uint64_t kManyEvents = 10'000;
+constexpr uint64_t kManyIds = 10'000;
 
 template <typename Things>
 std::vector<std::string> NamesOf(const Things& things) {
@@ -121,6 +122,7 @@ void Resolver::ResolveView(const YamlEntry& entry) {
   if (source_known) {
     view.lateness = catalog_.sources[view.source].lateness;
     view.max_future_skew = catalog_.sources[view.source].max_future_skew;
+    if (const auto& dedup = catalog_.sources[view.source].dedup) view.dedup_within = dedup->within;
   }
   FinishView(entry, view);
   catalog_.views.push_back(std::move(view));
@@ -242,6 +244,13 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
             fmt::format("a row of view {} may hold {} events, {} bytes, which are read and written "
                         "again with each new one; fewer rows or max_events make it smaller",
                         view.name, size.events_max, size.bytes_max));
+  }
+  if (size.ids_max > kManyIds) {
+    Warning(
+        entry.key_place,
+        fmt::format("a row of view {} may remember {} ids of events (dedup), {} bytes, which are "
+                    "read and written again with each new one; fewer max_ids make it smaller",
+                    view.name, size.ids_max, size.ids_bytes_max));
   }
   if (size.panes_max > kManyPanes) {
     Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "

@@ -85,6 +85,11 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
     line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
   }
   if (source.where) line("source_where", Quoted(source.fields[*source.where].expression));
+  if (source.dedup) {
+    std::string text = fmt::format("{} {}", source.dedup->within.us, source.dedup->max_ids);
+    for (const uint32_t field : source.dedup->by) text += " " + source.fields[field].name;
+    line("dedup", text);
+  }
   if (view.where) line("where", Quoted(source.fields[*view.where].expression));
   line("history_us", fmt::to_string(view.history.us));
   std::set<std::string> features;

@@ -116,6 +116,7 @@ struct FeatureView {
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's
+  Duration dedup_within;     // the source's; 0: none
   // Declared by `fields`: each feature is the latest value of its field, kept with a time of its own.
   bool latest_values = false;
   std::vector<Feature> features;
@@ -127,8 +128,11 @@ struct FeatureView {
   // Compaction may remove a row once its newest event + keep lies before the view's expiry bound; none: never.
   std::optional<Duration> keep() const {
     if (!ttl.has_value()) return std::nullopt;
-    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew;
+    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew + dedup_within;
   }
+  // Of a row that was deleted, the delete's time may be forgotten once it + keep_deleted lies before that bound: no as_of that is
+  // answered reaches before it.
+  Duration keep_deleted() const { return history + max_future_skew; }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
 };
 

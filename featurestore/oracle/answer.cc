@@ -38,11 +38,17 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
   const bool null_key =
       std::any_of(key.begin(), key.end(), [](const Value& k) { return k.is_null(); });
   if (null_key) row = nullptr;
+  // "At an as_of before it [a delete]: OUTSIDE_HISTORY".
+  const bool before_delete =
+      row != nullptr && row->deleted && asked.as_of && *asked.as_of < *row->deleted;
+  // "After a delete, until another event: NOT_FOUND."
+  if (row != nullptr && row->events.empty()) row = nullptr;
 
   ExpectedRow answer;
   // "Cells asked for as_of < now − history are OUTSIDE_HISTORY."
   const bool before_history =
-      asked.as_of && Wide{asked.as_of->us} < Wide{asked.now.us} - view.history.us;
+      before_delete ||
+      (asked.as_of && Wide{asked.as_of->us} < Wide{asked.now.us} - view.history.us);
   if (row != nullptr && !before_history)
     answer.event_time = TimeOfRow(view, row->events, ReadingOf(asked, row->newest));
 

@@ -310,4 +310,18 @@ std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
   return std::nullopt;
 }
 
+// "The record key, as a field": its text is the field's, or where the field is found in the record key's JSON, that.
+std::optional<Refusal> DecodeKey(const Source& source, const Record& record, OwnedValue& key) {
+  Field field = source.fields[*source.key];
+  if (field.path.empty() || field.path[0] != "$key") field.path = {"$key"};
+  const Node no_body;
+  std::optional<Refusal> refusal = ReadField(field, record, no_body, key);
+  if (refusal == Refusal::kMistyped && field.bad_is_null) {
+    key = {};
+    refusal.reset();
+  }
+  if (!refusal && key.Borrow().is_null()) refusal = Refusal::kNoKey;
+  return refusal;
+}
+
 }  // namespace freshet::oracle

@@ -16,6 +16,9 @@ struct OwnedValue {
   Value Borrow() const { return text ? Value::Text(*text) : value; }
 };
 
+// Of a tombstone the field that the source's `key` names, from the record's key. None: the record has no such key.
+std::optional<Refusal> DecodeKey(const Source& source, const Record& record, OwnedValue& key);
+
 // Fills one value a field and the event's time.
 std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
                                   std::vector<OwnedValue>& fields, Timestamp& time);

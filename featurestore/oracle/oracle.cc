@@ -24,8 +24,7 @@ Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureV
       rows_(views_.size()) {}
 
 std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
-  // "A tombstone ... elsewhere is dead-lettered no_key"; it "moves neither now, watermark nor E".
-  if (!record.value) return Refusal::kNoKey;
+  if (!record.value) return OfferTombstone(record, at);
   std::vector<OwnedValue> owned;
   Event event{.time = {}, .at = at, .fields = {}};
   if (const auto refusal = DecodeJson(source_, record, owned, event.time)) return refusal;
@@ -43,6 +42,8 @@ std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
 std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
   // "Every accepted event moves now".
   now_ = std::max(now_.value_or(event.time), event.time);
+  Timestamp& newest_of = newest_of_.try_emplace(event.at.partition, event.time).first->second;
+  newest_of = std::max(newest_of, event.time);
 
   std::vector<Value> fields(event.fields.begin(), event.fields.end());
   fields.resize(source_.fields.size());
@@ -66,10 +67,16 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
 
     const auto [found, created] = rows_[v].try_emplace(Own(key));
     EntityRow& row = found->second;
-    if (created) {
-      row.key = key;
-      row.newest = event.time;
+    if (created) row.key = key;
+    if (row.events.empty()) row.newest = event.time;
+    if (IsDuplicate(row, kept)) {
+      ++duplicates_;
+      continue;
     }
+    const Timestamp newest = std::max(row.newest, event.time);
+    // "One that changed nothing, being late, is not remembered."
+    const bool applied =
+        event.time > row.newest || row.events.empty() || !ChangesNothing(view, event.time, newest);
     // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
     const bool too_late = event.time < row.newest - view.lateness;
     row.newest = std::max(row.newest, event.time);
@@ -79,6 +86,7 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
                                           return position < other.event->position();
                                         });
     row.events.insert(place, {&kept, too_late});
+    if (applied) Remember(row, kept);
   }
   // "If no view of its source can use it, it is accepted, applied nowhere, and dead-lettered too (no_key)."
   if (!used) return Refusal::kNoKey;
@@ -87,7 +95,9 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
 
 std::vector<KeyValues> Oracle::entities(size_t view) const {
   std::vector<KeyValues> keys;
-  for (const auto& [key, row] : rows_[view]) keys.push_back(row.key);
+  for (const auto& [key, row] : rows_[view]) {
+    if (!row.events.empty()) keys.push_back(row.key);
+  }
   return keys;
 }
 

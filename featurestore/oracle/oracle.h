@@ -90,6 +90,9 @@ struct RowEvent {
   bool too_late_for_runs;  // when it came: sessions and lifetime with a ttl do not count it
 };
 
+// "An event that changes no feature of a view counts as late there", of a row whose newest event, this one counted, is `newest`.
+bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest);
+
 // Fills the fields of an event that are computed of others: `derive`, and what any `where` asks (Field::expression). SQL is not the
 // oracle's: tests give closures of their own, so that the engine's expressions are checked too. Texts live until the next call.
 using Derive = std::function<void(std::span<Value> fields)>;
@@ -107,11 +110,15 @@ class Oracle {
   std::optional<Refusal> Offer(const Record& record, Coordinates at);
   // The same from where a record is decoded. `fields` by index of the source, computed ones may be left out; texts are copied.
   std::optional<Refusal> OfferDecoded(const Event& event);
+  // A delete of what a view holds of an entity, at its place in the log.
+  void Delete(size_t view, const KeyValues& key, Timestamp time);
 
   ExpectedRow Answer(size_t view, const KeyValues& key, const AskedAt& asked) const;
 
   // Every entity that has a row in a view, by rising key.
   std::vector<KeyValues> entities(size_t view) const;
+  // Events that a row did not take since it remembered their id, so far.
+  uint64_t duplicates() const { return duplicates_; }
   // "the greatest event time accepted": `now` of `clock: event_time`.
   std::optional<Timestamp> now_event_time() const { return now_; }
 
@@ -122,10 +129,15 @@ class Oracle {
   struct EntityRow {
     KeyValues key;
     Timestamp newest;
-    std::vector<RowEvent> events;  // by rising position
+    std::vector<RowEvent> events;      // by rising position; none: deleted
+    std::vector<const Kept*> ids;      // whose ids it remembers, by rising time
+    std::optional<Timestamp> deleted;  // the greatest time of a delete
   };
   using OwnedKey = std::vector<std::variant<int64_t, std::string>>;
 
+  std::optional<Refusal> OfferTombstone(const Record& record, Coordinates at);
+  bool IsDuplicate(const EntityRow& row, const Kept& event) const;
+  void Remember(EntityRow& row, const Kept& event) const;
   static OwnedKey Own(const KeyValues& key);
   Value Keep(const Value& value);
 
@@ -137,6 +149,8 @@ class Oracle {
   std::deque<Kept> events_;
   std::vector<std::map<OwnedKey, EntityRow>> rows_;  // by view
   std::optional<Timestamp> now_;
+  std::map<int32_t, Timestamp> newest_of_;  // by partition: the greatest event time accepted
+  uint64_t duplicates_ = 0;
 };
 
 }  // namespace freshet::oracle

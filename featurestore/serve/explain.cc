@@ -117,6 +117,7 @@ class Sentence {
     if (row_ == nullptr) {
       return "there is no row: no event of this entity was applied, it expired, or the key is null";
     }
+    if (row_->empty()) return "the entity was deleted, and no event came since";
     if (view_.ttl && read_.at() - row_->newest() > *view_.ttl + view_.grace()) {
       return fmt::format("the row's newest event, {}, is older than ttl and grace ({} + {})",
                          FormatTimestamp(row_->newest()), FormatDuration(*view_.ttl),
@@ -127,6 +128,10 @@ class Sentence {
   }
 
   std::string OutsideHistory() const {
+    if (row_ != nullptr && row_->deleted() && read_.at() < *row_->deleted()) {
+      return fmt::format("the entity was deleted at {}: what it was before is gone",
+                         FormatTimestamp(*row_->deleted()));
+    }
     const Duration back = read_.now - read_.at();
     if (!feature_.window.has_history()) {
       return fmt::format("as_of is {} before now, and {} has no history", Span(back),
@@ -186,7 +191,7 @@ void ExplainView(const Plan& plan, size_t view_index, const Row* row, const Read
   about.name = plan.view_name(view_index);
   about.row = row != nullptr;
   about.event_time = event_time;
-  if (row != nullptr) {
+  if (row != nullptr && !row->empty()) {
     about.newest = row->newest();
     if (view.ttl) {
       about.max_age_until = row->newest() + *view.ttl;

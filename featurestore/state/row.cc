@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "featurestore/aggregate/time_span.h"
 #include "featurestore/state/row_layout_impl.h"
 #include "featurestore/state/row_parts.h"
 
@@ -19,6 +20,8 @@ constexpr Duration kBeyondEvents = Duration::Days(1000 * 366);
 Timestamp ClampRead(Timestamp q) {
   return std::clamp(q, kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents);
 }
+
+bool IsEventTime(Timestamp t) { return t >= kMinEventTime && t <= kMaxEventTime; }
 
 bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
   if (!read.as_of) return false;
@@ -71,6 +74,7 @@ struct Row::Impl {
     runs.reserve(layout->runs.size());
     for (const RunLayout& list : layout->runs) runs.emplace_back(list);
     if (layout->log) log.emplace(*layout->log);
+    if (layout->ids) ids.emplace(*layout->ids);
     if (layout->lifetime) {
       lifetime.emplace(*layout->lifetime);
       lifetime->Fill(1);
@@ -82,6 +86,14 @@ struct Row::Impl {
   }
   std::span<const PaneRing> chain(const ChainLayout& c) const {
     return std::span(rings).subspan(c.begin, c.end - c.begin);
+  }
+
+  // No as_of that may be asked reaches before the delete any more.
+  void ForgetDelete() {
+    if (deleted && !empty && *deleted <= newest - layout->view.keep_deleted()) deleted.reset();
+  }
+  bool IsDuplicate(const Event& event, std::optional<uint64_t> id) const {
+    return id && ids->Holds(*id, event.time, empty ? event.time : std::max(newest, event.time));
   }
 
   std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
@@ -100,10 +112,13 @@ struct Row::Impl {
   const RowLayout::Impl* layout;
   bool empty = true;
   Timestamp newest;
+  std::optional<Timestamp> deleted;  // the greatest time of a delete that an as_of may be before
   std::vector<PaneRing> rings;
   std::vector<RunList> runs;
   std::optional<AccumulatorTable> lifetime;  // one entry
   std::optional<EventLog> log;
+  std::optional<IdList> ids;
+  uint64_t forgotten_ids = 0;
   std::string bytes;  // that texts were decoded from and are borrowed from
   // Accumulators that events of the log were replayed through: cells borrow their texts.
   mutable std::vector<Replayed> replayed;
@@ -116,6 +131,7 @@ Row& Row::operator=(Row&&) noexcept = default;
 Row::~Row() = default;
 
 bool Row::empty() const { return impl_->empty; }
+std::optional<Timestamp> Row::deleted() const { return impl_->deleted; }
 Timestamp Row::newest() const { return impl_->newest; }
 
 size_t Row::memory_bytes() const {
@@ -124,8 +140,24 @@ size_t Row::memory_bytes() const {
   for (const PaneRing& ring : impl_->rings) total += ring.memory_bytes();
   for (const RunList& list : impl_->runs) total += list.memory_bytes();
   if (impl_->log) total += impl_->log->memory_bytes();
+  if (impl_->ids) total += impl_->ids->memory_bytes();
   if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
   return total;
+}
+
+bool Row::IsDuplicate(const Event& event) const {
+  return impl_->ids && impl_->IsDuplicate(event, impl_->layout->ids->IdOf(event.fields));
+}
+
+uint64_t Row::TakeForgottenIds() { return std::exchange(impl_->forgotten_ids, 0); }
+
+void Row::Delete(Timestamp time) {
+  impl_->ForgetDelete();  // as any Encode since would have
+  const std::optional<Timestamp> before = impl_->deleted;
+  auto fresh = std::make_unique<Impl>(*impl_->layout);
+  fresh->deleted = std::max(before.value_or(time), time);
+  fresh->forgotten_ids = impl_->forgotten_ids;
+  impl_ = std::move(fresh);
 }
 
 RowParts Row::parts() const {
@@ -135,6 +167,8 @@ RowParts Row::parts() const {
 
 Applied Row::Apply(const Event& event) {
   Impl& row = *impl_;
+  const std::optional<uint64_t> id = row.ids ? row.layout->ids->IdOf(event.fields) : std::nullopt;
+  if (row.IsDuplicate(event, id)) return Applied::kDuplicate;
   bool changed = row.empty || event.time > row.newest;
   // Before routing: what is kept depends on the newest event, this one counted.
   if (changed) row.newest = event.time;
@@ -148,15 +182,20 @@ Applied Row::Apply(const Event& event) {
     changed = true;
   }
   if (row.log) changed |= row.log->Add(event, row.newest);
-  return changed ? Applied::kChanged : Applied::kLate;
+  if (!changed) return Applied::kLate;
+  if (id) row.forgotten_ids += row.ids->Add(*id, event.time, row.newest);
+  return Applied::kChanged;
 }
 
 void Row::Encode(std::string& out) {
   Impl& row = *impl_;
   ByteWriter writer(out);
-  writer.Byte(kRowFormat);
+  row.ForgetDelete();
+  writer.Byte(!row.deleted ? kRowFormat : row.empty ? kRowFormatDeleted : kRowFormatAfterDelete);
   writer.Fixed16(row.layout->version_tag);
-  writer.Fixed64(static_cast<uint64_t>(row.newest.us));
+  writer.Fixed64(static_cast<uint64_t>((row.empty && row.deleted ? *row.deleted : row.newest).us));
+  if (row.empty && row.deleted) return;
+  if (row.deleted) WriteTimeSpan(writer, row.newest - *row.deleted);
   for (const ChainLayout& chain : row.layout->chains) {
     FoldChain(chain, row.chain(chain), row.newest);
   }
@@ -172,6 +211,10 @@ void Row::Encode(std::string& out) {
     row.log->Trim(row.newest);
     row.log->Encode(writer, row.newest);
   }
+  if (row.ids) {
+    row.ids->Evict(row.newest);
+    row.ids->Encode(writer, row.newest);
+  }
 }
 
 StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
@@ -181,18 +224,23 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
   }
   ByteReader header(bytes);
   const uint8_t format = header.Byte();
-  if (format != kRowFormat) {
-    return DataLoss("view {}: a row of format {}, this version reads {}", view, format, kRowFormat);
+  if (format < kRowFormat || format > kRowFormatDeleted) {
+    return DataLoss("view {}: a row of format {}, this version reads {} to {}", view, format,
+                    kRowFormat, kRowFormatDeleted);
   }
   if (const uint16_t tag = header.Fixed16(); tag != layout.version_tag()) {
     return DataLoss("view {}: a row of another version of the view ({:04x}, not {:04x})", view, tag,
                     layout.version_tag());
   }
-  const Timestamp newest{static_cast<int64_t>(header.Fixed64())};
-  if (newest < kMinEventTime || newest > kMaxEventTime) {
-    return DataLoss("view {}: a row whose newest event time cannot be", view);
-  }
+  const std::optional<RowTimes> times = PeekTimes(bytes);
+  if (!times) return DataLoss("view {}: a row with a time that cannot be", view);
   auto impl = std::make_unique<Impl>(layout.impl());
+  impl->deleted = times->deleted;
+  if (!times->newest) {
+    if (bytes.size() != kBodyAt) return DataLoss("view {}: a damaged row", view);
+    return Row(std::move(impl));
+  }
+  const Timestamp newest = *times->newest;
   impl->empty = false;
   impl->newest = newest;
   if (impl->layout->has_text) {
@@ -200,12 +248,18 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
     bytes = impl->bytes;
   }
   ByteReader body(bytes.substr(kBodyAt));
+  if (impl->deleted) {
+    (void)ReadTimeSpan(body);
+    impl->ForgetDelete();  // it would have been forgotten, and was stored
+    if (!impl->deleted) body.MarkBad();
+  }
   for (PaneRing& ring : impl->rings) ring.Decode(body, newest);
   for (RunList& list : impl->runs) list.Decode(body, newest);
   if (impl->lifetime) {
     impl->layout->lifetime->Decode(impl->lifetime->accumulators(0), body, {newest});
   }
   if (impl->log) impl->log->Decode(body, newest);
+  if (impl->ids) impl->ids->Decode(body, newest);
   if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
   return Row(std::move(impl));
 }
@@ -349,6 +403,7 @@ Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& mo
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
                                      std::span<Cell> out) const {
   const FeatureView& view = impl_->layout->view;
+  const bool before_delete = read.as_of && impl_->deleted && *read.as_of < *impl_->deleted;
   const std::optional<Timestamp> time = impl_->TimeAsOf(read);
   const CellStatus row_status = StatusByAge(view, time, read.at());
   const Timestamp q = ClampRead(read.at());
@@ -356,7 +411,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
   Scratch scratch(impl_->layout->scratch_bytes_max);
   for (size_t i = 0; i < features.size(); ++i) {
     const FeaturePlan& feature = impl_->layout->features[features[i]];
-    if (OutsideHistory(view, feature, read)) {
+    if (before_delete || OutsideHistory(view, feature, read)) {
       out[i] = {.status = CellStatus::kOutsideHistory};
       continue;
     }
@@ -373,7 +428,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
     }
     out[i].degraded &= out[i].status == CellStatus::kPresent;
   }
-  if (row_status == CellStatus::kNotFound) return std::nullopt;
+  if (before_delete || row_status == CellStatus::kNotFound) return std::nullopt;
   if (read.as_of && *read.as_of < read.now - view.history) return std::nullopt;
   return time;
 }
@@ -390,12 +445,23 @@ void FinishMissing(const RowLayout& layout, const ReadTime& read,
   }
 }
 
-std::optional<Timestamp> PeekNewest(std::string_view bytes) {
-  if (bytes.size() < kBodyAt || static_cast<uint8_t>(bytes[0]) != kRowFormat) return std::nullopt;
+std::optional<RowTimes> PeekTimes(std::string_view bytes) {
+  if (bytes.size() < kBodyAt) return std::nullopt;
+  const auto format = static_cast<uint8_t>(bytes[0]);
+  if (format < kRowFormat || format > kRowFormatDeleted) return std::nullopt;
   ByteReader reader(bytes.substr(kNewestAt));
   const Timestamp newest{static_cast<int64_t>(reader.Fixed64())};
-  if (newest < kMinEventTime || newest > kMaxEventTime) return std::nullopt;
-  return newest;
+  if (!IsEventTime(newest)) return std::nullopt;
+  if (format == kRowFormatDeleted) return RowTimes{std::nullopt, newest};
+  if (format == kRowFormat) return RowTimes{newest, std::nullopt};
+  const Timestamp deleted = newest - ReadTimeSpan(reader);  // saturates
+  if (!reader.ok() || !IsEventTime(deleted)) return std::nullopt;
+  return RowTimes{newest, deleted};
+}
+
+std::optional<Timestamp> PeekNewest(std::string_view bytes) {
+  const std::optional<RowTimes> times = PeekTimes(bytes);
+  return times ? times->newest : std::nullopt;
 }
 
 }  // namespace freshet

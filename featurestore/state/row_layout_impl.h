@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/state/id_list.h"
 #include "featurestore/state/row_layout.h"
 #include "featurestore/window/event_log.h"
 #include "featurestore/window/pane_ring.h"
@@ -54,6 +55,7 @@ struct RowLayout::Impl {
   std::vector<RunLayout> runs;             // then sessions, by gap
   std::optional<EventLogLayout> log;       // rows and exact windows
   bool log_has_history = false;  // exact ones are there: an as_of finds its event time in the log
+  std::optional<IdListLayout> ids;  // the source says `dedup`
   std::vector<FeaturePlan> features;
   uint32_t scratch_bytes_max = 0;
   bool has_text = false;

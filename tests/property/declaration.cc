@@ -276,6 +276,14 @@ DefaultValue RandomDefault(Random& random, Type type) {
   }
 }
 
+// Now and then producers send twice, by ids that few or most events share.
+std::string RandomDedup(Random& random, int64_t within) {
+  if (!random.Chance(0.15)) return "";
+  const std::string by = random.OneOf<std::string>({"k", "n", "s, n", "t", "z, b"});
+  const std::string max_ids = random.OneOf<std::string>({"", ", max_ids: 1", ", max_ids: 5"});
+  return fmt::format(", dedup: {{ by: [{}], within: {}{} }}", by, Millis(1 + within), max_ids);
+}
+
 // `derive` and `where` of a source, and what they compute.
 class Computing {
  public:
@@ -374,9 +382,10 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
     return static_cast<int64_t>(static_cast<double>(lengths.scale) * random.Real(0, times));
   };
   Computing computing(random);
-  const std::string of_source = fmt::format(
-      ", lateness: {}, max_future_skew: {}{}", random.Chance(0.5) ? Millis(about(0.7)) : "10m",
-      random.Chance(0.6) ? "0ms" : Millis(about(0.5)), computing.of_source());
+  const std::string of_source = fmt::format(", lateness: {}, max_future_skew: {}{}{}",
+                                            random.Chance(0.5) ? Millis(about(0.7)) : "10m",
+                                            random.Chance(0.6) ? "0ms" : Millis(about(0.5)),
+                                            RandomDedup(random, about(1.5)), computing.of_source());
   const std::string of_view = fmt::format(
       "    ttl: {}\n    history: {}\n{}", random.Chance(0.4) ? "never" : Millis(1 + about(4)),
       random.Chance(0.5) ? "0ms" : Millis(about(3)), computing.of_view());

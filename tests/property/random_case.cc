@@ -110,14 +110,16 @@ class Life {
         view_(declared.view),
         fields_(declared.source.fields),
         scale_(declared.scale),
-        in_order_(in_order) {}
+        in_order_(in_order),
+        dedup_(declared.source.dedup.has_value()) {}
 
   std::vector<Step> Live() {
     const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
+      if (deletes_ && random_.Chance(0.04)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
-      if (random_.Chance(0.006) && view_.keep()) AddCompaction();
+      if (random_.Chance(0.006) && (view_.keep() || deleted_)) AddCompaction();
       // Rather late in the life: early windows are empty.
       const double lived = static_cast<double>(i + 1) / static_cast<double>(events);
       const bool read = random_.Chance(0.6 * lived) || i + 1 == events;
@@ -163,14 +165,36 @@ class Life {
     }
     apply.at = {random_.Chance(0.1) ? 1u : 0u, static_cast<int32_t>(partition),
                 offsets_[partition]++};
+    // A producer that sends twice, also with another time.
+    const bool again = dedup_ && !sent_.empty() && random_.Chance(0.25);
+    if (again) {
+      const Step& before = steps_[random_.OneOf(sent_)];
+      apply.fields = before.fields;
+      if (random_.Chance(0.7) && before.time >= (in_order_ ? last_ : not_before_)) {
+        t = apply.time = last_ = before.time;
+        apply.at_an_edge = before.at_an_edge;
+      }
+    }
     for (const Field& field : fields_) {
-      if (!field.expression.empty()) break;  // computed ones stand behind the others
+      if (again || !field.expression.empty()) break;  // computed ones stand behind the others
       apply.fields.push_back(field.name == "card" ? Value::Text("a")
                                                   : RandomValue(random_, field, numbers_));
     }
+    if (!again) sent_.push_back(steps_.size());
     steps_.push_back(std::move(apply));
     newest_ = any_ ? std::max(newest_, t) : t;
     any_ = true;
+  }
+
+  // Its time is the record's: near the events', before or after.
+  void AddDelete() {
+    Step step;
+    step.kind = Step::Kind::kDelete;
+    step.time = random_.OneOf<Timestamp>({newest_, front_, last_, newest_ - Part(1, scale_)});
+    if (random_.Chance(0.3)) step.time = NearAnEdge(random_, step.time, last_, view_);
+    step.time = std::min(step.time, newest_ + scale_);
+    deleted_ = std::max(deleted_.value_or(step.time), step.time);
+    steps_.push_back(std::move(step));
   }
 
   // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
@@ -178,8 +202,12 @@ class Life {
   void AddCompaction() {
     Step compact;
     compact.kind = Step::Kind::kCompact;
-    compact.now = newest_ + *view_.keep() + Duration{random_.Between(-1, 2)};
-    if (random_.Chance(0.3)) compact.now = newest_ + Part(2, *view_.keep());
+    const Duration keep = view_.keep().value_or(view_.keep_deleted());
+    compact.now = newest_ + keep + Duration{random_.Between(-1, 2)};
+    if (random_.Chance(0.3)) compact.now = newest_ + Part(2, keep);
+    if (deleted_ && random_.Chance(0.5)) {
+      compact.now = *deleted_ + view_.keep_deleted() + Duration{random_.Between(-1, 2)};
+    }
     steps_.push_back(compact);
     greatest_ = std::max(greatest_, compact.now);
     not_before_ = std::max(not_before_, compact.now - view_.lateness);
@@ -199,12 +227,14 @@ class Life {
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
     read.now = std::max(read.now, std::max(newest_, greatest_) - view_.max_future_skew);
+    if (deleted_) read.now = std::max(read.now, *deleted_ - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
       if (random_.Chance(0.1)) q = read.now + Duration{random_.Between(0, 3 * step_.us)};
       if (random_.Chance(0.1)) q = newest_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = last_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.3)) q = NearAnEdge(random_, q, last_, view_);
+      if (deleted_ && random_.Chance(0.3)) q = *deleted_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = read.now - view_.history + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.05)) q = read.now - kMicro;
       // Without history no pane keeps its greatest event time, so that semantics.md does not say how old a row
@@ -220,6 +250,7 @@ class Life {
   const std::vector<Field>& fields_;
   const Duration scale_;
   const bool in_order_;
+  const bool dedup_;
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
                                                 random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
@@ -239,6 +270,9 @@ class Life {
   const size_t idle_ = random_.Chance(0.4) ? static_cast<size_t>(random_.Between(0, 2)) : 3;
   const int64_t idle_from_ = random_.Between(0, 60);
   bool any_ = false;
+  const bool deletes_ = random_.Chance(0.2);
+  std::optional<Timestamp> deleted_;
+  std::vector<size_t> sent_;  // steps that apply an event of its own
   std::array<int64_t, 3> offsets_ = {0, 0, 0};
   std::vector<Step> steps_;
 };
@@ -275,6 +309,9 @@ std::string Describe(const Case& c) {
     switch (step.kind) {
       case Step::Kind::kReopen:
         text += "  encode, decode\n";
+        break;
+      case Step::Kind::kDelete:
+        text += fmt::format("  delete {} ({})\n", FormatTimestamp(step.time), step.time.us);
         break;
       case Step::Kind::kCompact:
         text += fmt::format("  compaction once events have reached {} ({})\n",

@@ -14,8 +14,8 @@
 namespace freshet::property {
 
 struct Step {
-  enum class Kind { kApply, kReopen, kCompact, kRead } kind = Kind::kApply;
-  // kApply: the fields of the record, computed ones left out. Texts are borrowed from literals.
+  enum class Kind { kApply, kDelete, kReopen, kCompact, kRead } kind = Kind::kApply;
+  // kApply, of kDelete the time: the fields of the record, computed ones left out. Texts are borrowed from literals.
   Timestamp time;
   Coordinates at;
   std::vector<Value> fields;

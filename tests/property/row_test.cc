@@ -35,31 +35,6 @@ std::string Show(CellStatus status, bool degraded, const Value& value) {
                      ToDebugString(value));
 }
 
-// "an event is late for a windowed feature if its pane starts before that feature's eviction bound"; "for them
-// [sessions and lifetime with a ttl] an event older than newest − lateness changes nothing and is late"; "late for an
-// exact window below newest − W − history − max_future_skew, for rows below newest − ttl; one that only n or `max_events`
-// leaves out is not late".
-bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest) {
-  const auto changes = [&](const Window& window) {
-    const Timestamp kept_from = newest - window.reach() - view.history - view.max_future_skew;
-    switch (window.kind) {
-      case WindowKind::kExact:
-        return t >= kept_from;
-      case WindowKind::kRows:
-        return !view.ttl || t >= newest - *view.ttl;
-      case WindowKind::kSession:
-        return t >= newest - view.lateness;
-      case WindowKind::kLifetime:
-        return !view.ttl || t >= newest - view.lateness;
-      default:
-        return FloorTo(t, window.hop, window.offset) >=
-               FloorTo(kept_from, window.hop, window.offset);
-    }
-  };
-  return std::none_of(view.features.begin(), view.features.end(),
-                      [&](const Feature& feature) { return changes(feature.window); });
-}
-
 // As the processor passes events on; ingested_test.cc has the processor's own.
 bool Passes(const std::optional<uint32_t>& where, const Event& event) {
   return !where || (!event.fields[*where].is_null() && event.fields[*where].as_bool());
@@ -74,12 +49,23 @@ oracle::Derive Computed(const Case& c) {
   };
 }
 
+// "Compaction removes a row once newest + max(ttl, the default ttl of its windows) + history + grace + max_future_skew < E", where it
+// was deleted not before that delete + history + max_future_skew < E.
+bool IsExpired(const FeatureView& view, Row& row, Timestamp e) {
+  std::string bytes;
+  row.Encode(bytes);
+  const RowTimes times = PeekTimes(bytes).value();
+  if (times.newest && !(view.keep() && *times.newest + *view.keep() < e)) return false;
+  return !times.deleted || *times.deleted + view.keep_deleted() < e;
+}
+
 std::optional<Difference> Run(const Case& c, Tally& tally) {
   auto layout = RowLayout::Compile(c.view(), c.declared.source);
   if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
   oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()}, Computed(c));
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
+  bool known = false;  // an event or a delete came: it is stored
   std::vector<Value> fields;
   Scratch texts;
   std::string bytes;  // decoded texts may be borrowed from them
@@ -94,20 +80,35 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
       fields.resize(c.declared.source.fields.size());
       tally.expression_errors += c.declared.derived->Compute(fields, texts);
       const Event event{step.time, step.at, fields};
+      const uint64_t duplicates = oracle.duplicates();
       oracle.OfferDecoded({step.time, step.at, step.fields});
       if (!Passes(c.declared.source.where, event) || !Passes(c.view().where, event)) {
         ++tally.filtered;
         continue;
       }
-      const bool expect_late =
-          !row.empty() && ChangesNothing(c.view(), event.time, std::max(event.time, row.newest()));
-      const bool late = row.Apply(event) == Applied::kLate;
-      tally.late += late ? 1 : 0;
-      if (late != expect_late) {
-        return Difference{s, -1, fmt::format("Apply says {}late", late ? "" : "not ")};
+      Applied expected = Applied::kChanged;
+      if (!row.empty() &&
+          oracle::ChangesNothing(c.view(), event.time, std::max(event.time, row.newest()))) {
+        expected = Applied::kLate;
       }
+      if (oracle.duplicates() > duplicates) expected = Applied::kDuplicate;
+      const bool asked = row.IsDuplicate(event);
+      const Applied applied = row.Apply(event);
+      known = true;
+      tally.late += applied == Applied::kLate ? 1 : 0;
+      tally.duplicates += applied == Applied::kDuplicate ? 1 : 0;
+      if (applied != expected || asked != (applied == Applied::kDuplicate)) {
+        return Difference{s, -1,
+                          fmt::format("expected {}, Apply says {} (0 changed, 1 late, 2 duplicate)",
+                                      static_cast<int>(expected), static_cast<int>(applied))};
+      }
+    } else if (step.kind == Step::Kind::kDelete) {
+      row.Delete(step.time);
+      oracle.Delete(0, key, step.time);
+      known = true;
+      ++tally.deletes;
     } else if (step.kind == Step::Kind::kReopen) {
-      if (row.empty()) continue;  // one that no event touched is never written
+      if (!known) continue;  // one that no event touched is never written
       std::string encoded;
       row.Encode(encoded);
       auto decoded = Row::Decode(**layout, encoded);
@@ -118,15 +119,15 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
       if (again != encoded) return Difference{s, -1, "encoding a decoded row gives other bytes"};
       bytes = std::move(encoded);
     } else if (step.kind == Step::Kind::kCompact) {
-      // "Compaction removes a row once newest + max(ttl, the default ttl of its windows) + history + grace + max_future_skew < E".
-      if (row.empty() || !(row.newest() + *c.view().keep() < step.now)) continue;
+      if (!known || !IsExpired(c.view(), row, step.now)) continue;
       row = Row(**layout);
+      known = false;
       ++tally.removed;
     } else {
       std::vector<Cell> cells(features.size());
       std::optional<Timestamp> event_time;
       const ReadTime read{step.now, step.as_of};
-      if (row.empty()) {
+      if (!known) {
         FinishMissing(**layout, read, features, cells);
       } else {
         event_time = row.Finish(read, features, cells);

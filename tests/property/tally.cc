@@ -130,9 +130,10 @@ void Tally::Print(double seconds) const {
   fmt::print(
       "{} events: {:.1f}% within 1 us of an edge, {:.1f}% of a time that their stream has already, "
       "{:.1f}% after a gap, {} "
-      "late, {} not passed on by a where, {} nulls of failed expressions\n",
+      "late, {} duplicates, {} deletes, {} not passed on by a where, {} nulls of failed "
+      "expressions\n",
       events, Percent(events_at_an_edge, events), Percent(events_of_equal_time, events),
-      Percent(gaps, events), late, filtered, expression_errors);
+      Percent(gaps, events), late, duplicates, deletes, filtered, expression_errors);
   fmt::print(
       "{} batches ended by encoding and decoding the row; {} compactions removed {} rows; {} "
       "reads, {:.1f}% of the "

@@ -28,6 +28,8 @@ struct Tally {
   uint64_t events_of_equal_time = 0;  // as another of their stream
   uint64_t gaps = 0;  // events later than all before them by more than windows are long
   uint64_t late = 0;
+  uint64_t duplicates = 0;
+  uint64_t deletes = 0;
   uint64_t filtered = 0;           // by the source's or the view's where
   uint64_t expression_errors = 0;  // that read as null
   uint64_t reopened = 0;           // ends of batches, restarts
