@@ -58,8 +58,7 @@ const AccumulatorOps* TableOf() {
       .heap_bytes = [](const void* a) -> size_t { return As<A>(a).heap_bytes(); },
       .has_text = kHasText,
       .encoded_max = kEncodedMax,
-      .encoded_one =
-          [](const AccumulatorArguments& arguments) -> uint64_t {
+      .encoded_one = [](const AccumulatorArguments& arguments) -> uint64_t {
         if constexpr (requires { A::EncodedOne(arguments); }) return A::EncodedOne(arguments);
         return kEncodedMax(arguments);
       },

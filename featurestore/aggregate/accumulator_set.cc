@@ -17,8 +17,8 @@ namespace {
 Value Read(std::optional<uint32_t> field, bool kept, const Event& event) {
   if (!field) return {};
   const Value& value = event.fields[*field];
-  const bool too_long = kept && value.kind() == Value::Kind::kText &&
-                        value.as_text().size() > kElementBytesMost;
+  const bool too_long =
+      kept && value.kind() == Value::Kind::kText && value.as_text().size() > kElementBytesMost;
   return too_long ? Value() : value;
 }
 

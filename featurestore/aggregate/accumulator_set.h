@@ -19,11 +19,12 @@ namespace freshet {
 // One stored accumulator: features that need the same one share it.
 struct AccumulatorSpec {
   AccumulatorKind kind = AccumulatorKind::kRowCount;
-  std::optional<uint32_t> field;     // of the source
-  std::optional<uint32_t> order_by;  // another one: kMinBy, kMaxBy; the key of kKeyedCount, kKeyedSum
-  AccumulatorArguments arguments;    // but types
-  std::optional<uint32_t> where;  // a bool field of the source: only events for which it is true
-  std::vector<uint32_t> columns;  // kFirstN, kLastN: the fields, in the order of their names
+  std::optional<uint32_t> field;  // of the source
+  std::optional<uint32_t>
+      order_by;                    // another one: kMinBy, kMaxBy; the key of kKeyedCount, kKeyedSum
+  AccumulatorArguments arguments;  // but types
+  std::optional<uint32_t> where;   // a bool field of the source: only events for which it is true
+  std::vector<uint32_t> columns;   // kFirstN, kLastN: the fields, in the order of their names
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
 // The one of `kind` that `feature` is finished from: what it needs of its field and arguments.

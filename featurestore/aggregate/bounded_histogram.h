@@ -19,9 +19,8 @@ class BoundedHistogram {
   void Add(const Added& added) {
     const std::vector<double>& bounds = added.arguments.bounds;
     if (counts_.empty()) counts_.Resize(bounds.size() + 1);
-    const auto above = std::partition_point(bounds.begin(), bounds.end(), [&](double bound) {
-      return !IsBelow(added.value, bound);
-    });
+    const auto above = std::partition_point(
+        bounds.begin(), bounds.end(), [&](double bound) { return !IsBelow(added.value, bound); });
     ++counts_[static_cast<size_t>(above - bounds.begin())];
   }
   void Combine(const BoundedHistogram& b) {

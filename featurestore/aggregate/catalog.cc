@@ -374,8 +374,9 @@ constexpr std::array kAggregations = {
                 .finish = FinishTimeSince<true>,
                 .type_of = DoubleAlways},
     Aggregation{.name = "first_n",
-                .summary = "what a field held in the first `n` events, the oldest first; of several "
-                           "fields aligned lists",
+                .summary =
+                    "what a field held in the first `n` events, the oldest first; of several "
+                    "fields aligned lists",
                 .windows_optional = true,
                 .accepts = kAny,
                 .takes = kArgumentN,
@@ -461,8 +462,8 @@ Status Aggregation::CheckArguments(const Feature& feature) const {
       ((takes & kArgumentBy) != 0 || !given.by.has_value()) && (!map || given.max_keys > 0) &&
       std::adjacent_find(given.bounds.begin(), given.bounds.end(), std::greater_equal<>()) ==
           given.bounds.end() &&
-      (given.of.empty() || (of_list && std::find(given.of.begin(), given.of.end(), feature.of) !=
-                                           given.of.end())) &&
+      (given.of.empty() ||
+       (of_list && std::find(given.of.begin(), given.of.end(), feature.of) != given.of.end())) &&
       (!needs_length || HasLength(feature.window));
   if (sound) return OkStatus();
   return Internal("feature {}: the arguments of {} do not fit it", feature.name, name);

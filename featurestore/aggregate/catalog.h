@@ -49,12 +49,12 @@ struct FinishContext {
   std::optional<Type> by;                       // of that field
   const FeatureArguments* arguments = nullptr;  // of the feature, where it takes any
   Duration length;                              // of the window; 0 where it has none
-  uint32_t column = 0;      // of lists kept side by side: which is served
+  uint32_t column = 0;                          // of lists kept side by side: which is served
 };
 // And of this one.
 struct FinishMoment {
-  Timestamp read;    // q: now, or as_of
-  Timestamp newest;  // the row's newest event that the read may know of
+  Timestamp read;                 // q: now, or as_of
+  Timestamp newest;               // the row's newest event that the read may know of
   PackedArena* packed = nullptr;  // for lists and maps, which live as long as it
   // What decays, decays to here: clocks differ, and a weight above 1 is not one.
   Timestamp decay_to() const { return std::max(read, newest); }

@@ -35,9 +35,8 @@ using Entries = std::vector<std::pair<Value, Value>>;
 
 // By rising key.
 Cell Map(Type type, Entries entries, PackedArena& packed) {
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return Value::Compare(a.first, b.first) < 0;
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return Value::Compare(a.first, b.first) < 0; });
   PackedWriter writer(type, static_cast<uint32_t>(entries.size()), packed.Begin());
   for (const auto& [key, mapped] : entries) writer.AddEntry(key, mapped);
   return {.status = CellStatus::kPresent, .value = packed.Keep()};
@@ -147,9 +146,8 @@ Cell FinishTopK(std::span<const void* const> a, const FinishContext& context,
   PackedWriter writer(ListOf(*context.of), static_cast<uint32_t>(counted.size()),
                       moment.packed->Begin());
   for (const TopK::Counted& one : counted) writer.Add(one.value);
-  return {.status = CellStatus::kPresent,
-          .degraded = top.degraded(),
-          .value = moment.packed->Keep()};
+  return {
+      .status = CellStatus::kPresent, .degraded = top.degraded(), .value = moment.packed->Keep()};
 }
 
 Cell FinishHistogram(std::span<const void* const> a, const FinishContext&,

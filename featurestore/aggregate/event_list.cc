@@ -6,8 +6,8 @@ namespace freshet {
 namespace {
 
 size_t ColumnsOf(const AccumulatorArguments& arguments) {
-  return static_cast<size_t>(
-      std::find(arguments.types.begin(), arguments.types.end(), Type{}) - arguments.types.begin());
+  return static_cast<size_t>(std::find(arguments.types.begin(), arguments.types.end(), Type{}) -
+                             arguments.types.begin());
 }
 
 }  // namespace

@@ -39,9 +39,9 @@ class Keyed {
   A* Include(const Value& key, uint32_t max_keys) {
     max_keys_ = max_keys;
     const uint64_t hash = HashOf(key);
-    Entry* at = std::lower_bound(
-        entries_.begin(), entries_.end(), hash,
-        [&](const Entry& entry, uint64_t h) { return Order(entry, h, key) < 0; });
+    Entry* at =
+        std::lower_bound(entries_.begin(), entries_.end(), hash,
+                         [&](const Entry& entry, uint64_t h) { return Order(entry, h, key) < 0; });
     if (at != entries_.end() && Order(*at, hash, key) == 0) return &at->kept;
     if (size() == max_keys_) {
       dropped_ = true;
@@ -77,7 +77,8 @@ class Keyed {
     DecodeEntries(in, context, head >> 1, most);
     dropped_ = (head & 1) != 0;
   }
-  void DecodeEntries(ByteReader& in, const CodingContext& context, uint64_t count, uint32_t max_keys) {
+  void DecodeEntries(ByteReader& in, const CodingContext& context, uint64_t count,
+                     uint32_t max_keys) {
     // Before memory is taken: no more than can be there.
     max_keys_ = max_keys;
     if (count > max_keys || count > in.remaining() / 2) return in.MarkBad();
@@ -133,10 +134,10 @@ class Keyed {
         break;
       }
       const int order =
-          i == size() ? 1
-                      : (j == b.size() ? -1
-                                       : Order(entries_[i], b.entries_[j].hash,
-                                               b.entries_[j].key.get()));
+          i == size()
+              ? 1
+              : (j == b.size() ? -1
+                               : Order(entries_[i], b.entries_[j].hash, b.entries_[j].key.get()));
       if (order <= 0) {
         both.Append(std::move(entries_[i++]));
         if (order == 0) both[both.size() - 1].kept.Combine(b.entries_[j++].kept);

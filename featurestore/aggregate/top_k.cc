@@ -19,8 +19,8 @@ struct HashBytesOf {
 };
 using Items = datasketches::frequent_items_sketch<std::string, uint64_t, HashBytesOf>;
 
-constexpr double kLoad = 0.75;            // of the slots that are filled before some values go
-constexpr uint8_t kLgLeast = 3;           // DataSketches' own
+constexpr double kLoad = 0.75;               // of the slots that are filled before some values go
+constexpr uint8_t kLgLeast = 3;              // DataSketches' own
 constexpr uint64_t kTimesMost = 1ULL << 62;  // of damaged bytes: no more
 
 std::string BytesOf(const Value& value) {
@@ -173,8 +173,7 @@ std::vector<TopK::Counted> TopK::Top(uint32_t k) const {
       all.push_back({ValueOf(*item.bytes, type_), item.times + uncounted});
     }
   }
-  const auto end =
-      all.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(k, all.size()));
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(k, all.size()));
   std::partial_sort(all.begin(), end, all.end(), [](const Counted& a, const Counted& b) {
     return a.count != b.count ? a.count > b.count : Value::Compare(a.value, b.value) < 0;
   });

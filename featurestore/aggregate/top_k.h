@@ -58,8 +58,8 @@ class TopK {
   void Spill();  // exact_ into a new sketch_
   void EncodeSketch(ByteWriter& out, const CodingContext& context) const;
 
-  Keyed<Count> exact_;  // while there is no sketch_
-  Sketch* sketch_ = nullptr;     // owned
+  Keyed<Count> exact_;        // while there is no sketch_
+  Sketch* sketch_ = nullptr;  // owned
   // Of the sketch: what of every value may not have been counted, beside what it knows itself.
   uint64_t uncounted_ = 0;
   uint32_t exact_to_ = 0;

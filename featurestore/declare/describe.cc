@@ -145,8 +145,8 @@ std::string DescribeArguments(const Feature& feature, const Source& source) {
     parts.push_back(fmt::format("{} {}", (takes & kArgumentN) != 0 ? "n" : "k", given.n));
   }
   if ((takes & kArgumentK) != 0) {
-    parts.push_back(fmt::format("then counts within {:.4g} of all values",
-                                TopK::ErrorOf(given.exact_to)));
+    parts.push_back(
+        fmt::format("then counts within {:.4g} of all values", TopK::ErrorOf(given.exact_to)));
   }
   if (given.by) parts.push_back(fmt::format("by {}", source.fields[*given.by].name));
   if (given.max_keys != 0) parts.push_back(fmt::format("max_keys {}", given.max_keys));

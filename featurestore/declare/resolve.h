@@ -61,7 +61,7 @@ struct AggregatedFields {
     std::optional<Type> type;
     std::string suffix;  // of the served name: _merchant where `of` is a list
   };
-  std::vector<OfField> fields;  // one served feature each; one without a field where none is given
+  std::vector<OfField> fields;   // one served feature each; one without a field where none is given
   std::vector<uint32_t> listed;  // where `of` is a list: all of them, by name
   bool known = true;             // false: a mistake was reported, here or where it was made
 };

@@ -103,8 +103,8 @@ void Resolver::ReadBounds(const YamlNode& bounds, AggregationArguments& read) {
     }
     std::vector<double>& to = read.arguments.bounds;
     if (!to.empty() && *bound <= to.back()) {
-      Error(node.place, fmt::format("bound {} is not above the one before it; let them rise",
-                                    node.Shown()));
+      Error(node.place,
+            fmt::format("bound {} is not above the one before it; let them rise", node.Shown()));
       read.sound = false;
     }
     to.push_back(*bound + 0.0);  // one zero
@@ -132,10 +132,11 @@ void Resolver::ResolveMap(const YamlNode& object, const Aggregation& aggregation
   const YamlNode* max_keys = Sound(object, "max_keys");
   if (max_keys == nullptr) return;
   if (!is_map) {
-    Error(object.FindEntry("max_keys")->key_place,
-          (aggregation.takes & kArgumentBounds) != 0
-              ? "max_keys is of a map by value; remove it, or `bounds`"
-              : "max_keys is of a map; add `by`, the field whose values are its keys, or remove it");
+    Error(
+        object.FindEntry("max_keys")->key_place,
+        (aggregation.takes & kArgumentBounds) != 0
+            ? "max_keys is of a map by value; remove it, or `bounds`"
+            : "max_keys is of a map; add `by`, the field whose values are its keys, or remove it");
     read.sound = false;
     return;
   }

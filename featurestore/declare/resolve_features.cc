@@ -15,7 +15,7 @@ namespace freshet {
 namespace {
 
 // What other tools call an aggregation of ours; only for "did you mean".
-constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kOtherNames = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 34> kOtherNames = {{
     {"avg", "mean"},
     {"average", "mean"},
     {"stdev", "stddev"},
@@ -43,6 +43,13 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kOtherNa
     {"bool_or", "any"},
     {"bool_and", "every"},
     {"ewma", "decayed_mean"},
+    {"first_k", "first_n"},
+    {"last_k", "last_n"},
+    {"last_distinct", "last_distinct_n"},
+    {"approx_top_k", "top_k"},
+    {"mode", "top_k with k: 1"},
+    {"collect_list", "last_n"},
+    {"value_counts", "histogram"},
 }};
 
 const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {

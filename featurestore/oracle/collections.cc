@@ -100,9 +100,8 @@ Expected TopK(const Feature& feature, const std::vector<const Kept*>& events) {
   });
   if (top.entries.size() > top.k) top.entries.resize(top.k);
   if (feature.arguments.counts) {
-    std::sort(top.entries.begin(), top.entries.end(), [](const auto& a, const auto& b) {
-      return Value::Compare(a.key, b.key) < 0;
-    });
+    std::sort(top.entries.begin(), top.entries.end(),
+              [](const auto& a, const auto& b) { return Value::Compare(a.key, b.key) < 0; });
   } else {
     for (const auto& entry : top.entries) top.elements.push_back(entry.key);
     top.entries.clear();
@@ -263,7 +262,8 @@ std::string ToDebugString(const Expected& expected) {
       text += freshet::ToDebugString(element) + ", ";
     }
     for (const auto& entry : expected.collection->entries) {
-      text += freshet::ToDebugString(entry.key) + ": " + freshet::ToDebugString(entry.mapped) + ", ";
+      text +=
+          freshet::ToDebugString(entry.key) + ": " + freshet::ToDebugString(entry.mapped) + ", ";
     }
     text += "]";
   }

@@ -147,13 +147,13 @@ class Compiler {
     const std::vector<uint32_t>& columns = feature.arguments.of;
     FeaturePlan plan;
     plan.aggregation = aggregation;
-    plan.context = {
-        .of = of,
-        .order_by = type(feature.arguments.order_by),
-        .by = by,
-        .arguments = &feature.arguments,
-        .length = HasLength(feature.window) ? feature.window.length : Duration{},
-        .column = columns.empty() ? 0
+    plan.context = {.of = of,
+                    .order_by = type(feature.arguments.order_by),
+                    .by = by,
+                    .arguments = &feature.arguments,
+                    .length = HasLength(feature.window) ? feature.window.length : Duration{},
+                    .column = columns.empty()
+                                  ? 0
                                   : static_cast<uint32_t>(
                                         std::find(columns.begin(), columns.end(), feature.of) -
                                         columns.begin())};
