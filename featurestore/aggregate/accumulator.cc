@@ -195,9 +195,11 @@ const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> 
                                       std::optional<Type> order_by) {
   const bool ranked = kind == AccumulatorKind::kMinBy || kind == AccumulatorKind::kMaxBy;
   if ((ranked || IsKeyed(kind)) != order_by.has_value()) return nullptr;
-  for (const std::optional<Type> type : {of, order_by}) {
-    if (type && !IsScalar(*type)) return nullptr;
-  }
+  // What is kept many times is a single value.
+  const std::optional<Type> kept = IsKeyed(kind) ? order_by : of;
+  const bool many =
+      IsKeyed(kind) || kind == AccumulatorKind::kTopK || kind == AccumulatorKind::kLastDistinctN;
+  if (many && kept && !IsScalar(*kept)) return nullptr;
   if (IsKeyed(kind)) return FindKeyed(kind, of);
   if (!of) return FindOfRows(kind);
   switch (kind) {

@@ -7,9 +7,11 @@
 #include <cctype>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/declare/default_value.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/window_entry.h"
+#include "featurestore/model/packed.h"
 
 namespace freshet {
 namespace {
@@ -63,75 +65,10 @@ const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostic
   return nullptr;
 }
 
-// What YAML reads as something else than text where it stands without quotes: 7, 1.5e3, 0x1f, true, .inf.
-bool ReadsAsOther(const YamlNode& node) {
-  if (node.quoted) return false;
-  std::string lower(node.text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (lower == "true" || lower == "false") return true;
-  const std::string_view number =
-      std::string_view(lower).substr(lower.find_first_of("+-") == 0 ? 1 : 0);
-  if (number == ".inf" || lower == ".nan") return true;
-  if (number.size() > 2 && (number.starts_with("0x") || number.starts_with("0o"))) {
-    return number.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
-  }
-  return ReadReal(node.text).has_value();
-}
-
-// None where the text is not a value of that type.
-std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
-  switch (type) {
-    case Type::kBool:
-      if (node.quoted || (node.text != "true" && node.text != "false")) return std::nullopt;
-      return DefaultValue(node.text == "true");
-    case Type::kInt64: {
-      const auto value = ReadInteger(node.text);
-      if (node.quoted || !value.ok()) return std::nullopt;
-      return DefaultValue(*value);
-    }
-    case Type::kDouble:
-    case Type::kFloat: {
-      const auto value = node.quoted ? std::nullopt : ReadReal(node.text);
-      if (!value) return std::nullopt;
-      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
-                                               : *value);
-    }
-    case Type::kString:
-      if (ReadsAsOther(node)) return std::nullopt;
-      return DefaultValue(node.text);
-    case Type::kBytes:
-      if (auto bytes = ReadBase64(node.text)) return DefaultValue(*std::move(bytes));
-      return std::nullopt;
-    case Type::kTimestamp:
-      if (const auto time = ParseTimestamp(node.text)) return DefaultValue(*time);
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::string_view ExampleOf(Type type) {
-  switch (type) {
-    case Type::kBool:
-      return "true or false";
-    case Type::kInt64:
-      return "a whole number";
-    case Type::kDouble:
-    case Type::kFloat:
-      return "a number";
-    case Type::kString:
-      return "a text, in quotes where it looks like something else";
-    case Type::kBytes:
-      return "bytes in base64";
-    case Type::kTimestamp:
-      return "a time such as 2013-01-01T00:00:00Z";
-  }
-  return "";
-}
-
-// Of a map there is none to declare: where it is empty no key is there, which is 0 of each.
+// Of a map the empty one: no key is there, which is 0 of each.
 std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type type) {
-  if (!aggregation.zero_when_empty || !IsScalar(type)) return std::nullopt;
+  if (!aggregation.zero_when_empty) return std::nullopt;
+  if (IsMap(type)) return DefaultValue(std::string(EmptyPacked(type).as_packed()));
   if (type == Type::kInt64) return DefaultValue(int64_t{0});
   return DefaultValue(0.0);
 }
@@ -171,8 +108,11 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
   }
   const std::vector<Type> types = ResultTypes(entry, aggregation, of, arguments, source);
   sound &= !types.empty();
-  std::optional<DefaultValue> default_value;
-  if (!types.empty()) default_value = ResolveDefault(entry, *aggregation, types.front(), sound);
+  std::vector<std::optional<DefaultValue>> defaults;
+  for (const Type type : types) {
+    defaults.push_back(ResolveDefault(entry, *aggregation, type, sound));
+    if (!sound) break;  // said once
+  }
   const std::optional<uint32_t> where =
       source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
 
@@ -230,7 +170,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
                                  .arguments = arguments.arguments,
                                  .window = window.window,
                                  .type = types[f],
-                                 .default_value = default_value,
+                                 .default_value = defaults[f],
                                  .about = about});
       }
     }
@@ -274,11 +214,8 @@ std::optional<DefaultValue> Resolver::ResolveDefault(const YamlEntry& feature,
   if (value) return value;
   sound = false;
   Error(declared->place,
-        IsScalar(type)
-            ? fmt::format("default {} does not fit feature {}, which is a {}; write {}",
-                          declared->Shown(), feature.key, TypeName(type), ExampleOf(type))
-            : fmt::format("feature {} is a {}; `default` of one is not supported yet; remove it",
-                          feature.key, TypeName(type)));
+        fmt::format("default {} does not fit feature {}, which is a {}; write {}",
+                    ShownDefault(*declared), feature.key, TypeName(type), ExampleOf(type)));
   return std::nullopt;
 }
 

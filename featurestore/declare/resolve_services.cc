@@ -74,12 +74,6 @@ void Resolver::ResolveServed(const YamlNode& node, bool warn_whole, FeatureServi
                         view.features[feature].name, service.name, ToString(first->second)));
       return;
     }
-    if (const Type type = view.features[feature].type; !IsScalar(type)) {
-      Error(node.place, fmt::format("{}:{} is a {}, which services do not answer yet; name the "
-                                    "view's other features",
-                                    view.name, view.features[feature].name, TypeName(type)));
-      return;
-    }
     service.features.push_back({*view_index, feature, view.features[feature].name});
   };
   if (colon == std::string::npos) {

@@ -70,7 +70,7 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
     } else if (of_row != CellStatus::kPresent) {
       // A default fills "NOT_FOUND and OUTSIDE_MAX_AGE cells (the status stays ...)".
       // The built-in 0 of a count by key is an empty map.
-      answer.cells.push_back(feature.arguments.by
+      answer.cells.push_back(feature.arguments.by && !feature.default_value
                                  ? EmptyCollection(feature, of_row)
                                  : Expected{.status = of_row, .value = DefaultOf(feature)});
     } else {

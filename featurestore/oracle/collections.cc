@@ -10,6 +10,7 @@
 
 #include "featurestore/base/hash.h"
 #include "featurestore/model/packed.h"
+#include "featurestore/oracle/aggregates.h"
 
 namespace freshet::oracle {
 namespace {
@@ -37,6 +38,9 @@ Expected Present(Collection collection, size_t values) {
 
 // "All others → NULL_VALUE": but the built-in 0 of count and sum, which with `by` is an empty map.
 Expected Nothing(const Feature& feature) {
+  if (feature.default_value) {
+    return {.status = CellStatus::kPresent, .value = DefaultOf(feature)};
+  }
   if (feature.arguments.by) return EmptyCollection(feature, CellStatus::kPresent);
   return {.status = CellStatus::kNullValue};
 }

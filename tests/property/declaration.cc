@@ -11,6 +11,7 @@
 
 #include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/project.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/oracle/oracle.h"
 #include "tests/property/arguments.h"
 
@@ -235,6 +236,7 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
 }
 
 DefaultValue RandomDefault(Random& random, Type type) {
+  if (!IsScalar(type)) return std::string(EmptyPacked(type).as_packed());
   switch (type) {
     case Type::kBool:
       return random.Chance(0.5);
@@ -392,7 +394,6 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
       computing.Bind(declaration.source, declaration.view));
   declaration.scale = Duration::Millis(lengths.scale);
   for (Feature& feature : declaration.view.features) {
-    if (!IsScalar(feature.type)) continue;  // declare takes no default
     if (random.Chance(0.15)) feature.default_value = RandomDefault(random, feature.type);
   }
   return declaration;

@@ -1,16 +1,16 @@
 // Aggregations that give lists and maps, as they are declared.
 #include "featurestore/declare/describe.h"
+#include "featurestore/model/packed.h"
 #include "project_files.h"
 
 namespace freshet {
 namespace {
 
-// The first example with this in the place of `spend`; its service asks for what is not of it.
+// The first example with this in the place of `spend`.
 std::string With(const std::string& feature) {
-  return Replaced(
-      Replaced(kFirstExample, "spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
-               "spend: { " + feature + " }"),
-      "fraud_model: [card_spend]", "fraud_model: [\"card_spend:last_shop\"]");
+  return Replaced(kFirstExample,
+                  "spend:     { aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+                  "spend: { " + feature + " }");
 }
 std::vector<Feature> FeaturesOf(const std::string& feature) {
   const auto catalog = Sound(ProjectFiles(With(feature)).Load());
@@ -76,6 +76,19 @@ TEST_CASE("arguments of lists and maps are read, and have their defaults") {
   const auto fields = FeaturesOf("aggregate: last_n, of: [merchant, amount], n: 10");
   CHECK(fields[0].arguments == fields[1].arguments);
   CHECK(fields[0].arguments.of == std::vector<uint32_t>{*fields[1].of, *fields[0].of});
+}
+
+TEST_CASE("a count by a field is an empty map where nothing is; lists may be declared so") {
+  const auto default_of = [](const std::string& feature) {
+    const auto value = FeaturesOf(feature)[0].default_value;
+    return value ? PackedToDebugString(std::get<std::string>(*value)) : "none";
+  };
+  CHECK(default_of("aggregate: count, by: merchant, windows: [1h]") == "{}");
+  CHECK(default_of("aggregate: sum, of: amount, by: merchant, windows: [1h]") == "{}");
+  CHECK(default_of("aggregate: histogram, of: merchant, windows: [1h]") == "none");
+  CHECK(default_of("aggregate: last_n, of: [merchant, at], n: 3, default: []") == "[]");
+  CHECK(default_of("aggregate: top_k, of: at, k: 3, counts: true, windows: [1h], default: {}") ==
+        "{}");
 }
 
 TEST_CASE("a version is of what lists and maps store: not of k and counts, nor the order of `of`") {
