@@ -73,5 +73,5 @@ else()
     freshet_datasketches_fetch(${datasketches_folder})
   endif()
   target_include_directories(vendor_datasketches SYSTEM INTERFACE
-    ${datasketches_folder}/common/include ${datasketches_folder}/hll/include)
+    ${datasketches_folder}/common/include ${datasketches_folder}/hll/include ${datasketches_folder}/fi/include)
 endif()

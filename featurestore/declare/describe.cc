@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/aggregate/top_k.h"
 
 namespace freshet {
 namespace {
@@ -186,6 +187,19 @@ std::string DescribeArguments(const Feature& feature, const Source& source) {
   if ((takes & kArgumentError) != 0) parts.push_back(fmt::format("then within {}", given.error));
   if ((takes & kArgumentHalfLife) != 0) {
     parts.push_back(fmt::format("half_life {}", FormatDuration(given.half_life)));
+  }
+  if ((takes & (kArgumentN | kArgumentK)) != 0) {
+    parts.push_back(fmt::format("{} {}", (takes & kArgumentN) != 0 ? "n" : "k", given.n));
+  }
+  if ((takes & kArgumentK) != 0) {
+    parts.push_back(
+        fmt::format("then counts within {:.4g} of all values", TopK::ErrorOf(given.exact_to)));
+  }
+  if (given.by) parts.push_back(fmt::format("by {}", source.fields[*given.by].name));
+  if (given.max_keys != 0) parts.push_back(fmt::format("max_keys {}", given.max_keys));
+  if (given.counts) parts.emplace_back("counts");
+  if (!given.bounds.empty()) {
+    parts.push_back(fmt::format("bounds {}", fmt::join(given.bounds, " ")));
   }
   if ((takes & kArgumentPer) != 0)
     parts.push_back(fmt::format("per {}", FormatDuration(given.per)));

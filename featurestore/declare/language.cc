@@ -240,31 +240,37 @@ constexpr Shape kWindow{
     .form = Form::kPositiveDuration, .words = kWindowWords, .object = &kWindowObject, .like = "1h"};
 constexpr Shape kWindows{.list = &kWindow};
 
-constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
+constexpr Shape kOf{.form = Form::kReference, .list = &kReference, .like = "amount"};
 constexpr Shape kReal{.form = Form::kReal, .like = "0.01"};
 constexpr Shape kQuantile{.form = Form::kReal, .like = "0.99"};
 constexpr Shape kQ{.form = Form::kReal, .list = &kQuantile, .like = "0.99"};
 constexpr Shape kExactTo{.form = Form::kInteger, .least = 1, .most = 65'536};
+// All of them are decoded and written again with each event of a pane.
+constexpr Shape kElements{.form = Form::kInteger, .least = 1, .most = 1000, .like = "10"};
+constexpr Shape kMaxKeys{.form = Form::kInteger, .least = 1, .most = 10'000, .like = "100"};
+constexpr Shape kBound{.form = Form::kReal, .like = "10, 100"};
+constexpr Shape kBounds{.list = &kBound};
 constexpr Key kFeatureKeys[] = {
     {"aggregate", "What is computed: count, sum, mean, …", &kReference, true},
-    {"of", "The field that it is computed of.", &kOf},
+    {"of", "The field that it is computed of; of first_n and last_n a list of them, too.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
     {"where", "SQL: events for which it is not true are not counted.", &kSql},
-    {"by", ""},
-    {"max_keys", ""},
+    {"by", "Of count and sum: the field whose values are the keys of a map.", &kReference},
+    {"max_keys", "Of a map: so many keys are kept, those of least hash. Default: 100.", &kMaxKeys},
     {"order_by", "Of min_by and max_by: the field that is compared.", &kReference},
-    {"n", ""},
+    {"n", "Of first_n, last_n and last_distinct_n: the length of the list.", &kElements},
     {"exact_to",
-     "Of quantile and count_distinct: so many values are kept as they are. Default: 256.",
+     "Of quantile, count_distinct and top_k: so many values are kept as they are. Default: 256, of "
+     "top_k 1024 different ones.",
      &kExactTo},
     {"error",
      "Past exact_to, relative to the answer. Default: 0.01 of quantile, 0.02 of count_distinct.",
      &kReal},
     {"q", "Of quantile: 0 to 1, or a list of such, each served with a suffix such as _p99.", &kQ},
-    {"k", ""},
-    {"counts", ""},
-    {"bounds", ""},
+    {"k", "Of top_k: the length of the list.", &kElements},
+    {"counts", "Of top_k: true makes it a map from each value to how often it came.", &kBool},
+    {"bounds", "Of histogram: rising numbers, between which values are counted.", &kBounds},
     {"per", "Of rate: the time that events are counted for. Default: 1s.", &kPositiveDuration},
     {"half_life", "Of the decayed ones: after how long an event weighs half.", &kPositiveDuration},
     kDescription,

@@ -63,6 +63,18 @@ struct ServiceNotes {
   std::map<std::pair<uint32_t, uint32_t>, Place> served;  // (use, feature): where
 };
 
+// What a feature is computed of.
+struct AggregatedFields {
+  struct OfField {
+    std::optional<uint32_t> field;
+    std::optional<Type> type;
+    std::string suffix;  // of the served name: _merchant where `of` is a list
+  };
+  std::vector<OfField> fields;   // one served feature each; one without a field where none is given
+  std::vector<uint32_t> listed;  // where `of` is a list: all of them, by name
+  bool known = true;             // false: a mistake was reported, here or where it was made
+};
+
 class Resolver {
  public:
   // Fills the declared things of `catalog`, whose clock is set already; all are borrowed.
@@ -105,12 +117,25 @@ class Resolver {
   // resolve_features.cc
   void ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes, FeatureView& view,
                       ViewNotes& view_notes, std::map<std::string, Place>& served);
+  std::vector<Type> ResultTypes(const YamlEntry& feature, const Aggregation* aggregation,
+                                const AggregatedFields& of, const AggregationArguments& arguments,
+                                const Source* source);
+  std::optional<DefaultValue> ResolveDefault(const YamlEntry& feature,
+                                             const Aggregation& aggregation, Type type,
+                                             bool& sound);
   bool CheckLength(const WindowEntry& window, const std::string& feature);
+
+  // resolve_of.cc
+  AggregatedFields ResolveOf(const YamlEntry& feature, const Aggregation* aggregation,
+                             const Source* source, const SourceNotes* notes);
 
   // resolve_arguments.cc
   AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
                                         const Source* source, const SourceNotes* notes);
   void ReadQuantiles(const YamlNode& q, AggregationArguments& read);
+  void ReadBounds(const YamlNode& bounds, AggregationArguments& read);
+  void ResolveMap(const YamlNode& object, const Aggregation& aggregation, const Source* source,
+                  const SourceNotes* notes, AggregationArguments& read);
 
   // resolve_services.cc
   void ResolveServices();

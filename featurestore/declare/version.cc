@@ -47,7 +47,7 @@ std::string_view WindowName(const Window& window) {
   return "";
 }
 
-// What an aggregation stores by. Not q and per, which only finish.
+// What an aggregation stores by. Not q, per, k and counts, which only finish.
 std::string ArgumentsText(const Feature& feature, const Source& source) {
   const FeatureArguments& arguments = feature.arguments;
   std::string text;
@@ -56,6 +56,14 @@ std::string ArgumentsText(const Feature& feature, const Source& source) {
   if (arguments.exact_to != 0) text += fmt::format(" exact_to {}", arguments.exact_to);
   if (arguments.error != 0) text += fmt::format(" error {}", arguments.error);
   if (arguments.half_life.us != 0) text += fmt::format(" half_life_us {}", arguments.half_life.us);
+  if (arguments.by) text += fmt::format(" by {}", source.fields[*arguments.by].name);
+  if (arguments.max_keys != 0) text += fmt::format(" max_keys {}", arguments.max_keys);
+  for (const double bound : arguments.bounds) text += fmt::format(" bound {}", bound);
+  if (arguments.n != 0 && feature.aggregate != "top_k") text += fmt::format(" n {}", arguments.n);
+  // Side by side in one list; of one field alone nothing but its name, above, is said.
+  if (arguments.of.size() > 1) {
+    for (const uint32_t field : arguments.of) text += " of " + source.fields[field].name;
+  }
   return text;
 }
 

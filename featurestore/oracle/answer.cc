@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "featurestore/oracle/aggregates.h"
+#include "featurestore/oracle/collections.h"
 #include "featurestore/oracle/cover.h"
 #include "featurestore/oracle/oracle.h"
 
@@ -15,6 +16,7 @@ bool Agrees(const Expected& expected, CellStatus status, const Value& value) {
     return status == CellStatus::kPresent && value.kind() == Value::Kind::kDouble;
   }
   if (status != expected.status) return false;
+  if (expected.collection) return AgreesWith(*expected.collection, value);
   if (value.kind() != expected.value.kind()) return false;
   if (expected.sketch_error) {
     return std::fabs(value.number() - expected.value.number()) <= *expected.sketch_error;
@@ -73,7 +75,10 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
       answer.cells.push_back({.status = CellStatus::kOutsideHistory});
     } else if (of_row != CellStatus::kPresent) {
       // A default fills "NOT_FOUND and OUTSIDE_MAX_AGE cells (the status stays ...)".
-      answer.cells.push_back({.status = of_row, .value = DefaultOf(feature)});
+      // The built-in 0 of a count by key is an empty map.
+      answer.cells.push_back(feature.arguments.by && !feature.default_value
+                                 ? EmptyCollection(feature, of_row)
+                                 : Expected{.status = of_row, .value = DefaultOf(feature)});
     } else {
       const Reading read = ReadingOf(asked, row->newest);
       answer.cells.push_back(

@@ -48,6 +48,22 @@ struct AskedAt {
 // One key of an entity row, in the order of the view's keys. Text is borrowed.
 using KeyValues = std::vector<Value>;
 
+// A list or a map. Texts are borrowed from the oracle.
+struct Collection {
+  struct Entry {
+    Value key;
+    Value mapped;
+    double scale = 0;  // of a double: what entered it
+  };
+  Type type = {};
+  std::vector<Value> elements = {};  // of a list
+  std::vector<Entry> entries = {};   // of a map, by rising key
+  // Of top_k past its exact bound: `entries` are then all values with their counts, of which up to k are answered; each count
+  // may be told too great by this.
+  double count_error = 0;
+  uint32_t k = 0;
+};
+
 struct Expected {
   CellStatus status = CellStatus::kNotFound;
   Value value;  // text is borrowed from the oracle
@@ -62,6 +78,8 @@ struct Expected {
   bool degraded = false;
   // Values that were aggregated; 0: the window was empty.
   size_t values = 0;
+  // Of lists and maps, in place of `value`.
+  std::optional<Collection> collection = {};
 };
 
 struct ExpectedRow {
@@ -73,7 +91,10 @@ struct ExpectedRow {
 bool Agrees(const Expected& expected, CellStatus status, const Value& value);
 bool Agrees(const Expected& expected, const Cell& cell);
 
-// Whether the oracle can answer features of this aggregation: every scalar one of docs/semantics.md.
+// For people: the status, and the value or what is in the collection.
+std::string ToDebugString(const Expected& expected);
+
+// Whether the oracle can answer features of this aggregation: every one of docs/semantics.md.
 bool Answers(std::string_view aggregate);
 
 // An accepted event, its texts owned by the oracle.

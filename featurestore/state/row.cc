@@ -122,6 +122,7 @@ struct Row::Impl {
   std::string bytes;  // that texts were decoded from and are borrowed from
   // Accumulators that events of the log were replayed through: cells borrow their texts.
   mutable std::vector<Replayed> replayed;
+  mutable PackedArena packed;  // lists and maps of cells
 };
 
 Row::Row(const RowLayout& layout) : impl_(std::make_unique<Impl>(layout.impl())) {}
@@ -136,7 +137,7 @@ Timestamp Row::newest() const { return impl_->newest; }
 
 size_t Row::memory_bytes() const {
   size_t total = sizeof(Row) + sizeof(Impl) + impl_->bytes.capacity() +
-                 impl_->rings.capacity() * sizeof(PaneRing);
+                 impl_->packed.memory_bytes() + impl_->rings.capacity() * sizeof(PaneRing);
   for (const PaneRing& ring : impl_->rings) total += ring.memory_bytes();
   for (const RunList& list : impl_->runs) total += list.memory_bytes();
   if (impl_->log) total += impl_->log->memory_bytes();
@@ -420,7 +421,8 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       continue;
     }
     // What has no history answers from every event, whatever the as_of.
-    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest};
+    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest,
+                              &impl_->packed};
     out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
     if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
       out[i].status = CellStatus::kPresent;

@@ -68,7 +68,7 @@ class Row {
   size_t memory_bytes() const;  // of this decoded form, for budgets
 
   // One cell for each of `features` (indices in the view), with statuses, defaults and no leakage as semantics.md
-  // says. Returns the row's event time as of the read (none: NOT_FOUND at that time). Const: never folds.
+  // says. Texts, lists and maps live as long as the row. Returns the row's event time as of the read (none: NOT_FOUND at that time). Const: never folds.
   std::optional<Timestamp> Finish(const ReadTime& read, std::span<const uint32_t> features,
                                   std::span<Cell> out) const;
 

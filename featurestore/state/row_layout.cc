@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "featurestore/base/hash.h"
+#include "featurestore/model/default_value.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/state/row_layout_impl.h"
 
 namespace freshet {
@@ -45,25 +47,10 @@ std::vector<std::vector<RingPlan>> MakeChains(std::vector<RingPlan> rings) {
   return chains;
 }
 
-Value AsValue(const DefaultValue& value, Type type) {
-  return std::visit(
-      [&]<typename T>(const T& v) {
-        if constexpr (std::is_same_v<T, bool>) return Value::Bool(v);
-        if constexpr (std::is_same_v<T, int64_t>) {
-          return type == Type::kInt64 ? Value::Int64(v) : Value::Double(static_cast<double>(v));
-        }
-        if constexpr (std::is_same_v<T, double>) return Value::Double(v);
-        if constexpr (std::is_same_v<T, std::string>) {
-          return IsScalar(type) ? Value::Text(v) : Value::Packed(v);
-        }
-        if constexpr (std::is_same_v<T, Timestamp>) return Value::Time(v);
-      },
-      value);
-}
-
 Value WhenEmpty(const Feature& feature, const Aggregation& aggregation) {
   if (feature.default_value) return AsValue(*feature.default_value, feature.type);
   if (!aggregation.zero_when_empty) return {};
+  if (IsMap(feature.type)) return EmptyPacked(feature.type);  // 0 of every key
   return feature.type == Type::kInt64 ? Value::Int64(0) : Value::Double(0);
 }
 
@@ -140,7 +127,8 @@ class Compiler {
       return Internal("view {}: feature {}: no aggregation {}", view.name, feature.name,
                       feature.aggregate);
     }
-    for (const std::optional<uint32_t> field : {feature.of, feature.arguments.order_by}) {
+    for (const std::optional<uint32_t> field :
+         {feature.of, feature.arguments.order_by, feature.arguments.by}) {
       if (field && *field >= impl_->source.fields.size()) {
         return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
                         *field);
@@ -150,17 +138,26 @@ class Compiler {
       return field ? std::optional(impl_->source.fields[*field].type) : std::nullopt;
     };
     const std::optional<Type> of = type(feature.of);
-    if (aggregation->ResultType(of) != feature.type) {
+    const std::optional<Type> by = type(feature.arguments.by);
+    if (aggregation->ResultType(of, feature.arguments, by) != feature.type) {
       return Internal("view {}: feature {}: {} does not give {}", view.name, feature.name,
                       feature.aggregate, TypeName(feature.type));
     }
     RETURN_IF_ERROR(aggregation->CheckArguments(feature));
+    aggregation = &aggregation->Form(feature.arguments);
+    const std::vector<uint32_t>& columns = feature.arguments.of;
     FeaturePlan plan;
     plan.aggregation = aggregation;
     plan.context = {.of = of,
                     .order_by = type(feature.arguments.order_by),
+                    .by = by,
                     .arguments = &feature.arguments,
-                    .length = HasLength(feature.window) ? feature.window.length : Duration{}};
+                    .length = HasLength(feature.window) ? feature.window.length : Duration{},
+                    .column = columns.empty()
+                                  ? 0
+                                  : static_cast<uint32_t>(
+                                        std::find(columns.begin(), columns.end(), feature.of) -
+                                        columns.begin())};
     plan.window = feature.window;
     plan.when_empty = WhenEmpty(feature, *aggregation);
     needs_.push_back(Needs(feature, *aggregation, of));

@@ -11,7 +11,9 @@
 
 #include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/project.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/oracle/oracle.h"
+#include "tests/property/arguments.h"
 
 namespace freshet::property {
 namespace {
@@ -78,45 +80,11 @@ std::string ProjectText(const std::string& of_source, const std::string& of_view
   return text;
 }
 
-// What the aggregation takes beside `of`; a random choice where `random` is given.
-std::string ArgumentsOf(const std::string& aggregate, Random* random) {
-  const auto one_of = [random](const std::vector<std::string>& choices) {
-    return random == nullptr ? choices[0] : random->OneOf(choices);
-  };
-  if (aggregate == "min_by" || aggregate == "max_by") {
-    // By k, which has few values, ties are frequent.
-    return ", order_by: " + one_of({"k", "k", "n", "x", "y", "s", "z", "b", "t"});
-  }
-  if (aggregate == "quantile") {
-    std::string text = ", q: " + one_of({"0.5", "0.01", "0.05", "0.07", "0.25", "0.3", "0.55",
-                                         "0.9", "0.95", "0.99", "0.999"});
-    const std::string exact_to = one_of({"", "1", "4", "16", "64"});
-    if (!exact_to.empty()) text += ", exact_to: " + exact_to;
-    const std::string error = one_of({"", "0.01", "0.05", "0.002"});
-    if (!error.empty()) text += ", error: " + error;
-    return text;
-  }
-  if (aggregate == "count_distinct") {
-    const std::string exact_to = one_of({"", "1", "2", "4", "16", "64"});
-    std::string text = exact_to.empty() ? "" : ", exact_to: " + exact_to;
-    const std::string error = one_of({"", "0.02", "0.05"});
-    if (!error.empty()) text += ", error: " + error;
-    return text;
-  }
-  if (aggregate == "rate") {
-    const std::string per = one_of({"", "1s", "1m", "7ms", "1h"});
-    return per.empty() ? "" : ", per: " + per;
-  }
-  if (aggregate.starts_with("decayed_")) {
-    return ", half_life: " + one_of({"1h", "10ms", "1s", "90s", "1d", "7d"});
-  }
-  return "";
-}
-
 std::string FeatureText(const std::string& aggregate, const std::string& of,
                         const std::string& arguments, const std::string& window) {
-  return fmt::format("{{ aggregate: {}{}{}, windows: [{}] }}", aggregate,
-                     of.empty() ? "" : ", of: " + of, arguments, window);
+  return fmt::format("{{ aggregate: {}{}{}, windows: [{}] }}",
+                     aggregate.substr(0, aggregate.find(' ')), of.empty() ? "" : ", of: " + of,
+                     arguments, window);
 }
 
 // Any window of that shape.
@@ -150,12 +118,19 @@ std::string ExampleOf(Shape shape) {
 
 std::vector<CellKind> AskForLegalCells(std::vector<std::string>& left_out) {
   std::vector<CellKind> cells;
+  std::vector<std::string> forms;
   for (const Aggregation& aggregation : AllAggregations()) {
     const std::string name(aggregation.name);
     if (!oracle::Answers(name)) {
       left_out.push_back(name);
       continue;
     }
+    forms.push_back(name);
+    if ((aggregation.takes & kArgumentBy) != 0) forms.push_back(name + " by");
+    if ((aggregation.takes & kArgumentCounts) != 0) forms.push_back(name + " counts");
+    if ((aggregation.takes & kArgumentBounds) != 0) forms.push_back(name + " bounds");
+  }
+  for (const std::string& name : forms) {
     std::vector<std::string> fields = FieldNames();
     fields.insert(fields.begin(), "");
     std::array<CellKind, kShapes> by_shape;
@@ -261,6 +236,7 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
 }
 
 DefaultValue RandomDefault(Random& random, Type type) {
+  if (!IsScalar(type)) return std::string(EmptyPacked(type).as_packed());
   switch (type) {
     case Type::kBool:
       return random.Chance(0.5);
@@ -394,9 +370,18 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   for (size_t i = 0; i < chosen.size(); ++i) {
     const std::string name = fmt::format("f{}", i);
     const std::string& aggregate = chosen[i].aggregate;
+    std::string of = computing.Of(random.OneOf(chosen[i].of));
+    // Lists side by side.
+    if (FindAggregation(aggregate) != nullptr && FindAggregation(aggregate)->of_list &&
+        random.Chance(0.5)) {
+      std::string all = of;
+      for (const std::string& other : chosen[i].of) {
+        if (other != of && random.Chance(0.25)) all += ", " + other;
+      }
+      of = "[" + all + "]";
+    }
     const std::string line =
-        FeatureText(aggregate, computing.Of(random.OneOf(chosen[i].of)),
-                    ArgumentsOf(aggregate, &random) + computing.OfFeature(name),
+        FeatureText(aggregate, of, ArgumentsOf(aggregate, &random) + computing.OfFeature(name),
                     RandomWindow(random, lengths, chosen[i].shape, name));
     lines.push_back(name + ": " + line);
     written[name] = line;
@@ -424,6 +409,13 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
 }
 
 }  // namespace
+
+std::string FormName(const Feature& feature) {
+  if (feature.arguments.by) return feature.aggregate + " by";
+  if (feature.arguments.counts) return feature.aggregate + " counts";
+  if (!feature.arguments.bounds.empty()) return feature.aggregate + " bounds";
+  return feature.aggregate;
+}
 
 std::string_view ShapeName(Shape shape) { return kShapeNames[static_cast<size_t>(shape)]; }
 

@@ -36,13 +36,16 @@ Shape ShapeOf(const Window& window);
 
 // What a feature may be: one row of docs/declarations.md's two tables crossed.
 struct CellKind {
-  std::string aggregate;
+  std::string aggregate;        // or a form of it: "count by"
   std::vector<std::string> of;  // fields that the aggregation takes; "": none
   Shape shape;
 };
 
-// Every cell that declare takes. Aggregations of the catalog that the oracle does not answer (lists) are left out,
-// and named in `left_out`.
+// The aggregation, and behind it what gives the answer another shape: "count by", "top_k counts", "histogram bounds".
+std::string FormName(const Feature& feature);
+
+// Every cell that declare takes. Aggregations of the catalog that the oracle does not answer are left out, and named in
+// `left_out`.
 const std::vector<CellKind>& LegalCells(std::vector<std::string>* left_out = nullptr);
 
 struct Declaration {

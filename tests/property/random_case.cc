@@ -48,6 +48,11 @@ Value RandomValue(Random& random, const Field& field, Numbers numbers) {
       "\xc3\xa9t\xc3\xa9",
       "zzzzzzzzzzzzzzzzzzzz",
       "a text that is longer than what a small string keeps inside itself"};
+  static const auto& longest = *new std::string(1024, 'l');
+  static const auto& too_long = *new std::string(1025, 'l');  // for lists and maps
+  if (IsText(field.type) && random.Chance(0.02)) {
+    return Value::Text(random.Chance(0.5) ? longest : too_long);
+  }
   if (random.Chance(0.08)) return {};
   if (field.name == "k") return Value::Int64(random.Between(0, 3));
   switch (field.type) {

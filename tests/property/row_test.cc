@@ -137,13 +137,11 @@ std::optional<Difference> Run(const Case& c, Tally& tally) {
         tally.Count(c.view().features[f], expected.cells[f]);
         const oracle::Expected& wanted = expected.cells[f];
         if (oracle::Agrees(wanted, cells[f])) continue;
-        return Difference{
-            s, static_cast<int>(f),
-            fmt::format("{}: expected {}{}, got {}{}", c.view().features[f].name,
-                        Show(wanted.status, wanted.degraded, wanted.value),
-                        wanted.sketch_error ? fmt::format(" ± {}", *wanted.sketch_error) : "",
-                        Show(cells[f].status, cells[f].degraded, cells[f].value),
-                        fmt::format(" ({} values)", wanted.values))};
+        return Difference{s, static_cast<int>(f),
+                          fmt::format("{}: expected {}, got {}{}", c.view().features[f].name,
+                                      oracle::ToDebugString(wanted),
+                                      Show(cells[f].status, cells[f].degraded, cells[f].value),
+                                      fmt::format(" ({} values)", wanted.values))};
       }
       if (event_time != expected.event_time) {
         return Difference{s, -1,

@@ -31,7 +31,7 @@ bool HasIdle(const std::vector<int32_t>& partitions) {
 
 void Tally::Count(const Feature& feature, const oracle::Expected& expected) {
   ++cells;
-  ++by_cell[feature.aggregate][static_cast<size_t>(ShapeOf(feature.window))];
+  ++by_cell[FormName(feature)][static_cast<size_t>(ShapeOf(feature.window))];
   ++by_status[std::string(CellStatusName(expected.status))];
   cells_with_where += feature.where ? 1 : 0;
   degraded += expected.degraded ? 1 : 0;

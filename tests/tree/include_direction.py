@@ -41,6 +41,7 @@ VENDORS = [
     ("pg_query", {"expr"}),
     ("simdjson", {"decode"}),
     ("hll.hpp", {"aggregate"}),  # Apache DataSketches
+    ("frequent_items_sketch.hpp", {"aggregate"}),
     ("xxhash.h", {"base"}),
     ("zlib.h", {"ingest"}),
     ("grpc", {"server"}),
