@@ -170,7 +170,7 @@ std::vector<AccumulatorKind> CountNeeds(std::optional<Type> of) {
 }
 
 constexpr std::string_view kNumber = "an int64, double or float field";
-constexpr std::string_view kAny = "a field of any type";
+constexpr std::string_view kAny = "a field of any type but lists";
 constexpr std::string_view kBool = "a bool field";
 
 using K = AccumulatorKind;
@@ -371,6 +371,7 @@ constexpr std::array<std::string_view, 5> kPlanned = {"first_n", "last_n", "last
 std::optional<Type> Aggregation::ResultType(std::optional<Type> field) const {
   if (of == OfRule::kRequired && !field) return std::nullopt;
   if (of == OfRule::kNone && field) return std::nullopt;
+  if (field && !IsScalar(*field)) return std::nullopt;
   return type_of(field);
 }
 

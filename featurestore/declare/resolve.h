@@ -92,6 +92,13 @@ class Resolver {
                       ViewNotes& view_notes, std::map<std::string, Place>& served);
   bool CheckLength(const WindowEntry& window, const std::string& feature);
 
+  // resolve_latest.cc
+  void ResolveLatest(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
+                     FeatureView& view, ViewNotes& view_notes);
+  void ResolveLatestField(const YamlNode& name, const YamlNode* options, const Source* source,
+                          const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+                          std::map<std::string, Place>& seen);
+
   // resolve_arguments.cc
   AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
                                         const Source* source, const SourceNotes* notes);

@@ -11,6 +11,7 @@
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/window_entry.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -112,8 +113,8 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
     if (!type) {
       Error(object.FindEntry("of")->value.place,
             fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
-                        aggregation->name, source->fields[*of].name, TypeName(*of_type),
-                        aggregation->accepts));
+                        aggregation->name, source->fields[*of].name,
+                        TypeText(*of_type, source->fields[*of].vector_size), aggregation->accepts));
     }
   }
   sound &= type.has_value();

@@ -5,6 +5,7 @@
 
 #include "featurestore/oracle/aggregates.h"
 #include "featurestore/oracle/cover.h"
+#include "featurestore/oracle/latest.h"
 #include "featurestore/oracle/oracle.h"
 
 namespace freshet::oracle {
@@ -68,6 +69,9 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
     } else if (of_row != CellStatus::kPresent) {
       // A default fills "NOT_FOUND and OUTSIDE_MAX_AGE cells (the status stays ...)".
       answer.cells.push_back({.status = of_row, .value = DefaultOf(feature)});
+    } else if (view.latest_values) {
+      answer.cells.push_back(
+          LatestValue(view, feature, row->events, asked.as_of.value_or(asked.now)));
     } else {
       const Reading read = ReadingOf(asked, row->newest);
       answer.cells.push_back(

@@ -45,22 +45,6 @@ std::vector<std::vector<RingPlan>> MakeChains(std::vector<RingPlan> rings) {
   return chains;
 }
 
-Value AsValue(const DefaultValue& value, Type type) {
-  return std::visit(
-      [&]<typename T>(const T& v) {
-        if constexpr (std::is_same_v<T, bool>) return Value::Bool(v);
-        if constexpr (std::is_same_v<T, int64_t>) {
-          return type == Type::kInt64 ? Value::Int64(v) : Value::Double(static_cast<double>(v));
-        }
-        if constexpr (std::is_same_v<T, double>) return Value::Double(v);
-        if constexpr (std::is_same_v<T, std::string>) {
-          return IsScalar(type) ? Value::Text(v) : Value::Packed(v);
-        }
-        if constexpr (std::is_same_v<T, Timestamp>) return Value::Time(v);
-      },
-      value);
-}
-
 Value WhenEmpty(const Feature& feature, const Aggregation& aggregation) {
   if (feature.default_value) return AsValue(*feature.default_value, feature.type);
   if (!aggregation.zero_when_empty) return {};
@@ -121,6 +105,10 @@ class Compiler {
 
   StatusOr<std::unique_ptr<const RowLayout::Impl>> Run() {
     RETURN_IF_ERROR(CheckDurations(impl_->view));
+    if (impl_->view.latest_values) {
+      RETURN_IF_ERROR(PlanLatest(*impl_));
+      return std::move(impl_);
+    }
     for (const Feature& feature : impl_->view.features) RETURN_IF_ERROR(Plan(feature));
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeLifetime());
@@ -432,6 +420,10 @@ RowSize RowLayout::size() const {
         size.bytes_one_event += bytes - set.encoded_max() + set.encoded_one();
       }
     }
+  }
+  if (impl_->latest) {
+    size.bytes_max += impl_->latest->encoded_max(RowSize::kAssumedTextBytes);
+    size.bytes_one_event += impl_->latest->encoded_one(RowSize::kAssumedTextBytes);
   }
   for (const RunLayout& list : impl_->runs) {
     const uint64_t runs = RunsMax(list);
