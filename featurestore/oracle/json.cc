@@ -96,10 +96,10 @@ bool Parse(std::string_view original, Node& root) {
       return true;
     }
     // 1e999 is JSON, but the library gives up on it. It stands for an infinity, which is "mistyped" where a field
-    // is declared and nobody's business elsewhere: so is a list, in its place.
+    // is declared and nobody's business elsewhere: so is a list of lists, in its place.
     const auto number = reader.too_large();
     if (!number) return false;
-    text.replace(number->begin, number->size, "[]");
+    text.replace(number->begin, number->size, "[[]]");
   }
 }
 
