@@ -52,7 +52,7 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
     info.set_type(TypeText(feature.type, feature.vector_size));
     info.set_aggregate(feature.aggregate);
     if (feature.of) info.set_of(source.fields[*feature.of].name);
-    info.set_window(DescribeWindow(feature.window));
+    if (!view.latest_values) info.set_window(DescribeWindow(feature.window));
     info.set_arguments(DescribeArguments(feature, source));
     if (feature.default_value)
       info.set_default_value(DescribeDefault(*feature.default_value, feature.type));

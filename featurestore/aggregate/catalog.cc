@@ -176,7 +176,7 @@ std::vector<AccumulatorKind> CountNeeds(std::optional<Type> of) {
 }
 
 constexpr std::string_view kNumber = "an int64, double or float field";
-constexpr std::string_view kAny = "a field of any type";
+constexpr std::string_view kAny = "a field of any type but lists";
 constexpr std::string_view kBool = "a bool field";
 constexpr std::string_view kNumberOrMap =
     "an int64, double or float field, and without bounds a field of any type";
@@ -439,6 +439,7 @@ std::optional<Type> Aggregation::ResultType(std::optional<Type> field,
                                             std::optional<Type> by) const {
   if (of == OfRule::kRequired && !field) return std::nullopt;
   if (of == OfRule::kNone && field) return std::nullopt;
+  if (field && !IsScalar(*field)) return std::nullopt;
   const Aggregation& form = Form(arguments);
   const std::optional<Type> type = form.type_of(field);
   if (!type || form.shape == Shape::kScalar) return type;

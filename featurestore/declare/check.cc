@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "featurestore/declare/scalar_forms.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -167,9 +168,7 @@ class Checker {
         wrong = fmt::format("unknown {} {}{}", what, node.Shown(), SuggestWord(node, shape));
         break;
       case Form::kType:
-        wrong = node.text.rfind("list<", 0) == 0
-                    ? fmt::format("`{}` is not supported yet; {}", node.text, Wanted(shape))
-                    : fmt::format("unknown type {}{}", node.Shown(), SuggestWord(node, shape));
+        wrong = TypeMistake(node, shape);
         break;
       case Form::kBool:
         if (node.text != "true" && node.text != "false") {
@@ -223,6 +222,28 @@ class Checker {
     if (status.ok()) return {};
     return fmt::format("{} {} {}", what, node.Shown(),
                        node.secret ? "is not valid" : MessageOf(status));
+  }
+
+  // Of what is none of the words: lists and vectors are fine.
+  std::string TypeMistake(const YamlNode& node, const Shape& shape) {
+    const auto type = ParseTypeText(node.text);
+    if (type && (IsList(type->type) || type->type == kFloatVector)) return {};
+    if (node.secret || !node.text.starts_with("list<")) {
+      if (!node.secret && node.text.starts_with("map<")) {
+        return fmt::format("`map` is not supported yet; {}", Wanted(shape));
+      }
+      return fmt::format("unknown type {}{}", node.Shown(), SuggestWord(node, shape));
+    }
+    if (node.text.find('[') != std::string::npos) {
+      return fmt::format(
+          "unknown type {}; a list of fixed length is a list<float>[N], N being 1 to {}",
+          node.Shown(), kMaxVectorSize);
+    }
+    std::vector<std::string> lists;
+    for (const Word& word : shape.words) {
+      if (word.supported) lists.push_back(fmt::format("list<{}>", word.name));
+    }
+    return fmt::format("unknown type {}{}", node.Shown(), diagnostics_.Suggest(node.text, lists));
   }
 
   static std::string IntegerMistake(const YamlNode& node, const Shape& shape,

@@ -8,6 +8,7 @@
 
 #include "featurestore/aggregate/catalog.h"
 #include "featurestore/aggregate/top_k.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -45,16 +46,21 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
   for (const Feature& feature : view.features) {
+    if (!feature.window.has_history()) without_history.push_back(feature.name);
     std::string of = feature.of ? source.fields[*feature.of].name : "";
     const std::string arguments = DescribeArguments(feature, source);
     if (!of.empty() && !arguments.empty()) of += ", ";
     of += arguments;
     const std::string where =
         feature.where ? ", where " + source.fields[*feature.where].expression : "";
+    if (view.latest_values) {
+      out += fmt::format("  field    {:<{}}  {}\n", feature.name, width,
+                         TypeText(feature.type, feature.vector_size));
+      continue;
+    }
     out += fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}{}\n", feature.name, width,
-                       TypeName(feature.type), feature.aggregate, of,
+                       TypeText(feature.type, feature.vector_size), feature.aggregate, of,
                        DescribeWindow(feature.window), where);
-    if (!feature.window.has_history()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {
     out += fmt::format("  history counts as 0 for {}\n", fmt::join(without_history, ", "));
@@ -178,7 +184,9 @@ std::string DescribeWindow(const Window& window) {
 
 std::string DescribeArguments(const Feature& feature, const Source& source) {
   const FeatureArguments& given = feature.arguments;
-  const uint32_t takes = FindAggregation(feature.aggregate)->takes;
+  const Aggregation* aggregation = FindAggregation(feature.aggregate);
+  if (aggregation == nullptr) return "";  // the latest value of a field
+  const uint32_t takes = aggregation->takes;
   std::vector<std::string> parts;
   if (given.order_by)
     parts.push_back(fmt::format("order_by {}", source.fields[*given.order_by].name));

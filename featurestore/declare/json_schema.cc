@@ -53,8 +53,11 @@ class SchemaWriter {
       case Form::kName:
         any.push_back(Pattern(kNamePattern));
         break;
-      case Form::kWord:
       case Form::kType:
+        any.push_back(Pattern(
+            R"(^list<(bool|int64|double|float|string|bytes|timestamp)>$|^list<float>\[[1-9][0-9]*\]$)"));
+        [[fallthrough]];
+      case Form::kWord:
         any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
         break;
       case Form::kBool:

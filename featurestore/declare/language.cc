@@ -281,6 +281,19 @@ constexpr Object kFeatureObject{"a feature", kFeatureKeys};
 constexpr Shape kFeature{.object = &kFeatureObject};
 constexpr Shape kFeatures{.map = &kFeature};
 
+constexpr Key kLatestKeys[] = {
+    {"default", "Stands in for a missing value.", &kDefault},
+    kDescription,
+    kOwner,
+    kTagsKey,
+};
+constexpr Object kLatestObject{"a field of latest values", kLatestKeys};
+constexpr Shape kLatestOptions{.object = &kLatestObject};
+constexpr Shape kLatestField{.form = Form::kReference,
+                             .map = &kLatestOptions,
+                             .like = "tier, { credit_limit: { default: 0 } }"};
+constexpr Shape kLatestFields{.list = &kLatestField};
+
 constexpr Shape kViewSource{.form = Form::kReference, .list_later = "a list of sources"};
 constexpr Word kEntityWords[] = {{"none", false}};
 constexpr Shape kViewEntity{.form = Form::kReference, .words = kEntityWords};
@@ -294,7 +307,8 @@ constexpr Key kViewKeys[] = {
     {"ttl", "How long after its newest event a row is served; never: for ever.", &kTtl},
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
-    {"fields", ""},
+    {"fields", "Instead of features: fields whose latest values are kept, each by itself.",
+     &kLatestFields},
     {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
     {"advanced", ""},

@@ -129,6 +129,13 @@ class Resolver {
   AggregatedFields ResolveOf(const YamlEntry& feature, const Aggregation* aggregation,
                              const Source* source, const SourceNotes* notes);
 
+  // resolve_latest.cc
+  void ResolveLatest(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
+                     FeatureView& view, ViewNotes& view_notes);
+  void ResolveLatestField(const YamlNode& name, const YamlNode* options, const Source* source,
+                          const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+                          std::map<std::string, Place>& seen);
+
   // resolve_arguments.cc
   AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
                                         const Source* source, const SourceNotes* notes);

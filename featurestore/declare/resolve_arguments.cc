@@ -172,6 +172,10 @@ AggregationArguments Resolver::ResolveArguments(const YamlEntry& feature,
   if ((aggregation.takes & kArgumentPer) != 0) to.per = Duration::Seconds(1);
   if (const YamlNode* node = given(kArgumentOrderBy, "order_by")) {
     if (source != nullptr) to.order_by = FindField(*node, *source, *notes);
+    if (to.order_by && !IsScalar(source->fields[*to.order_by].type)) {
+      Error(node->place, fmt::format("order_by {} is a list, which has no order", node->text));
+      to.order_by.reset();
+    }
     read.sound &= to.order_by.has_value();
   }
   if (const YamlNode* node = given(kArgumentQ, "q")) ReadQuantiles(*node, read);

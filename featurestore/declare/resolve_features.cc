@@ -12,6 +12,7 @@
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/window_entry.h"
 #include "featurestore/model/packed.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {

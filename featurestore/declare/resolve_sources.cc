@@ -6,6 +6,7 @@
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -148,22 +149,32 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
     const YamlNode* type = value.kind == YamlNode::Kind::kMap ? Sound(value, "type")
                            : value.bad                        ? nullptr
                                                               : &value;
-    const std::optional<Type> known = type == nullptr ? std::nullopt : TypeFromName(type->text);
+    const auto known = type == nullptr ? std::nullopt : ParseTypeText(type->text);
     if (!known || !IsName(entry.key)) {
       notes.bad_fields.insert(entry.key);
       continue;
     }
-    Field field{.name = entry.key, .type = *known, .path = {entry.key}};
+    Field field{.name = entry.key,
+                .type = known->type,
+                .path = {entry.key},
+                .vector_size = known->vector_size};
     if (value.kind == YamlNode::Kind::kMap) {
       if (const YamlNode* path = Sound(value, "path")) {
         if (auto read = ReadPath(path->text); read.ok()) field.path = *std::move(read);
+        if (!IsScalar(field.type) &&
+            (field.path[0] == "$headers" || (field.path[0] == "$key" && field.path.size() == 1))) {
+          Error(path->place,
+                fmt::format("field {} is a {}, and {} is plain text; a list stands in the record's "
+                            "JSON",
+                            field.name, TypeText(field.type, field.vector_size), path->text));
+        }
       }
       if (const YamlNode* unit = Sound(value, "unit")) {
         field.unit = TimeUnitFromName(unit->text);
         if (field.type != Type::kTimestamp) {
           Error(unit->place,
                 fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
-                            field.name, TypeName(field.type)));
+                            field.name, TypeText(field.type, field.vector_size)));
         }
       }
       if (const YamlNode* required = Sound(value, "required")) {
@@ -209,7 +220,7 @@ void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const So
       Error(name->place, fmt::format("field {} is a {} and cannot be the event's time; declare it "
                                      "as timestamp, or as int64 or "
                                      "double with a unit",
-                                     field.name, TypeName(field.type)));
+                                     field.name, TypeText(field.type, field.vector_size)));
   }
 }
 
@@ -251,18 +262,18 @@ void Resolver::ResolveEntities() {
         notes.sound = false;
       }
       for (const YamlEntry& key : keys->entries) {
-        const auto type = key.value.bad ? std::nullopt : TypeFromName(key.value.text);
+        const auto type = key.value.bad ? std::nullopt : ParseTypeText(key.value.text);
         if (!type) {
           notes.sound = false;
           continue;
         }
-        if (!CanBeKey(*type)) {
+        if (!CanBeKey(type->type)) {
           Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, "
                                              "string, bool, bytes or timestamp",
-                                             key.key, TypeName(*type)));
+                                             key.key, TypeText(type->type, type->vector_size)));
           notes.sound = false;
         }
-        entity.keys.push_back({key.key, *type});
+        entity.keys.push_back({key.key, type->type});
       }
     }
     entity.about = ReadAnnotations(entry.value);

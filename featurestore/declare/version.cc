@@ -6,6 +6,7 @@
 #include <set>
 
 #include "featurestore/base/hash.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -18,8 +19,8 @@ std::string_view UnitName(const std::optional<TimeUnit>& unit) {
 }
 
 std::string FieldText(const Field& field) {
-  std::string text =
-      fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
+  std::string text = fmt::format("{} {} {}", field.name, TypeText(field.type, field.vector_size),
+                                 UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
   if (!field.expression.empty()) text += " = " + Quoted(field.expression);
   if (field.required) text += " required";

@@ -47,7 +47,7 @@ struct DecodeOutcome {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Fills one value a field (null where absent or null) and the event's time; texts are copied into `arena`.
+  // Fills one value a field (Value::Absent where it is absent) and the event's time; texts and lists are copied into `arena`.
   // All declared fields are decoded and the text is valid to its end, whichever views exist. A record without a value deletes.
   virtual DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                                Timestamp& time) = 0;

@@ -42,7 +42,7 @@ class JsonDecoder final : public Decoder {
 
   DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                        Timestamp& time) override {
-    for (Value& value : fields) value = Value();
+    for (Value& value : fields) value = Value::Absent();
     (void)reader_.TakeBadCount();
     if (!record.value) return DecodeTombstone(record, arena, fields, time);
     std::string detail;

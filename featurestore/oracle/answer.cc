@@ -6,6 +6,7 @@
 #include "featurestore/oracle/aggregates.h"
 #include "featurestore/oracle/collections.h"
 #include "featurestore/oracle/cover.h"
+#include "featurestore/oracle/latest.h"
 #include "featurestore/oracle/oracle.h"
 
 namespace freshet::oracle {
@@ -79,6 +80,9 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
       answer.cells.push_back(feature.arguments.by && !feature.default_value
                                  ? EmptyCollection(feature, of_row)
                                  : Expected{.status = of_row, .value = DefaultOf(feature)});
+    } else if (view.latest_values) {
+      answer.cells.push_back(
+          LatestValue(view, feature, row->events, asked.as_of.value_or(asked.now)));
     } else {
       const Reading read = ReadingOf(asked, row->newest);
       answer.cells.push_back(

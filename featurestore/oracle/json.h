@@ -9,11 +9,15 @@
 
 namespace freshet::oracle {
 
-// A value that owns its text.
+// A value that owns its text or packed bytes.
 struct OwnedValue {
   Value value;  // of text: null until Borrow
   std::optional<std::string> text;
-  Value Borrow() const { return text ? Value::Text(*text) : value; }
+  bool packed = false;  // `text` is that of a list or vector (model/packed.h)
+  Value Borrow() const {
+    if (!text) return value;
+    return packed ? Value::Packed(*text) : Value::Text(*text);
+  }
 };
 
 // Of a tombstone the field that the source's `key` names, from the record's key. None: the record has no such key.

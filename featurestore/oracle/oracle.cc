@@ -114,6 +114,9 @@ Oracle::OwnedKey Oracle::Own(const KeyValues& key) {
 }
 
 Value Oracle::Keep(const Value& value) {
+  if (value.kind() == Value::Kind::kPacked) {
+    return Value::Packed(texts_.emplace_back(value.as_packed()));
+  }
   if (value.kind() != Value::Kind::kText) return value;
   return Value::Text(texts_.emplace_back(value.as_text()));
 }

@@ -34,6 +34,7 @@ class Explainer {
         ExplainLog(index, feature, covered);
         break;
       case FeaturePlace::kLifetime:
+      case FeaturePlace::kLatest:  // of any event there was; the one that set it is not told yet
         covered.kept_as = KeptAs::kLifetime;
         covered.end = parts_.newest;
         covered.end_included = true;

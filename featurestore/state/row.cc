@@ -75,6 +75,7 @@ struct Row::Impl {
     for (const RunLayout& list : layout->runs) runs.emplace_back(list);
     if (layout->log) log.emplace(*layout->log);
     if (layout->ids) ids.emplace(*layout->ids);
+    if (layout->latest) latest.emplace(*layout->latest);
     if (layout->lifetime) {
       lifetime.emplace(*layout->lifetime);
       lifetime->Fill(1);
@@ -119,6 +120,7 @@ struct Row::Impl {
   std::optional<EventLog> log;
   std::optional<IdList> ids;
   uint64_t forgotten_ids = 0;
+  std::optional<LatestValues> latest;
   std::string bytes;  // that texts were decoded from and are borrowed from
   // Accumulators that events of the log were replayed through: cells borrow their texts.
   mutable std::vector<Replayed> replayed;
@@ -142,6 +144,7 @@ size_t Row::memory_bytes() const {
   for (const RunList& list : impl_->runs) total += list.memory_bytes();
   if (impl_->log) total += impl_->log->memory_bytes();
   if (impl_->ids) total += impl_->ids->memory_bytes();
+  if (impl_->latest) total += impl_->latest->memory_bytes();
   if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
   return total;
 }
@@ -183,6 +186,7 @@ Applied Row::Apply(const Event& event) {
     changed = true;
   }
   if (row.log) changed |= row.log->Add(event, row.newest);
+  if (row.latest) changed |= row.latest->Apply(event);
   if (!changed) return Applied::kLate;
   if (id) row.forgotten_ids += row.ids->Add(*id, event.time, row.newest);
   return Applied::kChanged;
@@ -208,6 +212,7 @@ void Row::Encode(std::string& out) {
   if (row.lifetime) {
     row.layout->lifetime->Encode(row.lifetime->accumulators(0), writer, {row.newest});
   }
+  if (row.latest) row.latest->Encode(writer, row.newest);
   if (row.log) {
     row.log->Trim(row.newest);
     row.log->Encode(writer, row.newest);
@@ -261,6 +266,7 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
   }
   if (impl->log) impl->log->Decode(body, newest);
   if (impl->ids) impl->ids->Decode(body, newest);
+  if (impl->latest) impl->latest->Decode(body, newest);
   if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
   return Row(std::move(impl));
 }
@@ -395,6 +401,8 @@ Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& mo
       return FinishRuns(feature, moment, scratch);
     case FeaturePlace::kLog:
       return FinishLog(feature, moment, scratch);
+    case FeaturePlace::kLatest:
+      return latest->Finish(feature.list, moment.read, layout->view.ttl);
     case FeaturePlace::kLifetime:
       break;
   }

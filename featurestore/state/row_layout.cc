@@ -108,6 +108,10 @@ class Compiler {
 
   StatusOr<std::unique_ptr<const RowLayout::Impl>> Run() {
     RETURN_IF_ERROR(CheckDurations(impl_->view));
+    if (impl_->view.latest_values) {
+      RETURN_IF_ERROR(PlanLatest(*impl_));
+      return std::move(impl_);
+    }
     for (const Feature& feature : impl_->view.features) RETURN_IF_ERROR(Plan(feature));
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeLifetime());

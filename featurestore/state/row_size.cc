@@ -71,6 +71,10 @@ RowSize RowLayout::size() const {
     size.bytes_max += size.ids_bytes_max;
     size.bytes_one_event += impl_->ids->encoded_max(1);
   }
+  if (impl_->latest) {
+    size.bytes_max += impl_->latest->encoded_max(RowSize::kAssumedTextBytes);
+    size.bytes_one_event += impl_->latest->encoded_one(RowSize::kAssumedTextBytes);
+  }
   if (impl_->lifetime) {
     size.bytes_max += impl_->lifetime->encoded_max();
     size.bytes_one_event += impl_->lifetime->encoded_one();

@@ -24,7 +24,11 @@ Source Everything() {
                    {"b", Type::kBool, {}, {}},
                    {"ms", Type::kTimestamp, {}, TimeUnit::kMillis},
                    {"inner", Type::kInt64, {"o", "i"}, {}},
-                   {"other", Type::kString, {"o", "p", "q"}, {}}};
+                   {"other", Type::kString, {"o", "p", "q"}, {}},
+                   {"l", ListOf(Type::kInt64), {}, {}},
+                   {"t", ListOf(Type::kString), {"o", "t"}, {}},
+                   {"v", kFloatVector, {}, {}}};
+  source.fields.back().vector_size = 2;
   source.time_field = 0;
   return source;
 }
@@ -126,7 +130,10 @@ std::string LikelyScalar(Random& random, const std::string& name) {
       {"b", {"true", "false"}},
       {"ms", {"1700000000123", "1.5", "-1"}},
       {"i", {"3", "null"}},
-      {"q", {R"("deep")", "null"}}};
+      {"q", {R"("deep")", "null"}},
+      {"l", {"[]", "[1,null, 3]", "[1.5]", "null", "[[1]]", "[{}]"}},
+      {"t", {R"(["a", "\u00e9"])", "[]", R"([""])"}},
+      {"v", {"[1,2.5]", "[1e3 , -0.0]", "[1]", "[1,null]", "[1,1e39]"}}};
   const auto found = likely.find(name);
   if (random.Chance(0.03)) return RandomScalar(random);
   if (found == likely.end()) return "[1e999]";
@@ -155,9 +162,9 @@ std::string RandomText(Random& random, const std::string& name, int depth) {
 }
 
 std::string RandomObject(Random& random, int depth) {
-  static const std::vector<std::string> top = {"at", "n",  "x", "y",  "s",       "raw",
-                                               "b",  "ms", "o", "zz", "\\u006e", ""};
-  static const std::vector<std::string> below = {"i", "p", "q", "at", "o", "zz"};
+  static const std::vector<std::string> top = {"at", "n", "x",  "y",       "s", "raw", "b",
+                                               "ms", "o", "zz", "\\u006e", "",  "l",   "v"};
+  static const std::vector<std::string> below = {"i", "p", "q", "at", "o", "zz", "t"};
   std::vector<std::string> names;
   for (const std::string& name : depth == 0 ? top : below) {
     if (random.Chance(depth == 0 && name == "at" ? 0.95 : 0.5)) names.push_back(name);
@@ -236,6 +243,8 @@ TEST_CASE("the decoder and the oracle agree about every text, whole or damaged")
     bad_as_null += outcome.bad_as_null;
     if (got_time != expected_time) REQUIRE(got_time.us == expected_time.us);
     for (size_t f = 0; f < got.size(); ++f) {
+      const bool computed = !source.fields[f].expression.empty();
+      if (!computed) REQUIRE(got[f].is_absent() == expected[f].Borrow().is_absent());
       if (got[f] == expected[f].Borrow()) continue;
       INFO(source.fields[f].name);
       REQUIRE(ToDebugString(got[f]) == ToDebugString(expected[f].Borrow()));
