@@ -66,13 +66,13 @@ Outcome ExplainFeatures(Plans& plans, const Store& store, const Clock& clock,
   if (auto error = lookup.Run(*plan, ToFeatureRequest(request, columns), options, answer))
     return error;
   if (answer.num_rows != 1) {
-    return BadField("MISSING_KEY", "request.keys", "one row is explained; send a value for each key");
+    return BadField("MISSING_KEY", "request.keys",
+                    "one row is explained; send a value for each key");
   }
   v1::GetFeaturesResponse rows;
   if (PutRows(*plan, lookup.keys(), answer, true, options.max_response_bytes, rows) < 1)
     return ResponseTooLarge(1, 0, options.max_response_bytes);
-  const auto& values =
-      rows.rows(0).fields().at("features").struct_value().fields();
+  const auto& values = rows.rows(0).fields().at("features").struct_value().fields();
   response.set_evaluated_at_us(answer.evaluated_at.us);
   if (explanation.as_of) response.set_as_of_us(explanation.as_of->us);
   for (const FeatureExplanation& from : explanation.features) {

@@ -29,9 +29,7 @@ Json ValueAsJson(const google::protobuf::Value& value) {
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
-Json TimeAsJson(bool has, int64_t us) {
-  return has ? Json(FormatTimestamp({us})) : Json(nullptr);
-}
+Json TimeAsJson(bool has, int64_t us) { return has ? Json(FormatTimestamp({us})) : Json(nullptr); }
 
 Json WindowAsJson(const v1::CoveredWindow& window) {
   Json json = {{"start", TimeAsJson(window.has_start_us(), window.start_us())},
@@ -50,17 +48,16 @@ Json WindowAsJson(const v1::CoveredWindow& window) {
 std::string AsJson(const v1::ExplainFeaturesResponse& answer) {
   Json features = Json::array();
   for (const v1::FeatureExplanation& one : answer.features()) {
-    features.push_back(
-        {{"name", one.name()},
-         {"value", ValueAsJson(one.value())},
-         {"status", v1::FeatureStatus_Name(one.status())},
-         {"degraded", one.degraded()},
-         {"view", static_cast<int>(one.view()) < answer.views_size()
-                      ? answer.views(static_cast<int>(one.view())).view()
-                      : ""},
-         {"declared", one.declared()},
-         {"window", one.has_covered() ? WindowAsJson(one.covered()) : Json(nullptr)},
-         {"why", one.why()}});
+    features.push_back({{"name", one.name()},
+                        {"value", ValueAsJson(one.value())},
+                        {"status", v1::FeatureStatus_Name(one.status())},
+                        {"degraded", one.degraded()},
+                        {"view", static_cast<int>(one.view()) < answer.views_size()
+                                     ? answer.views(static_cast<int>(one.view())).view()
+                                     : ""},
+                        {"declared", one.declared()},
+                        {"window", one.has_covered() ? WindowAsJson(one.covered()) : Json(nullptr)},
+                        {"why", one.why()}});
   }
   Json views = Json::array();
   for (const v1::ViewExplanation& one : answer.views()) {
@@ -98,8 +95,7 @@ std::string AsTable(const v1::ExplainFeaturesResponse& answer) {
   };
   for (const v1::ViewExplanation& one : answer.views()) {
     text += fmt::format("\nview {}\n", one.view());
-    line("row's newest event", one.has_newest_event_us(), one.newest_event_us(),
-         "there is no row");
+    line("row's newest event", one.has_newest_event_us(), one.newest_event_us(), "there is no row");
     line("as of the read", one.has_event_time_us(), one.event_time_us(), "nothing");
     line("OUTSIDE_MAX_AGE after", one.has_max_age_until_us(), one.max_age_until_us(), "never");
     line("NOT_FOUND after", one.has_found_until_us(), one.found_until_us(), "never");
@@ -147,7 +143,8 @@ void AddExplainCommand(CLI::App& app, Run& run) {
   command->add_option("--output", arguments->output, "table, or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
-  command->footer("Example:\n  freshet explain airport_now origin=JFK --as-of 2013-06-01T00:00:00Z");
+  command->footer(
+      "Example:\n  freshet explain airport_now origin=JFK --as-of 2013-06-01T00:00:00Z");
   command->callback([arguments, &run] {
     run = [arguments] {
       const auto answer = Ask(*arguments);
