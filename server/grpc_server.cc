@@ -79,7 +79,7 @@ struct GrpcServer::Impl {
         metrics(the_metrics, NamesOf(catalog->services), NamesOf(catalog->views)),
         features(plans, store, clock, metrics, log, options.max_in_flight,
                  catalog->server.max_rows),
-        catalog_service(plans, store, metrics),
+        catalog_service(plans, store, clock, metrics),
         admin_service(*catalog, store, metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync
                       ? MakeAsyncTransport(features, options.queues, options.batch_threads)

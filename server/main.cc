@@ -36,6 +36,7 @@ int RunProgram(int argc, char** argv) {
   freshet::AddConfigCommand(app, run);
   freshet::AddBrokerCommand(app, run);
   freshet::AddGetCommand(app, run);
+  freshet::AddExplainCommand(app, run);
   freshet::AddReplayCommand(app, run);
   freshet::AddTestCommand(app, run);
   try {

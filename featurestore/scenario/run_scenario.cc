@@ -7,8 +7,10 @@
 #include <cstring>
 
 #include "featurestore/ingest/in_process.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/scenario/expected_value.h"
 #include "featurestore/scenario/request_keys.h"
+#include "featurestore/serve/answer_lists.h"
 #include "featurestore/serve/lookup.h"
 #include "featurestore/store/store.h"
 
@@ -42,6 +44,22 @@ class DataFolder {
   DataFolder() = default;
   std::filesystem::path path_;
 };
+
+// The first row's value; of a list, vector or map its bytes are put into `packed`.
+Value AnswerOf(const PlanColumn& planned, const AnswerColumn& column, std::string& packed) {
+  const Type type = planned.type;
+  if (IsScalar(type)) return AnswerValue(type, column, 0);
+  const ElementRange range = ElementsOf(type, planned.vector_size, column, 0);
+  PackedWriter writer(type, range.end - range.begin, packed);
+  for (uint32_t i = range.begin; i < range.end; ++i) {
+    if (IsMap(type)) {
+      writer.AddEntry(ElementAt(type, column, i), MappedAt(type, column, i));
+    } else {
+      writer.Add(ElementAt(type, column, i));
+    }
+  }
+  return Value::Packed(packed);
+}
 
 class ScenarioRun {
  public:
@@ -220,8 +238,9 @@ class ScenarioRun {
     const bool has_value = status == CellStatus::kPresent ||
                            (column.has_default && (status == CellStatus::kNotFound ||
                                                    status == CellStatus::kOutsideMaxAge));
+    std::string packed;
     const Value value =
-        has_value ? AnswerValue(column.type, answer.columns[expected.column], 0) : Value();
+        has_value ? AnswerOf(column, answer.columns[expected.column], packed) : Value();
     const bool value_fits =
         !expected.value || (expected.value->kind == YamlNode::Kind::kNull
                                 ? value.is_null()

@@ -69,6 +69,25 @@ class Journey(unittest.TestCase):
             self.assertEqual(table.returncode, 0, table.stderr)
             self.assertRegex(table.stdout, r"km_lifetime +55 +PRESENT +2024-01-10T12:00:00Z")
 
+        with self.subTest("why a value is what it is"):
+            def explain(*args):
+                return self.folder.run("explain", "riders", *args, "--address", self.folder.grpc)
+            why = json.loads(explain("rider=bob", "--output", "json").stdout)
+            day = why["features"][0]
+            self.assertEqual((day["name"], day["value"], day["status"]), ("trips_1d", 2, "PRESENT"))
+            # Panes of 1h: from the one a day back to the one that holds the newest event.
+            self.assertEqual(day["window"]["start"], "2024-01-09T12:00:00Z")
+            self.assertEqual(day["window"]["end"], "2024-01-10T13:00:00Z")
+            self.assertEqual((day["window"]["panes"], day["window"]["events"]), (2, 2))
+            km = next(one for one in why["features"] if one["name"] == "km_lifetime")
+            self.assertEqual((km["value"], km["window"]["events"]), (55, 10))
+            self.assertEqual(why["views"][0]["newest_event"], "2024-01-10T12:00:00Z")
+            past = explain("rider=bob", "--as-of", "2024-01-05T12:30:00Z").stdout
+            self.assertIn("the pane of 1h that holds the read is left out", past)
+            self.assertIn("lifetime has no history", past)
+            self.assertIn("there is no row", explain("rider=zoe").stdout)
+            self.assertIn("did you mean rider", explain("ridr=bob").stderr)
+
         with self.subTest("errors name the thing and the remedy"):
             self.assertIn("did you mean riders", self.folder.get("riderz", "rider=bob").stderr)
             self.assertIn("key rider is missing", self.folder.get("riders").stderr)
@@ -245,7 +264,7 @@ class Journey(unittest.TestCase):
             done = self.folder.run(*args)
             self.assertEqual(done.returncode, 2, args)
             self.assertTrue(done.stderr, args)
-        for command in ("serve", "validate", "config", "broker", "get", "replay"):
+        for command in ("serve", "validate", "config", "broker", "get", "explain", "replay", "test"):
             done = self.folder.run(command, "--help")
             self.assertEqual(done.returncode, 0)
             self.assertIn(f"Example:\n  freshet {command}", done.stdout.replace("FRESHET_STORAGE__MEMORY=1GiB ", ""))
