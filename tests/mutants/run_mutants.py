@@ -22,6 +22,7 @@ class Mutant:
         self.name = name
         self.file = None
         self.which = None
+        self.test = "every cell*"
         self.old = []
         self.new = []
 
@@ -52,6 +53,8 @@ def read_mutants(path):
             continue
         elif not mutants:
             sys.exit(f"{path}:{number}: no mutant has begun; begin one with ==")
+        elif line.startswith("@ "):
+            mutants[-1].test = line[2:].strip()
         elif line.startswith("- "):
             mutants[-1].old.append(line[2:])
         elif line.startswith("+ "):
@@ -115,13 +118,13 @@ class Trial:
     def built(self):
         return self.run(["ninja", "-C", self.build, "-j", self.args.jobs, "property_tests"])
 
-    def tested(self):
+    def tested(self, test):
         """The exit status (None: it hangs) and the output."""
         environment = dict(os.environ, FRESHET_PROPERTY_SCALE=str(self.args.scale))
         if self.args.seed:
             environment["FRESHET_PROPERTY_SEED"] = self.args.seed
         try:
-            done = self.run([self.build / "tests/property/property_tests", "every cell*"], env=environment, timeout=300)
+            done = self.run([self.build / "tests/property/property_tests", test], env=environment, timeout=300)
         except subprocess.TimeoutExpired:
             return None, ""
         return done.returncode, done.stdout + done.stderr
@@ -130,7 +133,7 @@ class Trial:
         built = self.built()
         if built.returncode != 0:
             sys.exit(built.stdout[-4000:] + "the tree does not build without a mutant")
-        status, output = self.tested()
+        status, output = self.tested("*")
         if status != 0:
             sys.exit(output[-4000:] + "the property test fails without a mutant")
 
@@ -149,7 +152,7 @@ class Trial:
             if built.returncode != 0:
                 errors = re.findall(r"error: .*", built.stdout)
                 return False, "DOES NOT BUILD: " + (errors[0] if errors else built.stdout[-300:])
-            status, output = self.tested()
+            status, output = self.tested(mutant.test)
         finally:
             path.write_text(before)
         if status is None:

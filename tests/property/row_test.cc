@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "featurestore/oracle/oracle.h"
+#include "tests/property/computed.h"
 #include "tests/property/random_case.h"
 #include "tests/property/tally.h"
 
@@ -65,19 +66,10 @@ bool Passes(const std::optional<uint32_t>& where, const Event& event) {
   return !where || (!event.fields[*where].is_null() && event.fields[*where].as_bool());
 }
 
-// What each computed field must be, for the oracle.
-oracle::Derive Computed(const Case& c) {
-  return [computed = c.declared.computed](std::span<Value> fields) {
-    for (const auto& [field, expression] : *computed) {
-      fields[field] = expression.evaluate(fields).value_or(Value());
-    }
-  };
-}
-
 std::optional<Difference> Run(const Case& c, Tally& tally) {
   auto layout = RowLayout::Compile(c.view(), c.declared.source);
   if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
-  oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()}, Computed(c));
+  oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()}, Computed(c.declared));
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
   std::vector<Value> fields;
