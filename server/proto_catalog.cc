@@ -4,6 +4,8 @@
 #include <type_traits>
 
 #include "featurestore/declare/describe.h"
+#include "featurestore/model/packed.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -18,14 +20,14 @@ v1::About About(const Annotations& from) {
   return about;
 }
 
-std::string DescribeDefault(const DefaultValue& value) {
+std::string DescribeDefault(const DefaultValue& value, Type type) {
   return std::visit(
-      [](const auto& v) -> std::string {
+      [type](const auto& v) -> std::string {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, bool>) {
           return v ? "true" : "false";
         } else if constexpr (std::is_same_v<T, std::string>) {
-          return v;
+          return IsScalar(type) ? v : PackedToDebugString(v);
         } else if constexpr (std::is_same_v<T, Timestamp>) {
           return FormatTimestamp(v);
         } else {
@@ -47,12 +49,13 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
   for (const Feature& feature : view.features) {
     v1::FeatureInfo& info = *out.add_features();
     info.set_name(feature.name);
-    info.set_type(Text(TypeName(feature.type)));
+    info.set_type(TypeText(feature.type, feature.vector_size));
     info.set_aggregate(feature.aggregate);
     if (feature.of) info.set_of(source.fields[*feature.of].name);
     info.set_window(DescribeWindow(feature.window));
     info.set_arguments(DescribeArguments(feature, source));
-    if (feature.default_value) info.set_default_value(DescribeDefault(*feature.default_value));
+    if (feature.default_value)
+      info.set_default_value(DescribeDefault(*feature.default_value, feature.type));
     *info.mutable_about() = About(feature.about);
   }
   out.set_complete(store.view_status(ViewId{index}).complete.load());
@@ -77,7 +80,7 @@ void Put(const Source& source, v1::SourceInfo& out) {
     const Field& field = source.fields[i];
     v1::KeyInfo& info = *out.add_fields();
     info.set_name(field.name);
-    info.set_type(Text(TypeName(field.type)));
+    info.set_type(TypeText(field.type, field.vector_size));
   }
   out.set_lateness_us(source.lateness.us);
   *out.mutable_about() = About(source.about);

@@ -24,7 +24,12 @@ constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"}
 constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
 constexpr Shape kSql{.form = Form::kSql};
 constexpr Shape kDerive{.map = &kSql};
-constexpr Shape kDefault{.form = Form::kDefault};
+// Lists and maps only empty ones: what fits is known once the type is.
+constexpr Shape kDefaultElement{.form = Form::kDefault};
+constexpr Shape kDefault{.form = Form::kDefault,
+                         .list = &kDefaultElement,
+                         .map = &kDefaultElement,
+                         .names_are_free = true};
 constexpr Shape kTags{.map = &kText, .names_are_free = true};
 
 constexpr Key kDescription{"description", "Free words; they decide nothing.", &kText};

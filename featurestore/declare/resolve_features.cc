@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/declare/default_value.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/window_entry.h"
@@ -60,72 +61,6 @@ const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostic
   if (suggestion.empty()) suggestion = diagnostics.Suggest(node.text, AggregationNames());
   diagnostics.Error(node.place, fmt::format("unknown aggregation {}{}", node.text, suggestion));
   return nullptr;
-}
-
-// What YAML reads as something else than text where it stands without quotes: 7, 1.5e3, 0x1f, true, .inf.
-bool ReadsAsOther(const YamlNode& node) {
-  if (node.quoted) return false;
-  std::string lower(node.text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (lower == "true" || lower == "false") return true;
-  const std::string_view number =
-      std::string_view(lower).substr(lower.find_first_of("+-") == 0 ? 1 : 0);
-  if (number == ".inf" || lower == ".nan") return true;
-  if (number.size() > 2 && (number.starts_with("0x") || number.starts_with("0o"))) {
-    return number.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
-  }
-  return ReadReal(node.text).has_value();
-}
-
-// None where the text is not a value of that type.
-std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
-  switch (type) {
-    case Type::kBool:
-      if (node.quoted || (node.text != "true" && node.text != "false")) return std::nullopt;
-      return DefaultValue(node.text == "true");
-    case Type::kInt64: {
-      const auto value = ReadInteger(node.text);
-      if (node.quoted || !value.ok()) return std::nullopt;
-      return DefaultValue(*value);
-    }
-    case Type::kDouble:
-    case Type::kFloat: {
-      const auto value = node.quoted ? std::nullopt : ReadReal(node.text);
-      if (!value) return std::nullopt;
-      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
-                                               : *value);
-    }
-    case Type::kString:
-      if (ReadsAsOther(node)) return std::nullopt;
-      return DefaultValue(node.text);
-    case Type::kBytes:
-      if (auto bytes = ReadBase64(node.text)) return DefaultValue(*std::move(bytes));
-      return std::nullopt;
-    case Type::kTimestamp:
-      if (const auto time = ParseTimestamp(node.text)) return DefaultValue(*time);
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::string_view ExampleOf(Type type) {
-  switch (type) {
-    case Type::kBool:
-      return "true or false";
-    case Type::kInt64:
-      return "a whole number";
-    case Type::kDouble:
-    case Type::kFloat:
-      return "a number";
-    case Type::kString:
-      return "a text, in quotes where it looks like something else";
-    case Type::kBytes:
-      return "bytes in base64";
-    case Type::kTimestamp:
-      return "a time such as 2013-01-01T00:00:00Z";
-  }
-  return "";
 }
 
 std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type type) {
@@ -190,7 +125,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
       if (!default_value) {
         Error(declared->place,
               fmt::format("default {} does not fit feature {}, which is a {}; write {}",
-                          declared->Shown(), entry.key, TypeName(*type), ExampleOf(*type)));
+                          ShownDefault(*declared), entry.key, TypeName(*type), ExampleOf(*type)));
         sound = false;
       }
     }

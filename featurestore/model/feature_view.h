@@ -67,7 +67,7 @@ struct Window {
   friend bool operator==(const Window&, const Window&) = default;
 };
 
-// An owned default: bool, int64, double, text or time.
+// An owned default: bool, int64, double, text, bytes or packed bytes (packed.h), or time.
 using DefaultValue = std::variant<bool, int64_t, double, std::string, Timestamp>;
 
 // What an aggregation takes beside `of`; each as its catalog entry says. Defaults are filled in.
@@ -88,7 +88,7 @@ struct FeatureArguments {
   friend bool operator==(const FeatureArguments&, const FeatureArguments&) = default;
 };
 
-// One served feature: one aggregation over one window.
+// One served feature: one aggregation over one window; in a view of latest values one field (`of`), with neither.
 struct Feature {
   std::string name;               // as served: spend_1h
   std::string declared;           // as declared: spend
@@ -98,6 +98,7 @@ struct Feature {
   FeatureArguments arguments;
   Window window;
   Type type = Type::kDouble;  // of the answer
+  uint32_t vector_size = 0;   // kFloatVector: its number of elements
   // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
   // Built in: 0 for count and sum.
   std::optional<DefaultValue> default_value;
@@ -115,6 +116,8 @@ struct FeatureView {
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's
+  // Declared by `fields`: each feature is the latest value of its field, kept with a time of its own.
+  bool latest_values = false;
   std::vector<Feature> features;
   std::string version;  // 16 hex digits: hash of all that decides stored values
   Annotations about;

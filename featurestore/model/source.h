@@ -34,6 +34,7 @@ struct Field {
   bool required = false;  // absent or null: the event is `incomplete`
   bool bad_is_null =
       false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`
+  uint32_t vector_size = 0;  // kFloatVector: the N of list<float>[N]
 };
 
 // Free words about any declared thing; they decide nothing.

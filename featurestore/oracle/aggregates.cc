@@ -258,14 +258,18 @@ bool Answers(std::string_view aggregate) {
 
 Value DefaultOf(const Feature& feature) {
   if (!feature.default_value) return {};
+  const bool scalar = IsScalar(feature.type);
   struct ToValue {
+    bool scalar;
     Value operator()(bool v) const { return Value::Bool(v); }
     Value operator()(int64_t v) const { return Value::Int64(v); }
     Value operator()(double v) const { return Value::Double(v); }
-    Value operator()(const std::string& v) const { return Value::Text(v); }
+    Value operator()(const std::string& v) const {
+      return scalar ? Value::Text(v) : Value::Packed(v);
+    }
     Value operator()(Timestamp v) const { return Value::Time(v); }
   };
-  return std::visit(ToValue{}, *feature.default_value);
+  return std::visit(ToValue{scalar}, *feature.default_value);
 }
 
 Expected Aggregate(const Feature& feature, const Covered& covered, const Reading& read) {

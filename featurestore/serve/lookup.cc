@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/type_text.h"
+#include "featurestore/serve/answer_lists.h"
 #include "featurestore/state/row.h"
 
 namespace freshet {
@@ -89,8 +91,8 @@ Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const 
   for (const PlanColumn& column : plan.columns) {
     if (IsNumeric(column.type) || column.type == Type::kBool) continue;
     if (++count <= 16)
-      names +=
-          fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name, TypeName(column.type));
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name,
+                           TypeText(column.type, column.vector_size));
   }
   if (count == 0) return std::nullopt;
   if (count > 16) names += fmt::format(" and {} more", count - 16);
@@ -121,7 +123,7 @@ Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const 
   for (const PlanColumn& column : plan.columns) {
     const bool matrix = options.form != AnswerForm::kColumns;
     size_t width = options.form == AnswerForm::kMatrixFloat32 ? 4 : 8;
-    if (!matrix) width = std::max<size_t>(FixedBytes(column.type), 1);
+    if (!matrix) width = std::max<size_t>(FixedBytes(column.type, column.vector_size), 1);
     const bool each = matrix || runs_[column.view].values == keys_.num_rows;
     (each ? a_row : once) += width;
     statuses_a_row += each ? 2 : 0;
@@ -197,18 +199,26 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
     column.broadcast = values != n;
     column.values.clear();
     column.offsets.clear();
+    column.element_offsets.clear();
+    column.nulls.clear();
+    column.mapped.clear();
     Sink& sink = sinks_[c];
     sink.type = planned.type;
+    sink.vector_size = planned.vector_size;
+    sink.fixed = nullptr;
     sink.column = &column;
     sink.first_status = cells;
     cells += matrix ? n : values;
     if (matrix) continue;
-    if (const size_t width = FixedBytes(planned.type); width > 0) {
+    if (const size_t width = FixedBytes(planned.type, planned.vector_size); width > 0) {
       column.values.resize(values * width);
       sink.fixed = column.values.data();
     } else {
       column.offsets.assign(4, '\0');
       column.offsets.reserve(4 * (values + 1));
+      if (!IsScalar(planned.type) && IsText(ElementOf(planned.type))) {
+        column.element_offsets.assign(4, '\0');
+      }
     }
   }
   answer.statuses.assign(cells, static_cast<char>(CellStatus::kPresent));
@@ -233,6 +243,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
     view.cells_by_status = {};
   }
   text_bytes_ = 0;
+  damaged_ = false;
   any_status_ = false;
   any_degraded_ = false;
 }
@@ -261,19 +272,36 @@ void Lookup::PutValue(const Sink& sink, size_t index, const Cell& cell) {
       return;
     }
     case Type::kString:
-    case Type::kBytes: {
-      AnswerColumn& column = *sink.column;
-      if (!null) {
-        column.values.append(value.as_text());
-        text_bytes_ += value.as_text().size();
-      }
-      const auto end = static_cast<uint32_t>(column.values.size());
-      char bytes[4];
-      std::memcpy(bytes, &end, 4);
-      column.offsets.append(bytes, 4);
-      return;
-    }
+    case Type::kBytes:
+      return PutText(*sink.column, value);
   }
+  if (sink.type == kFloatVector) {
+    damaged_ |=
+        !PutVector(value, sink.vector_size, sink.fixed + 4 * size_t{sink.vector_size} * index);
+  } else {
+    PutList(sink, value);
+  }
+}
+
+void Lookup::PutText(AnswerColumn& column, const Value& value) {
+  if (!value.is_null()) {
+    column.values.append(value.as_text());
+    text_bytes_ += value.as_text().size();
+  }
+  const auto end = static_cast<uint32_t>(column.values.size());
+  char bytes[4];
+  std::memcpy(bytes, &end, 4);
+  column.offsets.append(bytes, 4);
+}
+
+void Lookup::PutList(const Sink& sink, const Value& value) {
+  const auto bytes_of = [](const AnswerColumn& column) {
+    return column.values.size() + column.element_offsets.size() + column.nulls.size() +
+           column.mapped.size();
+  };
+  const size_t before = bytes_of(*sink.column);
+  damaged_ |= !AppendPacked(sink.type, value, *sink.column);
+  text_bytes_ += bytes_of(*sink.column) - before;
 }
 
 void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const {
@@ -299,7 +327,7 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
   for (size_t i = 0; i < run.values; ++i) {
     if (i % kRowsABlock == 0 && i > 0) {
       if (options.expired && options.expired()) return Expired();
-      // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
+      // Text and lists were not counted by CheckSize: stop before memory grows far beyond what can be sent.
       if (text_bytes_ > options.max_response_bytes) {
         answer.num_rows = i;
         return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes),
@@ -347,6 +375,9 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
           PutValue(sink, at, cell);
         }
       }
+    }
+    if (damaged_) {
+      return Broken(DataLoss("view {}: a damaged list, vector or map", plan.view_name(v)));
     }
   }
   return std::nullopt;

@@ -58,6 +58,7 @@ class Lookup {
   // Where a column's cells go.
   struct Sink {
     Type type = Type::kDouble;
+    uint32_t vector_size = 0;
     char* fixed = nullptr;  // of fixed width; else `column`
     AnswerColumn* column = nullptr;
     size_t first_status = 0;
@@ -71,6 +72,8 @@ class Lookup {
   void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
   Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request,
                      const LookupOptions& options, Answer& answer);
+  void PutText(AnswerColumn& column, const Value& value);
+  void PutList(const Sink& sink, const Value& value);
   void PutValue(const Sink& sink, size_t index, const Cell& cell);
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
 
@@ -86,7 +89,8 @@ class Lookup {
   std::vector<Value> key_values_;
   std::vector<Cell> cells_;
   std::vector<Sink> sinks_;
-  size_t text_bytes_ = 0;
+  size_t text_bytes_ = 0;  // of text, lists and maps so far
+  bool damaged_ = false;   // a list, vector or map was not what its column is
   bool any_status_ = false;
   bool any_degraded_ = false;
 };

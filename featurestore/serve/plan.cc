@@ -40,6 +40,7 @@ uint64_t SchemaId(const Plan& plan) {
   for (const PlanColumn& column : plan.columns) {
     writer.LengthPrefixed(column.name);
     writer.Byte(static_cast<uint8_t>(column.type));
+    if (column.type == kFloatVector) writer.Varint(column.vector_size);
     writer.Varint(column.view);
     writer.Byte(column.has_default ? 1 : 0);
   }
@@ -59,7 +60,11 @@ std::shared_ptr<const Plan> CompilePlan(std::shared_ptr<const Catalog> catalog, 
     plan->views[view].features.push_back(served.feature);
     plan->views[view].columns.push_back(static_cast<uint32_t>(plan->columns.size()));
     const Feature& feature = plan->catalog->views[served.view].features[served.feature];
-    plan->columns.push_back({served.name, feature.type, view, feature.default_value.has_value()});
+    plan->columns.push_back({.name = served.name,
+                             .type = feature.type,
+                             .vector_size = feature.vector_size,
+                             .view = view,
+                             .has_default = feature.default_value.has_value()});
   }
   plan->schema_id = SchemaId(*plan);
   return plan;

@@ -28,7 +28,8 @@ struct PlanView {
 struct PlanColumn {
   std::string name;
   Type type = Type::kDouble;
-  uint32_t view = 0;  // index in Plan::views
+  uint32_t vector_size = 0;  // kFloatVector
+  uint32_t view = 0;         // index in Plan::views
   bool has_default = false;
 };
 

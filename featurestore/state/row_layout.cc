@@ -53,7 +53,9 @@ Value AsValue(const DefaultValue& value, Type type) {
           return type == Type::kInt64 ? Value::Int64(v) : Value::Double(static_cast<double>(v));
         }
         if constexpr (std::is_same_v<T, double>) return Value::Double(v);
-        if constexpr (std::is_same_v<T, std::string>) return Value::Text(v);
+        if constexpr (std::is_same_v<T, std::string>) {
+          return IsScalar(type) ? Value::Text(v) : Value::Packed(v);
+        }
         if constexpr (std::is_same_v<T, Timestamp>) return Value::Time(v);
       },
       value);

@@ -1,11 +1,10 @@
 #include "server/commands/feature_answer.h"
 
-#include <absl/strings/escaping.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
+
+#include "featurestore/model/type_text.h"
+#include "server/commands/column_values.h"
 
 namespace freshet {
 namespace {
@@ -25,108 +24,6 @@ Status Malformed(std::string_view what) {
   return Internal(
       "the server's answer is not whole: {}; is it of another version than this freshet?", what);
 }
-
-// JSON has no words for them.
-Json NumberAsJson(double number) {
-  if (std::isnan(number)) return "NaN";
-  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
-  return number;
-}
-
-// A float's shortest text, read back as a double: 0.1, not 0.10000000149011612.
-Json FloatAsJson(float number) {
-  if (!std::isfinite(number)) return NumberAsJson(number);
-  return std::strtod(fmt::format("{}", number).c_str(), nullptr);
-}
-
-// One value of a column by its type's form; `size` says how many there are.
-class ColumnValues {
- public:
-  static StatusOr<ColumnValues> Of(const v1::Column& column, const std::string& name, Type type,
-                                   size_t size) {
-    ColumnValues values(column, type);
-    const auto wrong = [&] {
-      return Malformed(fmt::format("column {} does not hold {} values", name, size));
-    };
-    switch (column.values_case()) {
-      case v1::Column::kInt64Le:
-        values.bytes_ = column.int64_le();
-        break;
-      case v1::Column::kTimestampUsLe:
-        values.bytes_ = column.timestamp_us_le();
-        break;
-      case v1::Column::kDoubleLe:
-        values.bytes_ = column.double_le();
-        break;
-      case v1::Column::kFloatLe:
-        values.bytes_ = column.float_le();
-        break;
-      case v1::Column::kBoolU8:
-        values.bytes_ = column.bool_u8();
-        break;
-      case v1::Column::kText:
-        values.bytes_ = column.text().data();
-        values.offsets_ = column.text().offsets();
-        break;
-      default:
-        return wrong();
-    }
-    return values.Fits(size) ? StatusOr<ColumnValues>(values) : StatusOr<ColumnValues>(wrong());
-  }
-
-  Json At(size_t index) const {
-    switch (form_) {
-      case v1::Column::kInt64Le:
-        return ReadAt<int64_t>(bytes_, index);
-      case v1::Column::kTimestampUsLe:
-        return FormatTimestamp({ReadAt<int64_t>(bytes_, index)});
-      case v1::Column::kDoubleLe:
-        return NumberAsJson(ReadAt<double>(bytes_, index));
-      case v1::Column::kFloatLe:
-        return FloatAsJson(ReadAt<float>(bytes_, index));
-      case v1::Column::kBoolU8:
-        return bytes_[index] != 0;
-      default:
-        return TextAt(index);
-    }
-  }
-
- private:
-  ColumnValues(const v1::Column& column, Type type) : form_(column.values_case()), type_(type) {}
-
-  bool Fits(size_t size) const {
-    switch (form_) {
-      case v1::Column::kBoolU8:
-        return bytes_.size() == size;
-      case v1::Column::kFloatLe:
-        return bytes_.size() == size * sizeof(float);
-      case v1::Column::kText: {
-        if (offsets_.size() != (size + 1) * sizeof(uint32_t)) return false;
-        for (size_t i = 0; i < size; ++i) {
-          if (ReadAt<uint32_t>(offsets_, i) > ReadAt<uint32_t>(offsets_, i + 1)) return false;
-        }
-        return ReadAt<uint32_t>(offsets_, size) <= bytes_.size();
-      }
-      default:
-        return bytes_.size() == size * sizeof(int64_t);
-    }
-  }
-
-  Json TextAt(size_t index) const {
-    const uint32_t begin = ReadAt<uint32_t>(offsets_, index);
-    const std::string_view text =
-        bytes_.substr(begin, ReadAt<uint32_t>(offsets_, index + 1) - begin);
-    if (type_ != Type::kBytes) return std::string(text);
-    std::string encoded;
-    absl::Base64Escape(absl::string_view(text.data(), text.size()), &encoded);
-    return encoded;
-  }
-
-  v1::Column::ValuesCase form_;
-  Type type_;
-  std::string_view bytes_;
-  std::string_view offsets_;
-};
 
 bool HasValue(v1::FeatureStatus status, bool has_default) {
   if (status == v1::PRESENT) return true;
@@ -165,8 +62,12 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
     if (field.view() >= answer.views.size()) return Malformed("the view of column " + field.name());
     answer.features.push_back({field.name(), field.view()});
     const size_t sent = column.broadcast() ? 1 : answer.rows.size();
-    const Type type = TypeFromName(field.type()).value_or(Type::kString);
-    ASSIGN_OR_RETURN(const ColumnValues values, ColumnValues::Of(column, field.name(), type, sent));
+    const auto type = ParseTypeText(field.type());
+    const auto values = ColumnValues::Of(column, type ? type->type : Type::kString, sent);
+    if (!values) {
+      return Malformed(fmt::format("column {} does not hold {} values of type {}", field.name(),
+                                   sent, field.type()));
+    }
     const bool statuses = !response.statuses().empty();
     const bool degraded = !response.degraded().empty();
     if (statuses && response.statuses().size() < before + sent) return Malformed("statuses");
@@ -179,7 +80,7 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
       cell.status = StatusName(status);
       cell.degraded = degraded && response.degraded()[before + at] != 0;
       if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default()))
-        cell.value = values.At(at);
+        cell.value = values->At(at);
     }
     before += sent;
   }
