@@ -37,6 +37,7 @@ int RunProgram(int argc, char** argv) {
   freshet::AddBrokerCommand(app, run);
   freshet::AddGetCommand(app, run);
   freshet::AddReplayCommand(app, run);
+  freshet::AddTestCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

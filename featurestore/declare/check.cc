@@ -75,7 +75,7 @@ class Checker {
   }
 
   void CheckValue(YamlNode& node, const Shape& shape, std::string_view what, const Place& owner) {
-    if (node.bad) return;
+    if (node.bad || shape.form == Form::kAnything) return;
     switch (node.kind) {
       case YamlNode::Kind::kNull:
         Bad(node, fmt::format("{} has no value; {}", what, Wanted(shape)));
@@ -142,6 +142,7 @@ class Checker {
         break;
       case Form::kText:
       case Form::kDefault:
+      case Form::kAnything:
         break;
       case Form::kSql:
         if (node.secret) wrong = fmt::format("{} is SQL, which cannot come from ${{file:…}}", what);

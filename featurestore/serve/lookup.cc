@@ -353,6 +353,10 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     } else {
       FinishMissing(*view.layout, time, view.features, cells_);
     }
+    if (options.explanation != nullptr && i == 0) {
+      ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
+                  store_.view_status(ViewId{view.view}), *options.explanation);
+    }
     if (options.event_times) {
       Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);
     }

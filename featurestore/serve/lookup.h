@@ -9,6 +9,7 @@
 
 #include "featurestore/base/clock.h"
 #include "featurestore/serve/answer.h"
+#include "featurestore/serve/explain.h"
 #include "featurestore/serve/plan.h"
 #include "featurestore/serve/request.h"
 #include "featurestore/serve/serve_error.h"
@@ -19,6 +20,8 @@ namespace freshet {
 struct LookupOptions {
   AnswerForm form = AnswerForm::kColumns;
   bool event_times = false;
+  // Not null: why the first row's values are what they are. Whole where every view of the plan answered.
+  Explanation* explanation = nullptr;
   size_t max_rows = 10000;
   size_t max_response_bytes = 4 << 20;
   // True once nobody waits for the answer. Asked before work and between blocks of rows; none: never.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "featurestore/state/row_layout_impl.h"
+#include "featurestore/state/row_parts.h"
 
 namespace freshet {
 namespace {
@@ -125,6 +126,11 @@ size_t Row::memory_bytes() const {
   if (impl_->log) total += impl_->log->memory_bytes();
   if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
   return total;
+}
+
+RowParts Row::parts() const {
+  return {impl_->layout, impl_->newest, impl_->rings, impl_->runs,
+          impl_->log ? &*impl_->log : nullptr};
 }
 
 Applied Row::Apply(const Event& event) {

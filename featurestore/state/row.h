@@ -34,6 +34,8 @@ struct ReadTime {
   Timestamp at() const { return as_of.value_or(now); }
 };
 
+struct RowParts;
+
 // One decoded row. Not thread-safe. Move-only; borrows its layout, which must outlive it.
 class Row {
  public:
@@ -61,6 +63,7 @@ class Row {
                                   std::span<Cell> out) const;
 
   struct Impl;
+  RowParts parts() const;  // for explain.cc: row_parts.h
 
  private:
   explicit Row(std::unique_ptr<Impl> impl);

@@ -20,6 +20,7 @@ void AddConfigCommand(CLI::App& app, Run& run);
 void AddBrokerCommand(CLI::App& app, Run& run);
 void AddGetCommand(CLI::App& app, Run& run);
 void AddReplayCommand(CLI::App& app, Run& run);
+void AddTestCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {
