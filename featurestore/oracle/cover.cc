@@ -34,12 +34,15 @@ struct Span {
 // "the running bucket", or with `report: completed` the one before it.
 Span BucketAt(const Window& window, Wide q) {
   if (window.calendar != CalendarUnit::kNone) {
-    Bucket bucket = BucketOf(window.calendar, window.time_zone, Timestamp{static_cast<int64_t>(q)});
+    // "`offset` moves every edge by that length of time."
+    const Wide on_calendar = q - window.offset.us;
+    Bucket bucket =
+        BucketOf(window.calendar, window.time_zone, Timestamp{static_cast<int64_t>(on_calendar)});
     if (window.completed) {
       const Timestamp just_before = bucket.start - Duration{1};
       bucket = BucketOf(window.calendar, window.time_zone, just_before);
     }
-    return {bucket.start.us, bucket.end.us};
+    return {Wide{bucket.start.us} + window.offset.us, Wide{bucket.end.us} + window.offset.us};
   }
   Wide start = Floor(q, window.length, window.offset);
   if (window.completed) start -= window.length.us;

@@ -216,7 +216,8 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
           days < 3    ? std::vector<std::string>{"day"}
           : days < 14 ? std::vector<std::string>{"day", "week", "week"}
                       : std::vector<std::string>{"day", "week", "month", "month"});
-      return fmt::format("{{ tumbling: {}, timezone: {}{} }}", unit, random.OneOf(Zones()), report);
+      return fmt::format("{{ tumbling: {}, timezone: {}{}{} }}", unit, random.OneOf(Zones()),
+                         report, offset(86'400'000));
     }
     case Shape::kHopping:
       return fmt::format("{{ hopping: {}, hop: {}{} }}", Millis(length), Millis(hop), offset(hop));

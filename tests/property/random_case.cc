@@ -75,7 +75,7 @@ Timestamp NearAnEdge(Random& random, Timestamp t, Timestamp last, const FeatureV
   const Window& window = random.OneOf(view.features).window;
   const Duration beside{random.Between(-1, 1)};
   if (window.calendar != CalendarUnit::kNone && random.Chance(0.7)) {
-    return oracle::BucketOf(window.calendar, window.time_zone, t).start + beside;
+    return oracle::BucketOf(window.calendar, window.time_zone, t).start + window.offset + beside;
   }
   if (window.has_panes()) {
     const bool bucket = window.calendar == CalendarUnit::kNone && random.Chance(0.3);

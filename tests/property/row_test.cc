@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "featurestore/oracle/oracle.h"
+#include "tests/property/computed.h"
 #include "tests/property/random_case.h"
 #include "tests/property/tally.h"
 
@@ -40,15 +41,6 @@ bool Passes(const std::optional<uint32_t>& where, const Event& event) {
   return !where || (!event.fields[*where].is_null() && event.fields[*where].as_bool());
 }
 
-// What each computed field must be, for the oracle.
-oracle::Derive Computed(const Case& c) {
-  return [computed = c.declared.computed](std::span<Value> fields) {
-    for (const auto& [field, expression] : *computed) {
-      fields[field] = expression.evaluate(fields).value_or(Value());
-    }
-  };
-}
-
 // "Compaction removes a row once newest + max(ttl, the default ttl of its windows) + history + grace + max_future_skew < E", where it
 // was deleted not before that delete + history + max_future_skew < E.
 bool IsExpired(const FeatureView& view, Row& row, Timestamp e) {
@@ -62,7 +54,7 @@ bool IsExpired(const FeatureView& view, Row& row, Timestamp e) {
 std::optional<Difference> Run(const Case& c, Tally& tally) {
   auto layout = RowLayout::Compile(c.view(), c.declared.source);
   if (!layout.ok()) return Difference{0, -1, std::string(MessageOf(layout.status()))};
-  oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()}, Computed(c));
+  oracle::Oracle oracle(c.declared.source, {c.declared.entity}, {c.view()}, Computed(c.declared));
   const oracle::KeyValues key = {Value::Text("a")};
   Row row(**layout);
   bool known = false;  // an event or a delete came: it is stored
