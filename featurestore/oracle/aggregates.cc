@@ -272,6 +272,8 @@ Expected Aggregate(const Feature& feature, const Covered& covered, const Reading
   // "Nulls are skipped (`count` without `of` counts rows). A window that holds only nulls is empty."
   Items items;
   for (const Kept* event : covered.events) {
+    // "a feature's `where` that is not true still touches [the row]", and is not counted.
+    if (!Passes(feature.where, event->fields)) continue;
     const auto field = [&](std::optional<uint32_t> index) {
       return index ? event->fields[*index] : Value::Bool(true);
     };

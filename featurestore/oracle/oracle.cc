@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "featurestore/oracle/cover.h"
 #include "featurestore/oracle/json.h"
 
 namespace freshet::oracle {
@@ -14,10 +15,12 @@ std::string_view RefusalName(Refusal refusal) {
   return kNames[static_cast<size_t>(refusal)];
 }
 
-Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views)
+Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views,
+               Derive derive)
     : source_(std::move(source)),
       entities_(std::move(entities)),
       views_(std::move(views)),
+      derive_(std::move(derive)),
       rows_(views_.size()) {}
 
 std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
@@ -41,8 +44,14 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
   // "Every accepted event moves now".
   now_ = std::max(now_.value_or(event.time), event.time);
 
+  std::vector<Value> fields(event.fields.begin(), event.fields.end());
+  fields.resize(source_.fields.size());
+  if (derive_) derive_(fields);
+  // "[a source's] where that is not true": the event is for no view, and no dead letter.
+  if (!Passes(source_.where, fields)) return std::nullopt;
+
   Kept& kept = events_.emplace_back(Kept{event.time, event.at, {}});
-  for (const Value& value : event.fields) kept.fields.push_back(Keep(value));
+  for (const Value& value : fields) kept.fields.push_back(Keep(value));
 
   bool used = false;
   for (size_t v = 0; v < views_.size(); ++v) {
@@ -52,6 +61,8 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     // "An event whose key for a view is null is not for that view".
     if (std::any_of(key.begin(), key.end(), [](const Value& k) { return k.is_null(); })) continue;
     used = true;
+    // "A view's `where` that is not true neither creates nor touches the row".
+    if (!Passes(view.where, kept.fields)) continue;
 
     const auto [found, created] = rows_[v].try_emplace(Own(key));
     EntityRow& row = found->second;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -89,17 +90,22 @@ struct RowEvent {
   bool too_late_for_runs;  // when it came: sessions and lifetime with a ttl do not count it
 };
 
+// Fills the fields of an event that are computed of others: `derive`, and what any `where` asks (Field::expression). SQL is not the
+// oracle's: tests give closures of their own, so that the engine's expressions are checked too. Texts live until the next call.
+using Derive = std::function<void(std::span<Value> fields)>;
+
 // One source and the views over it. Copies what it is given.
 class Oracle {
  public:
-  // `entities[i]` is the entity of `views[i]`.
-  Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views);
+  // `entities[i]` is the entity of `views[i]`. Without `derive` computed fields are as they are offered, or null.
+  Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views,
+         Derive derive = {});
   Oracle(const Oracle&) = delete;
   Oracle& operator=(const Oracle&) = delete;
 
   // Records in the order of the log. The refusal, if any; kNoKey alone is of a record that was accepted.
   std::optional<Refusal> Offer(const Record& record, Coordinates at);
-  // The same from where a record is decoded. `fields` by index of the source; texts are copied.
+  // The same from where a record is decoded. `fields` by index of the source, computed ones may be left out; texts are copied.
   std::optional<Refusal> OfferDecoded(const Event& event);
 
   ExpectedRow Answer(size_t view, const KeyValues& key, const AskedAt& asked) const;
@@ -126,6 +132,7 @@ class Oracle {
   const Source source_;
   const std::vector<Entity> entities_;
   const std::vector<FeatureView> views_;
+  const Derive derive_;
   std::deque<std::string> texts_;
   std::deque<Kept> events_;
   std::vector<std::map<OwnedKey, EntityRow>> rows_;  // by view

@@ -237,7 +237,8 @@ Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const FinishMoment& mo
   return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is.
+// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is, and that the row's ttl still reaches:
+// an older one was gone with its row, if compaction came by, before the row's newest event.
 Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& moment,
                            std::byte* scratch) const {
   const RunList& list = runs[feature.list];
@@ -251,6 +252,8 @@ Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& momen
     if (feature.window.completed) {
       while (run > 0 && !is_over(run - 1)) --run;
       run = run > 0 ? run - 1 : list.size();
+      const std::optional<Duration>& ttl = layout->view.ttl;
+      if (run < list.size() && ttl && list.end(run) < newest - *ttl) run = list.size();
     } else if (!is_over(run - 1)) {
       --run;
     }

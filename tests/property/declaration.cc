@@ -276,6 +276,81 @@ DefaultValue RandomDefault(Random& random, Type type) {
   }
 }
 
+// `derive` and `where` of a source, and what they compute.
+class Computing {
+ public:
+  explicit Computing(Random& random) : random_(random) {
+    const std::vector<Type> types = {Type::kInt64,  Type::kInt64, Type::kDouble, Type::kFloat,
+                                     Type::kString, Type::kBytes, Type::kBool,   Type::kTimestamp};
+    for (uint32_t i = 0; i < types.size(); ++i) {
+      columns_.push_back({FieldNames()[i], types[i], i + 1});  // behind the card
+    }
+    for (int64_t derived = random.Chance(0.4) ? random.Between(1, 3) : 0; derived > 0; --derived) {
+      const RandomExpression expression = RandomDerivation(random, columns_);
+      const std::string name = fmt::format("d{}", derived_.size());
+      of_source_ += fmt::format("{}{}: \"{}\"", derived_.empty() ? ", derive: { " : ", ", name,
+                                expression.sql);
+      columns_.push_back({name, expression.type, static_cast<uint32_t>(columns_.size() + 1)});
+      derived_[name] = expression;
+    }
+    if (!derived_.empty()) of_source_ += " }";
+    if (random.Chance(0.12)) of_source_ += Where("source");
+    if (random.Chance(0.12)) of_view_ = "    " + Where("view").substr(2) + "\n";
+  }
+
+  const std::string& of_source() const { return of_source_; }
+  const std::string& of_view() const { return of_view_; }
+  // `, where: "…"`, or nothing.
+  std::string OfFeature(const std::string& name) {
+    return random_.Chance(0.2) ? Where(name) : std::string();
+  }
+  // Now and then a derived field of the same type, where `of` may stand for any.
+  std::string Of(const std::string& of) {
+    std::vector<std::string> same;
+    for (const Column& column : columns_) {
+      if (column.name != of) continue;
+      for (const Column& other : columns_) {
+        if (other.type == column.type && derived_.count(other.name) > 0) same.push_back(other.name);
+      }
+    }
+    return !same.empty() && random_.Chance(0.4) ? random_.OneOf(same) : of;
+  }
+
+  // By index of the fields that declare has made; equal conditions share one.
+  std::map<uint32_t, RandomExpression> Bind(const Source& source, const FeatureView& view) const {
+    std::map<uint32_t, RandomExpression> all;
+    const auto bind = [&](std::optional<uint32_t> field, const RandomExpression& expression) {
+      if (!field) throw std::runtime_error("declare has lost: " + expression.sql);
+      const auto [bound, is_new] = all.emplace(*field, expression);
+      if (!is_new && bound->second.sql != expression.sql) {
+        throw std::runtime_error("one field for two: " + expression.sql + "; " + bound->second.sql);
+      }
+    };
+    for (const auto& [name, expression] : derived_) bind(source.FieldIndex(name), expression);
+    for (const auto& [of, expression] : wheres_) {
+      if (of == "source") bind(source.where, expression);
+      if (of == "view") bind(view.where, expression);
+      for (const Feature& feature : view.features) {
+        if (feature.declared == of) bind(feature.where, expression);
+      }
+    }
+    return all;
+  }
+
+ private:
+  std::string Where(const std::string& of) {
+    const RandomExpression& where = wheres_[of] = RandomCondition(random_, columns_);
+    return fmt::format(", where: \"{}\"", where.sql);
+  }
+
+  Random& random_;
+  std::vector<Column> columns_;
+  std::map<std::string, RandomExpression> derived_;
+  std::map<std::string, RandomExpression> wheres_;  // by what it is of
+  std::string of_source_;
+  std::string of_view_;
+};
+
 // None: declare refuses it, for the reason given.
 std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   constexpr int64_t kDay = 86'400'000;
@@ -298,19 +373,21 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   const auto about = [&](double times) {
     return static_cast<int64_t>(static_cast<double>(lengths.scale) * random.Real(0, times));
   };
-  const std::string of_source = fmt::format(", lateness: {}, max_future_skew: {}",
-                                            random.Chance(0.5) ? Millis(about(0.7)) : "10m",
-                                            random.Chance(0.6) ? "0ms" : Millis(about(0.5)));
-  const std::string of_view = fmt::format("    ttl: {}\n    history: {}\n",
-                                          random.Chance(0.4) ? "never" : Millis(1 + about(4)),
-                                          random.Chance(0.5) ? "0ms" : Millis(about(3)));
+  Computing computing(random);
+  const std::string of_source = fmt::format(
+      ", lateness: {}, max_future_skew: {}{}", random.Chance(0.5) ? Millis(about(0.7)) : "10m",
+      random.Chance(0.6) ? "0ms" : Millis(about(0.5)), computing.of_source());
+  const std::string of_view = fmt::format(
+      "    ttl: {}\n    history: {}\n{}", random.Chance(0.4) ? "never" : Millis(1 + about(4)),
+      random.Chance(0.5) ? "0ms" : Millis(about(3)), computing.of_view());
   std::vector<std::string> lines;
   std::map<std::string, std::string> written;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const std::string name = fmt::format("f{}", i);
     const std::string& aggregate = chosen[i].aggregate;
     const std::string line =
-        FeatureText(aggregate, random.OneOf(chosen[i].of), ArgumentsOf(aggregate, &random),
+        FeatureText(aggregate, computing.Of(random.OneOf(chosen[i].of)),
+                    ArgumentsOf(aggregate, &random) + computing.OfFeature(name),
                     RandomWindow(random, lengths, chosen[i].shape, name));
     lines.push_back(name + ": " + line);
     written[name] = line;
@@ -326,6 +403,10 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   declaration.entity = project.catalog->entities[0];
   declaration.view = project.catalog->views[0];
   declaration.written = std::move(written);
+  declaration.text = text;
+  declaration.derived = project.catalog->derived[0];
+  declaration.computed = std::make_shared<const std::map<uint32_t, RandomExpression>>(
+      computing.Bind(declaration.source, declaration.view));
   declaration.scale = Duration::Millis(lengths.scale);
   for (Feature& feature : declaration.view.features) {
     if (random.Chance(0.15)) feature.default_value = RandomDefault(random, feature.type);

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "featurestore/expr/derived_fields.h"
 #include "featurestore/model/feature_view.h"
 #include "featurestore/model/source.h"
 #include "tests/property/random.h"
+#include "tests/property/random_expression.h"
 
 namespace freshet::property {
 
@@ -47,6 +50,10 @@ struct Declaration {
   Entity entity;
   FeatureView view;
   std::map<std::string, std::string> written;  // by name of the feature: its line
+  std::string text;                            // the whole project
+  // What the engine computes of an event's fields, and by index of the field what it must be.
+  std::shared_ptr<const DerivedFields> derived;
+  std::shared_ptr<const std::map<uint32_t, RandomExpression>> computed;
   // About as long as its windows: what times are drawn by.
   Duration scale;
   int refused = 0;  // declarations drawn before it that declare refused

@@ -48,7 +48,7 @@ Value RandomValue(Random& random, const Field& field, Numbers numbers) {
       "\xc3\xa9t\xc3\xa9",
       "zzzzzzzzzzzzzzzzzzzz",
       "a text that is longer than what a small string keeps inside itself"};
-  if (random.Chance(0.15)) return {};
+  if (random.Chance(0.08)) return {};
   if (field.name == "k") return Value::Int64(random.Between(0, 3));
   switch (field.type) {
     case Type::kBool:
@@ -113,11 +113,14 @@ class Life {
         in_order_(in_order) {}
 
   std::vector<Step> Live() {
-    const int64_t events = random_.Chance(0.1) ? random_.Between(0, 4) : random_.Between(5, 90);
+    const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
-      const bool read = random_.Chance(0.3) || i + 1 == events;
+      if (random_.Chance(0.006) && view_.keep()) AddCompaction();
+      // Rather late in the life: early windows are empty.
+      const double lived = static_cast<double>(i + 1) / static_cast<double>(events);
+      const bool read = random_.Chance(0.6 * lived) || i + 1 == events;
       for (int64_t reads = read ? random_.Between(1, 8) : 0; reads > 0; --reads) AddRead();
     }
     return std::move(steps_);
@@ -140,24 +143,28 @@ class Life {
     if (!in_order_ && random_.Chance(0.1)) {
       t = newest_ - Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
+    std::optional<Timestamp> edge;
     if (random_.Chance(0.15)) {
       t = last_;  // equal times, also across partitions
     } else if (random_.Chance(0.2)) {
-      t = NearAnEdge(random_, t, last_, view_);
-      apply.at_an_edge = true;
+      edge = t = NearAnEdge(random_, t, last_, view_);
       // Windows apart from events may lie far ahead: not every time, or all others are empty.
       if (t > front_ + scale_ + scale_) t = front_;
       front_ = std::max(front_, t);
     }
-    if (in_order_ && t < last_) {
-      t = last_;
-      apply.at_an_edge = false;
-    }
+    if (in_order_) t = std::max(t, last_);
+    t = std::max(t, not_before_);
+    apply.at_an_edge = edge == t;
     apply.time = last_ = t;
-    const auto partition = static_cast<size_t>(random_.Between(0, 2));
+    auto partition = static_cast<size_t>(random_.Between(0, 2));
+    const auto place = static_cast<int64_t>(steps_.size());
+    if (partition == idle_ && place >= idle_from_ && place < idle_from_ + 60) {
+      partition = (partition + 1) % 3;
+    }
     apply.at = {random_.Chance(0.1) ? 1u : 0u, static_cast<int32_t>(partition),
                 offsets_[partition]++};
     for (const Field& field : fields_) {
+      if (!field.expression.empty()) break;  // computed ones stand behind the others
       apply.fields.push_back(field.name == "card" ? Value::Text("a")
                                                   : RandomValue(random_, field, numbers_));
     }
@@ -166,19 +173,32 @@ class Life {
     any_ = true;
   }
 
+  // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
+  // comes later than `lateness` after that is where a removal may show (docs/semantics.md, "The same log, the same answer").
+  void AddCompaction() {
+    Step compact;
+    compact.kind = Step::Kind::kCompact;
+    compact.now = newest_ + *view_.keep() + Duration{random_.Between(-1, 2)};
+    if (random_.Chance(0.3)) compact.now = newest_ + Part(2, *view_.keep());
+    steps_.push_back(compact);
+    greatest_ = std::max(greatest_, compact.now);
+    not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    front_ = std::max(front_, not_before_);
+  }
+
   void AddRead() {
     Step read;
     read.kind = Step::Kind::kRead;
     read.now = newest_ + Duration{random_.Between(0, step_.us)};
     if (random_.Chance(0.3)) read.now = newest_;
-    if (random_.Chance(0.25)) {
+    if (random_.Chance(0.18)) {
       read.now = newest_ + Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
-    if (random_.Chance(0.1)) read.now = last_ + Meaningful(random_, view_);
+    if (random_.Chance(0.06)) read.now = last_ + Meaningful(random_, view_);
     if (random_.Chance(0.2)) read.now = NearAnEdge(random_, read.now, last_, view_);
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
-    read.now = std::max(read.now, newest_ - view_.max_future_skew);
+    read.now = std::max(read.now, std::max(newest_, greatest_) - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
       if (random_.Chance(0.1)) q = read.now + Duration{random_.Between(0, 3 * step_.us)};
@@ -202,7 +222,7 @@ class Life {
   const bool in_order_;
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
-                                                random_.OneOf<double>({0.003, 0.02, 0.05, 0.2})))};
+                                                random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
   const Numbers numbers_ =
       random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
                               Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge});
@@ -213,6 +233,11 @@ class Life {
                          : Timestamp{1'700'000'000'000'000 + random_.Between(0, 1'000'000'000)};
   Timestamp newest_ = front_;
   Timestamp last_ = front_;
+  Timestamp greatest_ = kMinEventTime;    // of all entities, as far as compaction has shown it
+  Timestamp not_before_ = kMinEventTime;  // no event is, from here on
+  // A partition that is idle for a while; 3: none is.
+  const size_t idle_ = random_.Chance(0.4) ? static_cast<size_t>(random_.Between(0, 2)) : 3;
+  const int64_t idle_from_ = random_.Between(0, 60);
   bool any_ = false;
   std::array<int64_t, 3> offsets_ = {0, 0, 0};
   std::vector<Step> steps_;
@@ -230,7 +255,7 @@ Case RandomCase(uint64_t seed) {
   Case c;
   c.declared = last->second;
   if (seed % kCasesOfADeclaration != 0) c.declared.refused = 0;  // told once
-  c.in_order = random.Chance(0.5);
+  c.in_order = random.Chance(0.42);  // of the others some turn out to be
   c.steps = Life(random, c.declared, c.in_order).Live();
   return c;
 }
@@ -241,6 +266,7 @@ std::string Describe(const Case& c) {
       fmt::format("view: ttl {}, history {}, lateness {}, skew {}\n",
                   view.ttl ? FormatDuration(*view.ttl) : "never", FormatDuration(view.history),
                   FormatDuration(view.lateness), FormatDuration(view.max_future_skew));
+  text += "as declared:\n" + c.declared.text + "of which:\n";
   for (const Feature& f : view.features) {
     text += fmt::format("  {}{}\n", c.declared.written.at(f.declared),
                         f.default_value ? " with a default" : "");
@@ -249,6 +275,10 @@ std::string Describe(const Case& c) {
     switch (step.kind) {
       case Step::Kind::kReopen:
         text += "  encode, decode\n";
+        break;
+      case Step::Kind::kCompact:
+        text += fmt::format("  compaction once events have reached {} ({})\n",
+                            FormatTimestamp(step.now), step.now.us);
         break;
       case Step::Kind::kApply: {
         text += fmt::format("  event {} ({}) at {}.{}.{}:", FormatTimestamp(step.time),
