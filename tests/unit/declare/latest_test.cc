@@ -18,7 +18,7 @@ sources:
       tier: string
       credit_limit: int64
       tags: list<string>
-      taste: { type: list<float>[4], required: true }
+      taste: { type: "list<float>[4]", required: true }
 entities:
   card: { keys: { card: string } }
 feature_views:
