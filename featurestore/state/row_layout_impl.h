@@ -56,7 +56,7 @@ struct RowLayout::Impl {
   std::vector<RunLayout> runs;             // then sessions, by gap
   std::optional<EventLogLayout> log;       // rows and exact windows
   bool log_has_history = false;  // exact ones are there: an as_of finds its event time in the log
-  std::optional<IdListLayout> ids;  // the source says `dedup`
+  std::optional<IdListLayout> ids;     // the source says `dedup`
   std::optional<LatestLayout> latest;  // a view of latest values: this alone
   std::vector<FeaturePlan> features;
   uint32_t scratch_bytes_max = 0;
