@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "featurestore/base/nearest.h"
 #include "featurestore/declare/check.h"
