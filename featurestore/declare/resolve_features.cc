@@ -199,7 +199,8 @@ std::vector<Type> Resolver::ResultTypes(const YamlEntry& feature, const Aggregat
     const Field& field = source->fields[*of.fields[f].field];
     Error(node.kind == YamlNode::Kind::kList ? node.items[f].place : node.place,
           fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
-                      aggregation->name, field.name, TypeName(field.type), aggregation->accepts));
+                      aggregation->name, field.name, TypeText(field.type, field.vector_size),
+                      aggregation->accepts));
   }
   if (types.size() < of.fields.size()) types.clear();
   return types;

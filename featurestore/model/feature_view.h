@@ -132,7 +132,10 @@ struct FeatureView {
   }
   // Of a row that was deleted, the delete's time may be forgotten once it + keep_deleted lies before that bound: no as_of that is
   // answered reaches before it.
-  Duration keep_deleted() const { return history + max_future_skew; }
+  Duration keep_deleted() const {
+    if (latest_values) return ttl.value_or(Duration::Days(400 * 366));
+    return history + max_future_skew;
+  }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
 };
 

@@ -36,8 +36,13 @@ void Oracle::Delete(size_t view, const KeyValues& key, Timestamp time) {
   if (created) {
     for (const Value& value : key) row.key.push_back(Keep(value));
   }
-  row.events.clear();
   row.ids.clear();
+  // "Latest-value view: the delete's (time, partition, offset) is kept; events not greater change nothing."
+  if (views_[view].latest_values) {
+    std::erase_if(row.events, [&](const RowEvent& kept) { return kept.event->time <= time; });
+  } else {
+    row.events.clear();
+  }
   row.deleted = std::max(row.deleted.value_or(time), time);
 }
 

@@ -68,6 +68,8 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     const auto [found, created] = rows_[v].try_emplace(Own(key));
     EntityRow& row = found->second;
     if (created) row.key = key;
+    // "Events not greater [than a delete] change nothing" in a view of latest values.
+    if (view.latest_values && row.deleted && event.time < *row.deleted) continue;
     if (row.events.empty()) row.newest = event.time;
     if (IsDuplicate(row, kept)) {
       ++duplicates_;

@@ -8,7 +8,7 @@
 namespace freshet {
 namespace {
 
-// The first byte of all: what stands before the fields. A delete's position will be the first of them.
+// The first byte of all, for what may have to stand before the fields one day.
 constexpr uint8_t kNothingBefore = 0;
 
 // Of a field.
@@ -150,6 +150,12 @@ bool LatestValues::Apply(const Event& event) {
     changed = true;
   }
   return changed;
+}
+
+void LatestValues::Delete(Timestamp time) {
+  for (Kept& kept : fields_) {
+    if (kept.set && kept.at.time <= time) kept = Kept();
+  }
 }
 
 void LatestValues::Encode(ByteWriter& out, Timestamp newest) const {

@@ -36,6 +36,8 @@ class LatestValues {
 
   // Texts are copied. False where it changed nothing: each field that it has was set by a greater event.
   bool Apply(const Event& event);
+  // Forgets what events of no later time set: they stand before the delete in its partition.
+  void Delete(Timestamp time);
 
   // `newest` is the row's, which no field's time exceeds. Texts and lists are borrowed from what `in` reads; a list is checked by its
   // type alone, its elements by whoever reads them.

@@ -158,6 +158,12 @@ uint64_t Row::TakeForgottenIds() { return std::exchange(impl_->forgotten_ids, 0)
 void Row::Delete(Timestamp time) {
   impl_->ForgetDelete();  // as any Encode since would have
   const std::optional<Timestamp> before = impl_->deleted;
+  // Of latest values, those stay that an event of a later time set.
+  if (impl_->latest && !impl_->empty && impl_->newest > time) {
+    impl_->latest->Delete(time);
+    impl_->deleted = std::max(before.value_or(time), time);
+    return;
+  }
   auto fresh = std::make_unique<Impl>(*impl_->layout);
   fresh->deleted = std::max(before.value_or(time), time);
   fresh->forgotten_ids = impl_->forgotten_ids;
@@ -177,6 +183,8 @@ Applied Row::Apply(const Event& event) {
   Impl& row = *impl_;
   const std::optional<uint64_t> id = row.ids ? row.layout->ids->IdOf(event.fields) : std::nullopt;
   if (row.IsDuplicate(event, id)) return Applied::kDuplicate;
+  // "Events not greater change nothing": an entity is in one partition, so one of the delete's own time came after it.
+  if (row.latest && row.deleted && event.time < *row.deleted) return Applied::kLate;
   bool changed = row.empty || event.time > row.newest;
   // Before routing: what is kept depends on the newest event, this one counted.
   if (changed) row.newest = event.time;

@@ -65,7 +65,7 @@ struct StoreView {
   // A row may be removed once its newest event + keep < the view's expiry bound. None: never.
   std::optional<Duration> keep;
   // The same of a row that was deleted, from the delete's time on.
-  Duration keep_deleted = {};
+  Duration keep_deleted;
 };
 
 struct DeadLetter {

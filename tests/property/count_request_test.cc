@@ -13,7 +13,9 @@
 #include <random>
 
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/oracle/oracle.h"
+#include "featurestore/serve/answer_lists.h"
 #include "featurestore/serve/lookup.h"
 #include "featurestore/store/store.h"
 #include "tests/property/random_case.h"
@@ -183,12 +185,30 @@ class Served {
   Answer answer_;
 };
 
-// The bytes of an answer's cell, where it has a value.
-Value ValueOf(const Plan& plan, const Answer& answer, size_t column, CellStatus status) {
+// A list's or map's cell, packed again into `packed`.
+Value PackedValue(Type type, const AnswerColumn& column, std::string& packed) {
+  const ElementRange range = ElementsOf(type, 0, column, 0);
+  packed.clear();
+  PackedWriter out(type, range.end - range.begin, packed);
+  for (uint32_t i = range.begin; i < range.end; ++i) {
+    if (IsMap(type)) {
+      out.AddEntry(ElementAt(type, column, i), MappedAt(type, column, i));
+    } else {
+      out.Add(ElementAt(type, column, i));
+    }
+  }
+  return Value::Packed(packed);
+}
+
+// An answer's cell, where it has a value; `packed` holds what it borrows from.
+Value ValueOf(const Plan& plan, const Answer& answer, size_t column, CellStatus status,
+              std::string& packed) {
   const bool filled = plan.columns[column].has_default &&
                       (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge);
   if (status != CellStatus::kPresent && !filled) return {};
-  return AnswerValue(plan.columns[column].type, answer.columns[column], 0);
+  const Type type = plan.columns[column].type;
+  if (!IsScalar(type)) return PackedValue(type, answer.columns[column], packed);
+  return AnswerValue(type, answer.columns[column], 0);
 }
 
 struct Counts {
@@ -265,7 +285,8 @@ void Run(const Case& c, Counts& counts) {
       Cell cell;
       cell.status = status;
       cell.degraded = !answer.degraded.empty() && answer.degraded[f] != 0;
-      cell.value = ValueOf(served.plan(), answer, f, status);
+      std::string packed;
+      cell.value = ValueOf(served.plan(), answer, f, status, packed);
       ++counts.cells;
       ++counts.by_shape[std::string(ShapeName(ShapeOf(view.features[f].window)))];
       const oracle::Expected& wanted = expected.cells[f];

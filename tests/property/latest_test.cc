@@ -1,5 +1,5 @@
-// Views of latest values against the oracle: random declarations, partial updates out of order, ties in time, restarts, expiry,
-// read in the past and present.
+// Views of latest values against the oracle: random declarations, partial updates out of order, ties in time, deletes, restarts,
+// expiry, read in the past and present.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -116,8 +116,14 @@ std::string Run(uint64_t seed, uint64_t& compared) {
   std::string bytes;
   Timestamp clock = *ParseTimestamp("2026-01-10T12:00:00Z");
   int64_t offset = 0;
+  // Where there are deletes, an entity is in one partition.
+  const bool deletes = random.Chance(0.4);
   for (int step = 0; step < 60; ++step) {
-    if (random.Chance(0.5)) {
+    if (deletes && random.Chance(0.08)) {
+      const Timestamp time = clock + Duration::Minutes(random.Between(-60, 5));
+      row.Delete(time);
+      oracle.Delete(0, key, time);
+    } else if (random.Chance(0.5)) {
       clock = clock + Duration::Minutes(random.Chance(0.6) ? 0 : random.Between(0, 60));
       const Timestamp time =
           clock - Duration::Minutes(random.Chance(0.5) ? 0 : random.Between(0, 200));
@@ -128,12 +134,12 @@ std::string Run(uint64_t seed, uint64_t& compared) {
                              ? Value()
                              : values.Of(random, feature.type, feature.vector_size));
       }
-      const Coordinates at{static_cast<uint32_t>(random.Between(0, 1)),
-                           static_cast<int32_t>(random.Between(0, 2)), ++offset};
+      const Coordinates at{deletes ? 0 : static_cast<uint32_t>(random.Between(0, 1)),
+                           deletes ? 0 : static_cast<int32_t>(random.Between(0, 2)), ++offset};
       row.Apply({time, at, fields});
       oracle.OfferDecoded({time, at, fields});
     } else if (random.Chance(0.3)) {
-      if (row.empty()) continue;
+      if (row.empty() && !row.deleted()) continue;
       std::string encoded;
       row.Encode(encoded);
       if (encoded.size() > (*layout)->size().bytes_max + 30 * 8 * features.size()) {
@@ -154,7 +160,7 @@ std::string Run(uint64_t seed, uint64_t& compared) {
       if (random.Chance(0.4)) as_of = now + Duration::Minutes(random.Between(-90, 90));
       std::vector<Cell> cells(features.size());
       std::optional<Timestamp> event_time;
-      if (row.empty()) {
+      if (row.empty() && !row.deleted()) {
         FinishMissing(**layout, {now, as_of}, features, cells);
       } else {
         event_time = row.Finish({now, as_of}, features, cells);
