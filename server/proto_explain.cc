@@ -21,6 +21,7 @@ void Put(const CoveredWindow& from, v1::CoveredWindow& to) {
 void Put(const ViewExplanation& from, v1::ViewExplanation& to) {
   to.set_view(from.name);
   to.set_row(from.row);
+  to.set_request_event(from.joined);
   if (from.newest) to.set_newest_event_us(from.newest->us);
   if (from.event_time) to.set_event_time_us(from.event_time->us);
   if (from.max_age_until) to.set_max_age_until_us(from.max_age_until->us);
@@ -33,11 +34,8 @@ void Put(const ViewExplanation& from, v1::ViewExplanation& to) {
 }
 
 Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
-  if (request.inputs_size() > 0 || !request.event_id().empty()) {
-    return BadField("NOT_SUPPORTED", "inputs",
-                    "request-time inputs are not explained yet; leave inputs and event_id out");
-  }
-  return std::nullopt;
+  if (request.event_id().empty()) return std::nullopt;
+  return BadField("NOT_SUPPORTED", "event_id", "an event_id is not supported yet; leave it out");
 }
 
 }  // namespace
@@ -78,11 +76,13 @@ Outcome ExplainFeatures(Plans& plans, const Store& store, const Clock& clock,
   for (const FeatureExplanation& from : explanation.features) {
     v1::FeatureExplanation& to = *response.add_features();
     to.set_name(from.name);
-    *to.mutable_value() = values.at(from.name);
+    if (const auto value = values.find(from.name); value != values.end()) {
+      *to.mutable_value() = value->second;
+    }
     to.set_status(static_cast<v1::FeatureStatus>(from.status));
     to.set_degraded(from.degraded);
     to.set_declared(from.declared);
-    to.set_view(from.view);
+    if (from.view != kNoIndex) to.set_view(from.view);
     if (from.covered) Put(*from.covered, *to.mutable_covered());
     to.set_why(from.why);
   }

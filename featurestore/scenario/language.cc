@@ -39,6 +39,8 @@ constexpr Key kLookupKeys[] = {
     {"service", "The feature service that is asked.", &kText},
     {"features", "Or a list of view:feature.", &kTextList},
     {"keys", "Values by key name; null: no entity.", &kFreeMap},
+    {"inputs", "What comes with the request, by the name of the service's input; null: none.",
+     &kFreeMap},
     {"as_of", "Values as of this time.", &kTime},
     {"now", "The clock's time, for this lookup alone.", &kTime},
     {"expect",

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "featurestore/base/nearest.h"
 #include "featurestore/declare/check.h"
@@ -10,9 +9,9 @@
 #include "featurestore/declare/inline_project.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
-#include "featurestore/scenario/expected_value.h"
 #include "featurestore/scenario/json_text.h"
 #include "featurestore/scenario/language.h"
+#include "featurestore/scenario/read_expected.h"
 #include "featurestore/scenario/scenario.h"
 #include "featurestore/serve/plans.h"
 
@@ -243,13 +242,17 @@ class Reader {
     if (const YamlNode* keys = Sound(node, "keys")) {
       for (const YamlEntry& key : keys->entries) lookup.keys.emplace_back(key.key, key.value);
     }
+    if (const YamlNode* inputs = Sound(node, "inputs")) {
+      for (const YamlEntry& one : inputs->entries) lookup.inputs.emplace_back(one.key, one.value);
+    }
     if (const YamlNode* now = Sound(node, "now")) lookup.now = ReadNow(*now);
     if (const YamlNode* as_of = Sound(node, "as_of")) lookup.as_of = ReadTime(*as_of, "as_of");
     if (!SelectPlan(node, lookup)) return lookup;
     double tolerance = kTolerance;
     if (const YamlNode* within = Sound(node, "tolerance")) tolerance = *ReadReal(within->text);
     if (const YamlNode* expect = Sound(node, "expect")) {
-      for (const YamlEntry& entry : expect->entries) ReadCell(entry, tolerance, lookup);
+      for (const YamlEntry& entry : expect->entries)
+        ReadExpectedCell(entry, tolerance, diagnostics_, lookup);
     }
     ReadTimes(node, "event_times", *lookup.plan, lookup.event_times);
     ReadTimes(node, "watermarks", *lookup.plan, lookup.watermarks);
@@ -283,82 +286,6 @@ class Reader {
     lookup.unplanned_reason = outcome->reason;
     if (lookup.error.empty()) Error(place, outcome->message);
     return false;
-  }
-
-  void ReadCell(const YamlEntry& entry, double tolerance, ScenarioLookup& lookup) {
-    const auto& columns = lookup.plan->columns;
-    const auto column = std::find_if(columns.begin(), columns.end(),
-                                     [&](const PlanColumn& one) { return one.name == entry.key; });
-    if (column == columns.end()) {
-      std::vector<std::string> names;
-      for (const PlanColumn& one : columns) names.push_back(one.name);
-      Error(entry.key_place, fmt::format("the lookup answers no feature {}{}", entry.key,
-                                         diagnostics_.Suggest(entry.key, names)));
-      return;
-    }
-    ExpectedCell cell;
-    cell.place = entry.key_place;
-    cell.column = static_cast<uint32_t>(column - columns.begin());
-    cell.tolerance = tolerance;
-    const YamlNode& node = entry.value;
-    if (node.kind == YamlNode::Kind::kNull) {
-      cell.status = CellStatus::kNullValue;
-    } else if (IsCellForm(node)) {
-      if (!ReadCellForm(node, cell)) return;
-    } else {
-      cell.value = node;
-    }
-    if (cell.value) {
-      const std::string mistake = ValueMistake(*cell.value, column->type);
-      if (!mistake.empty()) {
-        Error(cell.value->place, fmt::format("{}: {}", entry.key, mistake));
-        return;
-      }
-    }
-    lookup.expect.push_back(std::move(cell));
-  }
-
-  static bool IsCellForm(const YamlNode& node) {
-    static const std::set<std::string_view> kWords = {"status", "value", "degraded", "tolerance"};
-    return node.kind == YamlNode::Kind::kMap && !node.entries.empty() &&
-           std::all_of(node.entries.begin(), node.entries.end(),
-                       [](const YamlEntry& entry) { return kWords.contains(entry.key); });
-  }
-
-  bool ReadCellForm(const YamlNode& node, ExpectedCell& cell) {
-    if (const YamlEntry* value = node.FindEntry("value")) cell.value = value->value;
-    if (const YamlEntry* status = node.FindEntry("status")) {
-      std::vector<std::string> names;
-      bool found = false;
-      for (int i = 1; i <= static_cast<int>(CellStatus::kError); ++i) {
-        const auto one = static_cast<CellStatus>(i);
-        names.emplace_back(CellStatusName(one));
-        if (status->value.text != names.back()) continue;
-        cell.status = one;
-        found = true;
-      }
-      if (!found) {
-        Error(status->value.place, fmt::format("unknown status {}{}", status->value.Shown(),
-                                               diagnostics_.Suggest(status->value.text, names)));
-        return false;
-      }
-    }
-    if (const YamlEntry* degraded = node.FindEntry("degraded")) {
-      if (degraded->value.text != "true" && degraded->value.text != "false") {
-        Error(degraded->value.place, "degraded is true or false");
-        return false;
-      }
-      cell.degraded = degraded->value.text == "true";
-    }
-    if (const YamlEntry* tolerance = node.FindEntry("tolerance")) {
-      const auto within = ReadReal(tolerance->value.text);
-      if (!within) {
-        Error(tolerance->value.place, "tolerance is a number such as 1e-6");
-        return false;
-      }
-      cell.tolerance = *within;
-    }
-    return true;
   }
 
   void ReadTimes(const YamlNode& node, std::string_view key, const Plan& plan,

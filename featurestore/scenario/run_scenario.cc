@@ -193,10 +193,11 @@ class ScenarioRun {
     Answer answer;
     Explanation explanation;
     if (lookup.plan != nullptr) {
-      const RequestKeys keys(*lookup.plan, lookup.keys);
+      const RequestKeys keys(*lookup.plan, lookup.keys, lookup.inputs);
       int64_t as_of_us = 0;
       FeatureRequest request;
       request.keys = keys.columns();
+      request.inputs = keys.inputs();
       if (lookup.as_of) {
         as_of_us = lookup.as_of->us;
         request.as_of_us = {&as_of_us, 1};
@@ -276,8 +277,10 @@ class ScenarioRun {
 
   static std::string Asked(const ScenarioLookup& lookup, const Answer& answer) {
     std::string keys;
-    for (const auto& [name, node] : lookup.keys) {
-      keys += fmt::format("{}{}: {}", keys.empty() ? "" : ", ", name, ShownValue(node));
+    for (const auto* given : {&lookup.keys, &lookup.inputs}) {
+      for (const auto& [name, node] : *given) {
+        keys += fmt::format("{}{}: {}", keys.empty() ? "" : ", ", name, ShownValue(node));
+      }
     }
     return fmt::format("{{{}}} {} {}", keys, lookup.as_of ? "as of" : "at",
                        FormatTimestamp(lookup.as_of.value_or(answer.evaluated_at)));

@@ -49,6 +49,7 @@ struct ScenarioLookup {
   std::shared_ptr<const Plan> plan;  // null: it is not there to be asked, and `error` expects that
   std::string unplanned_reason;      // then: UNKNOWN_FEATURE_SERVICE
   std::vector<std::pair<std::string, YamlNode>> keys;
+  std::vector<std::pair<std::string, YamlNode>> inputs;
   std::optional<Timestamp> now;  // for this lookup alone
   std::optional<Timestamp> as_of;
   std::vector<ExpectedCell> expect;

@@ -35,7 +35,11 @@ std::string Span(Duration d) {
 }
 
 // "sum(amount) where amount > 10, sliding 1h, hop 1m"
-std::string Declared(const Feature& feature, const Source& source) {
+std::string Declared(const FeatureView& view, const Feature& feature, const Source& source) {
+  if (view.latest_values) {
+    return fmt::format("the latest value of {}{}", source.fields[*feature.of].name,
+                       view.ttl ? ", ttl " + FormatDuration(*view.ttl) : "");
+  }
   std::string of = feature.of ? source.fields[*feature.of].name : "";
   const std::string arguments = DescribeArguments(feature, source);
   if (!of.empty() && !arguments.empty()) of += ", ";
@@ -56,6 +60,7 @@ class Sentence {
       case CellStatus::kPresent:
         return Present(cell, *covered);
       case CellStatus::kNullValue:
+        if (view_.latest_values) return Latest(*covered) + ", and there is no default";
         return fmt::format("{} holds {}, and there is no default", Place(*covered),
                            Empty(*covered) ? "no event" : "no value (nulls are skipped)");
       case CellStatus::kNotFound:
@@ -82,6 +87,8 @@ class Sentence {
         return covered.start ? "the run " + ToString(covered) : "the window, in which no run is,";
       case KeptAs::kLifetime:
         return "the lifetime up to " + At(covered.end);
+      case KeptAs::kLatest:
+        return "the latest value";
       case KeptAs::kEvents:
         if (!covered.start) return "the list of kept events";
         [[fallthrough]];
@@ -95,7 +102,23 @@ class Sentence {
     return covered.kept_as == KeptAs::kPanes && covered.panes == 0;
   }
 
+  // Of a latest value that is there, or not.
+  std::string Latest(const CoveredWindow& covered) const {
+    if (!covered.start) return "no event brought the field";
+    const std::string event = "the event of " + FormatTimestamp(*covered.start);
+    const Duration age = read_.at() - *covered.start;
+    if (view_.ttl && age > *view_.ttl) {
+      return fmt::format("set by {}, {} before the read, more than the ttl of {}", event, Span(age),
+                         FormatDuration(*view_.ttl));
+    }
+    return fmt::format("set{} by {}", covered.set_to_null ? " to null" : "", event);
+  }
+
   std::string Present(const Cell& cell, const CoveredWindow& covered) const {
+    if (view_.latest_values) {
+      const bool fresh = covered.start && (!view_.ttl || read_.at() - *covered.start <= *view_.ttl);
+      return Latest(covered) + (fresh && !covered.set_to_null ? "" : "; the default is given");
+    }
     std::string text =
         Empty(covered) ? fmt::format("{} holds no event, so the {} is given", Place(covered),
                                      feature_.default_value ? "default" : "empty value")
@@ -133,6 +156,9 @@ class Sentence {
                          FormatTimestamp(*row_->deleted()));
     }
     const Duration back = read_.now - read_.at();
+    if (view_.latest_values) {
+      return fmt::format("as_of is {} before now, and latest values have no history", Span(back));
+    }
     if (!feature_.window.has_history()) {
       return fmt::format("as_of is {} before now, and {} has no history", Span(back),
                          DescribeWindow(feature_.window));
@@ -150,6 +176,63 @@ class Sentence {
   const Row* row_;
   const ReadTime& read_;
 };
+
+constexpr size_t kMaxShownBytes = 100;
+
+std::string Shown(const Value& value) {
+  if (value.is_null()) return "NULL";
+  std::string text = ToDebugString(value);
+  if (text.size() <= kMaxShownBytes) return text;
+  size_t end = kMaxShownBytes;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + "…";
+}
+
+// " (DEFAULT of NOT_FOUND)"
+std::string StatusBeside(CellStatus status, const Value& value) {
+  if (status == CellStatus::kPresent || (status == CellStatus::kNullValue && value.is_null()))
+    return "";
+  return fmt::format(" ({}{})", CellStatusName(status), value.is_null() ? "" : ": its default");
+}
+
+// The answer's column whose values are kept at `slot`.
+std::optional<uint32_t> ColumnKeptAt(const Plan& plan, uint32_t slot) {
+  for (const PlanView& view : plan.views) {
+    for (size_t f = 0; f < view.kept.size(); ++f) {
+      if (view.kept[f] == slot) return view.columns[f];
+    }
+  }
+  return std::nullopt;
+}
+
+std::string ShownRead(const Plan& plan, const ReadColumn& read, const Explanation& explanation) {
+  using Kind = ServiceExpressions::Kind;
+  std::optional<uint32_t> column;
+  switch (read.column.kind) {
+    case Kind::kNow:
+      return "now = " + Shown(read.value);
+    case Kind::kInput:
+      return fmt::format("{} = {} (input)", plan.inputs[read.column.index].name, Shown(read.value));
+    case Kind::kFeature:
+      column = ColumnKeptAt(plan, read.column.index);
+      break;
+    case Kind::kDerived:
+      column = plan.first_derived + read.column.index;
+      break;
+  }
+  if (!column) return Shown(read.value);
+  return fmt::format("{} = {}{}", plan.columns[*column].name, Shown(read.value),
+                     StatusBeside(explanation.features[*column].status, read.value));
+}
+
+// As declared; of a plan without a service of the catalog as compiled.
+std::string TextOf(const Plan& plan, uint32_t derived) {
+  for (const FeatureService& service : plan.catalog->services) {
+    if (service.name == plan.service && derived < service.derived.size())
+      return service.derived[derived].expression;
+  }
+  return plan.derived[derived].expression->normalized();
+}
 
 std::optional<Timestamp> Known(const std::atomic<int64_t>& us) {
   const int64_t value = us.load(std::memory_order_relaxed);
@@ -188,7 +271,7 @@ void ExplainView(const Plan& plan, size_t view_index, const Row* row, const Read
   explanation.views.resize(plan.views.size());
 
   ViewExplanation& about = explanation.views[view_index];
-  about.name = plan.view_name(view_index);
+  about.name = plan.view_label(view_index);
   about.row = row != nullptr;
   about.event_time = event_time;
   if (row != nullptr && !row->empty()) {
@@ -210,7 +293,7 @@ void ExplainView(const Plan& plan, size_t view_index, const Row* row, const Read
     const Feature& feature = view.features[planned.features[f]];
     const PlanColumn& column = plan.columns[planned.columns[f]];
     FeatureExplanation& out = explanation.features[planned.columns[f]];
-    out = {.name = column.name, .declared = Declared(feature, source)};
+    out = {.name = column.name, .declared = Declared(view, feature, source)};
     out.view = static_cast<uint32_t>(view_index);
     out.status = cells[f].status;
     out.degraded = cells[f].degraded;
@@ -219,6 +302,25 @@ void ExplainView(const Plan& plan, size_t view_index, const Row* row, const Read
                            cells[f].status == CellStatus::kError;
     if (evaluated && row != nullptr) out.covered = covered[f];
     out.why = Sentence(view, feature, row, read).Of(cells[f], out.covered);
+  }
+}
+
+void ExplainDerived(const Plan& plan, uint32_t derived, std::span<const ReadColumn> read,
+                    const Evaluated& result, CellStatus status, Explanation& explanation) {
+  explanation.features.resize(plan.columns.size());
+  const uint32_t column = plan.first_derived + derived;
+  FeatureExplanation& out = explanation.features[column];
+  out = {.name = plan.columns[column].name, .declared = TextOf(plan, derived)};
+  out.view = kNoIndex;
+  out.status = status;
+  for (const ReadColumn& one : read) {
+    out.why += (out.why.empty() ? "of " : ", ") + ShownRead(plan, one, explanation);
+  }
+  if (read.empty()) out.why = "it reads nothing";
+  if (status == CellStatus::kError) {
+    out.why += "; the expression failed: " + std::string(EvaluationErrorText(result.error));
+  } else if (status == CellStatus::kNullValue) {
+    out.why += "; the expression is NULL";
   }
 }
 

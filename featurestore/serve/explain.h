@@ -15,8 +15,8 @@ namespace freshet {
 
 struct FeatureExplanation {
   std::string name;      // as answered
-  std::string declared;  // "sum(amount), sliding 1h, hop 1m"
-  uint32_t view = 0;     // index in Plan::views
+  std::string declared;  // "sum(amount), sliding 1h, hop 1m"; of a derived one its SQL
+  uint32_t view = 0;     // index in Plan::views; kNoIndex: derived
   CellStatus status = CellStatus::kNotFound;
   bool degraded = false;
   std::optional<CoveredWindow> covered;  // none: no window was evaluated
@@ -24,8 +24,9 @@ struct FeatureExplanation {
 };
 
 struct ViewExplanation {
-  std::string name;
-  bool row = false;                 // is stored
+  std::string name;                 // in a role role:view
+  bool row = false;                 // is stored, or made by the request's own event
+  bool joined = false;              // by the request's own event (count_request)
   std::optional<Timestamp> newest;  // the row's newest event
   std::optional<Timestamp>
       event_time;  // of it as of the read; none: NOT_FOUND then, or outside history
@@ -52,6 +53,16 @@ struct Explanation {
 void ExplainView(const Plan& plan, size_t view, const Row* row, const ReadTime& read,
                  std::optional<Timestamp> event_time, std::span<const Cell> cells,
                  const ViewStatus& status, Explanation& explanation);
+
+// What a derived feature's expression read.
+struct ReadColumn {
+  ServiceExpressions::Column column;  // as in Plan::scope
+  Value value;
+};
+
+// Of derived feature `derived` and one row, after what it is computed of: fills its column's entry.
+void ExplainDerived(const Plan& plan, uint32_t derived, std::span<const ReadColumn> read,
+                    const Evaluated& result, CellStatus status, Explanation& explanation);
 
 // "[2026-01-01T10:00:00Z, 2026-01-01T11:05:00Z): 3 panes of 5m, 7 events"
 std::string ToString(const CoveredWindow& covered);

@@ -388,7 +388,7 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     ReadTime time{answer.evaluated_at, std::nullopt};
     if (!request.as_of_us.empty())
       time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
-    if (view.joins) JoinEvent(plan, view, i, time.at(), row, answer);
+    const bool joined = view.joins && JoinEvent(plan, view, i, time.at(), row, answer);
     std::optional<Timestamp> event_time;
     if (row) {
       event_time = row->Finish(time, view.features, cells_);
@@ -398,6 +398,7 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     if (options.explanation != nullptr && i == 0) {
       ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
                   store_.view_status(ViewId{view.view}), *options.explanation);
+      options.explanation->views[v].joined = joined;
     }
     if (options.event_times) {
       Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);

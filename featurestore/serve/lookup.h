@@ -91,13 +91,16 @@ class Lookup {
 
   // lookup_request.cc: what comes with the request.
   // The request's own event at `q`, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
-  void JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
+  // True where it did.
+  bool JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
                  std::optional<Row>& row, Answer& answer);
   void KeepValues(const PlanView& view, size_t i, size_t values);
   Outcome FinishDerived(const Plan& plan, const FeatureRequest& request,
                         const LookupOptions& options, Answer& answer);
   Value ScopeValue(const Plan& plan, const FeatureRequest& request, uint32_t column, size_t i,
                    Timestamp now) const;
+  void ExplainDerivedCell(const Plan& plan, uint32_t derived, const Evaluated& result,
+                          CellStatus status, Explanation& explanation) const;
   bool EventVaries(const Plan& plan) const;
   bool Varies(const PlanDerived& derived, const FeatureRequest& request) const;
 

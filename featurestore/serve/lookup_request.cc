@@ -46,14 +46,14 @@ bool Lookup::EventVaries(const Plan& plan) const {
   });
 }
 
-void Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
+bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
                        std::optional<Row>& row, Answer& answer) {
   const PlanEvent& event = *plan.event;
   event_fields_.assign(event.source->fields.size(), {});
   for (const PlanEvent::Given& given : event.given) {
     Value& field = event_fields_[given.field];
     field = given.is_input ? keys_.input(plan, given.index, i) : keys_.value(plan, given.index, i);
-    if (field.is_null() && given.required) return;  // a stored one would be `incomplete`
+    if (field.is_null() && given.required) return false;  // a stored one would be `incomplete`
   }
   if (event.source->time_field) {
     event_fields_[*event.source->time_field] = TimeFieldValue(*event.source, q);
@@ -63,16 +63,17 @@ void Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timesta
     answer.expression_errors += event.derived->Compute(event_fields_, scratch_);
   }
   const FeatureView& declared = plan.catalog->views[view.view];
-  if (event.source->where && !IsTrue(event_fields_[*event.source->where])) return;
-  if (declared.where && !IsTrue(event_fields_[*declared.where])) return;
+  if (event.source->where && !IsTrue(event_fields_[*event.source->where])) return false;
+  if (declared.where && !IsTrue(event_fields_[*declared.where])) return false;
   for (const uint32_t key : declared.key_fields) {
-    if (event_fields_[key].is_null()) return;
+    if (event_fields_[key].is_null()) return false;
   }
   for (const auto& [field, key] : view.compared) {
-    if (!(event_fields_[field] == keys_.value(plan, key, i))) return;
+    if (!(event_fields_[field] == keys_.value(plan, key, i))) return false;
   }
   if (!row) row.emplace(*view.layout);
   row->Apply({q, kAfterAll, event_fields_});
+  return true;
 }
 
 void Lookup::KeepValues(const PlanView& view, size_t i, size_t values) {
@@ -115,6 +116,15 @@ Value Lookup::ScopeValue(const Plan& plan, const FeatureRequest& request, uint32
   return Value::Time({request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]});
 }
 
+void Lookup::ExplainDerivedCell(const Plan& plan, uint32_t derived, const Evaluated& result,
+                                CellStatus status, Explanation& explanation) const {
+  std::vector<ReadColumn> read;
+  for (const uint32_t column : plan.derived[derived].expression->columns()) {
+    read.push_back({plan.scope[column], scope_[column]});
+  }
+  ExplainDerived(plan, derived, read, result, status, explanation);
+}
+
 Outcome Lookup::FinishDerived(const Plan& plan, const FeatureRequest& request,
                               const LookupOptions& options, Answer& answer) {
   scope_.assign(plan.scope.size(), {});
@@ -140,6 +150,9 @@ Outcome Lookup::FinishDerived(const Plan& plan, const FeatureRequest& request,
                     : result.value.is_null() ? CellStatus::kNullValue
                                              : CellStatus::kPresent;
       answer.expression_errors += result.ok() ? 0 : 1;
+      if (options.explanation != nullptr && i == 0) {
+        ExplainDerivedCell(plan, d, result, cell.status, *options.explanation);
+      }
       PutCell(options.form, column, i, values != n, cell, answer);
       if (!derived.kept) continue;
       kept_derived_[d][i] = cell.value.kind() == Value::Kind::kText

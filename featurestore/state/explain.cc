@@ -34,11 +34,16 @@ class Explainer {
         ExplainLog(index, feature, covered);
         break;
       case FeaturePlace::kLifetime:
-      case FeaturePlace::kLatest:  // of any event there was; the one that set it is not told yet
         covered.kept_as = KeptAs::kLifetime;
         covered.end = parts_.newest;
         covered.end_included = true;
         break;
+      case FeaturePlace::kLatest:
+        covered.kept_as = KeptAs::kLatest;
+        covered.start = covered.end = parts_.latest->SetAt(feature.list);
+        covered.end_included = true;
+        covered.set_to_null = parts_.latest->IsNull(feature.list);
+        return covered;
     }
     if (!covered.events) covered.events = CountedBeside(index);
     return covered;

@@ -12,11 +12,12 @@
 namespace freshet {
 
 // How the row keeps what a feature is finished from.
-enum class KeptAs : uint8_t { kPanes, kRuns, kEvents, kLifetime };
+enum class KeptAs : uint8_t { kPanes, kRuns, kEvents, kLifetime, kLatest };
 
 struct CoveredWindow {
   KeptAs kept_as = KeptAs::kPanes;
-  // The time that the value covers: none is since ever. A session's and a lifetime's are its first and last event.
+  // The time that the value covers: none is since ever. A session's and a lifetime's are its first and last event, both
+  // of a latest value the event that set it (none: never set).
   std::optional<Timestamp> start;
   std::optional<Timestamp> end;
   bool start_included = true;
@@ -27,6 +28,7 @@ struct CoveredWindow {
   std::optional<uint64_t> events;
   // The pane that holds the read is left out: the read is before the row's newest event, and the pane may hold what came after it.
   bool left_out_pane_of_read = false;
+  bool set_to_null = false;  // a latest value
 };
 
 // One for each of `features`, of a row that is there.

@@ -47,6 +47,13 @@ class LatestValues {
   // Field `index` of the layout at q: NULL_VALUE where it was never set, is null, or is older than ttl.
   Cell Finish(uint32_t index, Timestamp q, const std::optional<Duration>& ttl) const;
 
+  // When field `index` was set, also to null; none: never.
+  std::optional<Timestamp> SetAt(uint32_t index) const {
+    const Kept& kept = fields_[index];
+    return kept.set ? std::optional(kept.at.time) : std::nullopt;
+  }
+  bool IsNull(uint32_t index) const { return fields_[index].value.is_null(); }
+
   size_t memory_bytes() const;
 
  private:

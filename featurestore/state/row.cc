@@ -171,8 +171,12 @@ void Row::Delete(Timestamp time) {
 }
 
 RowParts Row::parts() const {
-  return {impl_->layout, impl_->newest, impl_->rings, impl_->runs,
-          impl_->log ? &*impl_->log : nullptr};
+  return {impl_->layout,
+          impl_->newest,
+          impl_->rings,
+          impl_->runs,
+          impl_->log ? &*impl_->log : nullptr,
+          impl_->latest ? &*impl_->latest : nullptr};
 }
 
 Applied Row::Apply(const Event& event) {

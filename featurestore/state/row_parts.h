@@ -16,7 +16,8 @@ struct RowParts {
   Timestamp newest;
   std::span<const PaneRing> rings;
   std::span<const RunList> runs;
-  const EventLog* log = nullptr;  // null: the layout has none
+  const EventLog* log = nullptr;         // null: the layout has none
+  const LatestValues* latest = nullptr;  // the same
 };
 
 }  // namespace freshet

@@ -48,22 +48,24 @@ Json WindowAsJson(const v1::CoveredWindow& window) {
 std::string AsJson(const v1::ExplainFeaturesResponse& answer) {
   Json features = Json::array();
   for (const v1::FeatureExplanation& one : answer.features()) {
-    features.push_back({{"name", one.name()},
-                        {"value", ValueAsJson(one.value())},
-                        {"status", v1::FeatureStatus_Name(one.status())},
-                        {"degraded", one.degraded()},
-                        {"view", static_cast<int>(one.view()) < answer.views_size()
-                                     ? answer.views(static_cast<int>(one.view())).view()
-                                     : ""},
-                        {"declared", one.declared()},
-                        {"window", one.has_covered() ? WindowAsJson(one.covered()) : Json(nullptr)},
-                        {"why", one.why()}});
+    features.push_back(
+        {{"name", one.name()},
+         {"value", ValueAsJson(one.value())},
+         {"status", v1::FeatureStatus_Name(one.status())},
+         {"degraded", one.degraded()},
+         {"view", one.has_view() && static_cast<int>(one.view()) < answer.views_size()
+                      ? Json(answer.views(static_cast<int>(one.view())).view())
+                      : Json(nullptr)},
+         {"declared", one.declared()},
+         {"window", one.has_covered() ? WindowAsJson(one.covered()) : Json(nullptr)},
+         {"why", one.why()}});
   }
   Json views = Json::array();
   for (const v1::ViewExplanation& one : answer.views()) {
     views.push_back(
         {{"view", one.view()},
          {"row", one.row()},
+         {"request_event", one.request_event()},
          {"newest_event", TimeAsJson(one.has_newest_event_us(), one.newest_event_us())},
          {"event_time", TimeAsJson(one.has_event_time_us(), one.event_time_us())},
          {"max_age_until", TimeAsJson(one.has_max_age_until_us(), one.max_age_until_us())},
@@ -94,7 +96,8 @@ std::string AsTable(const v1::ExplainFeaturesResponse& answer) {
     text += fmt::format("  {:<22}  {}\n", what, has ? FormatTimestamp({us}) : otherwise);
   };
   for (const v1::ViewExplanation& one : answer.views()) {
-    text += fmt::format("\nview {}\n", one.view());
+    text += fmt::format("\nview {}{}\n", one.view(),
+                        one.request_event() ? ", which the request's own event joined" : "");
     line("row's newest event", one.has_newest_event_us(), one.newest_event_us(), "there is no row");
     line("as of the read", one.has_event_time_us(), one.event_time_us(), "nothing");
     line("OUTSIDE_MAX_AGE after", one.has_max_age_until_us(), one.max_age_until_us(), "never");
@@ -132,7 +135,8 @@ void AddExplainCommand(CLI::App& app, Run& run) {
       "explain", "Asks a running server why each value of an entity is what it is");
   auto arguments = std::make_shared<ExplainArguments>();
   command->add_option("SERVICE", arguments->service, "Feature service")->required();
-  command->add_option("KEYS", arguments->keys, "The entity: key=value …");
+  command->add_option("KEYS", arguments->keys,
+                      "The entity, and the service's inputs: name=value …");
   command
       ->add_option("--as-of", arguments->as_of,
                    "As of this time: RFC 3339, or microseconds since 1970")

@@ -57,6 +57,61 @@ steps:
   CHECK(folder.Run(text, 1).failures.size() == got.size());
 }
 
+TEST_CASE("a derived feature that came out otherwise says what it was computed of") {
+  std::string project = kProject;
+  project += R"(    asked:
+      features: ["cards:spend_1h", "cards:shops_1h"]
+      request: { amount: double, label: string }
+      derive: { ratio: "amount / spend_1h", twice: "ratio * 2", named: "label is null" }
+)";
+  ScenarioFolder folder;
+  const ScenarioResult result = folder.Run(project + kEvents + R"(lookups:
+  - { service: asked, keys: { card: c1 }, inputs: { amount: 50, label: null }, expect: { ratio: 2, twice: 5, named: true } }
+  - { service: asked, keys: { card: c2 }, inputs: { amount: 50, label: x }, expect: { ratio: 2, twice: 1, named: false } }
+)");
+  REQUIRE(result.failures.size() == 3);
+  CHECK(result.failures[0].what ==
+        "twice of {card: c1, amount: 50, label: null} at 2026-01-05T10:30:00Z");
+  CHECK(result.failures[0].got == "4");
+  CHECK(result.failures[0].why == "ratio * 2: of ratio = 2");
+  CHECK(result.failures[1].got == "ERROR");
+  CHECK(result.failures[1].why ==
+        "amount / spend_1h: of spend_1h = 0 (NOT_FOUND: its default), amount = 50 (input); the "
+        "expression failed: division by zero");
+  CHECK(result.failures[2].got == "NULL_VALUE");
+  CHECK(result.failures[2].why == "ratio * 2: of ratio = NULL (ERROR); the expression is NULL");
+}
+
+TEST_CASE("inputs are sent in their types, and what does not fit is refused as a client's is") {
+  std::string project = kProject;
+  project += R"(    asked:
+      features: ["cards:n_1h"]
+      request: { d: double, i: int64, b: bool, s: string, t: timestamp }
+      derive: { dd: "d", ii: "i", bb: "b", ss: "s", tt: "t" }
+)";
+  ScenarioFolder folder;
+  const ScenarioResult result = folder.Run(project + kEvents + R"(lookups:
+  - service: asked
+    keys: { card: c1 }
+    inputs: { d: 1.5, i: -7, b: true, s: "12", t: 2026-01-05T10:00:00Z }
+    expect: { dd: 1.5, ii: -7, bb: true, ss: "12", tt: 2026-01-05T10:00:00Z }
+  - service: asked
+    keys: { card: c1 }
+    inputs: { d: null, i: null, b: null, s: null, t: null }
+    expect: { dd: null, ii: null, bb: null, ss: null, tt: null }
+  - { service: asked, keys: { card: c1 }, inputs: { d: 1, i: 1.5, b: true, s: "", t: null }, error: WRONG_TYPE }
+  - { service: asked, keys: { card: c1 }, inputs: { d: 1, i: 1, b: 1, s: "", t: null }, error: WRONG_TYPE }
+  - { service: asked, keys: { card: c1 }, inputs: { d: x, i: 1, b: true, s: "", t: null }, error: WRONG_TYPE }
+  - { service: asked, keys: { card: c1 }, inputs: { d: 1, i: 1, b: true, s: "", t: noon }, error: WRONG_TYPE }
+  - { service: asked, keys: { card: c1 }, inputs: { d: 1 }, error: MISSING_INPUT }
+  - { service: asked, keys: { card: c1 }, error: MISSING_INPUT }
+  - { service: all, keys: { card: c1 }, inputs: { d: 1 }, error: UNKNOWN_INPUT }
+)");
+  for (const ScenarioFailure& failure : result.failures) {
+    FAIL_CHECK(failure.place << " " << failure.what << ": " << failure.got << " " << failure.why);
+  }
+}
+
 TEST_CASE("a double is compared within a tolerance") {
   ScenarioFolder folder;
   const auto passes = [&](const std::string& expected) {

@@ -110,5 +110,36 @@ TEST_CASE("a lifetime is explained by its run") {
   CHECK_FALSE(cents.covered->events);
 }
 
+TEST_CASE("a latest value is explained by the event that set it") {
+  Card card(R"yaml(project: profiles
+kafka: { brokers: embedded }
+storage: { path: ./data, memory: 64MiB }
+sources:
+  payments:
+    topic: payments
+    timestamp: at
+    fields: { at: timestamp, card: string, amount: double, tier: string, limit: int64 }
+entities:
+  card: { keys: { card: string } }
+feature_views:
+  card_spend: { source: payments, entity: card, ttl: 1h, fields: [amount] }
+  card_last: { source: payments, entity: card, ttl: 1h, fields: [amount, tier, { limit: { default: 3 } }] }
+feature_services:
+  last: [card_last]
+)yaml");
+  // An event without a field is one with a null here: ServedProject gives every field.
+  Explanation why = card.Explain("last", "c1");
+  CHECK(why.features[0].declared == "the latest value of amount, ttl 1h");
+  CHECK(why.features[0].why == "set by the event of 2026-01-10T11:50:00Z");
+  CHECK(why.features[1].status == CellStatus::kNullValue);
+  CHECK(why.features[1].why ==
+        "set to null by the event of 2026-01-10T11:50:00Z, and there is no default");
+  CHECK(why.features[2].status == CellStatus::kPresent);
+  CHECK(why.features[2].why ==
+        "set to null by the event of 2026-01-10T11:50:00Z; the default is given");
+  why = card.Explain("last", "c1", kNoon - Duration::Minutes(1));
+  CHECK(why.features[0].why == "as_of is 1m before now, and latest values have no history");
+}
+
 }  // namespace
 }  // namespace freshet

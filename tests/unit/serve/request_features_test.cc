@@ -192,6 +192,48 @@ Columns Inputs(double amount = 6) {
   return inputs;
 }
 
+TEST_CASE(
+    "roles are explained by their names, and a view that the request's event joined says so") {
+  Bank bank;
+  Explanation why;
+  bank.options.explanation = &why;
+  REQUIRE_FALSE(bank.Run("counted_roles",
+                         Columns().Text("sender_id", {"a"}).Text("receiver_id", {"b"}),
+                         Columns().Doubles("amount", {20}).Text("memo", {"rent"})));
+  REQUIRE(why.views.size() == 3);
+  CHECK(why.views[0].name == "sender:activity");
+  CHECK(why.views[0].joined);
+  CHECK(why.views[0].newest == kNoon);
+  CHECK(why.views[1].name == "receiver:activity");
+  CHECK_FALSE(why.views[1].joined);
+  CHECK(why.views[2].name == "receiver:received");
+  CHECK(why.views[2].joined);
+  CHECK(why.features[1].name == "receiver:transfers_1h");
+  CHECK(why.features[1].view == 1);
+}
+
+TEST_CASE("every column is explained, derived ones by their SQL and what they read") {
+  Bank bank;
+  Explanation why;
+  bank.options.explanation = &why;
+  REQUIRE_FALSE(bank.Run("counted", Columns().Text("account", {"nobody"}),
+                         Columns().Doubles("amount", {-1}).Text("memo", {"test"})));
+  REQUIRE(why.features.size() == bank.plan->columns.size());
+  for (size_t c = 0; c < why.features.size(); ++c) {
+    CHECK(why.features[c].name == bank.plan->columns[c].name);
+    CHECK_FALSE(why.features[c].why.empty());
+  }
+  const FeatureExplanation& share = why.features[bank.Column("share")];
+  CHECK(share.view == kNoIndex);
+  CHECK(share.declared == "amount / sent_1h");
+  CHECK(share.why ==
+        "of sent_1h = 0 (NOT_FOUND: its default), amount = -1 (input); the expression failed: "
+        "division by zero");
+  const FeatureExplanation& again = why.features[bank.Column("again")];
+  CHECK(again.status == CellStatus::kNullValue);
+  CHECK(again.why == "of memo = NULL (NOT_FOUND), memo = \"test\" (input); the expression is NULL");
+}
+
 }  // namespace
 
 TEST_CASE("a view in two roles is asked by two keys, and answered as role:feature") {
@@ -344,8 +386,7 @@ TEST_CASE("missing, unknown, doubled inputs and keys in the other's place are re
         "UNKNOWN_KEY: keys[1]: feature service counted has no key \"amount\"; it is an input: send "
         "it in inputs");
   const Outcome none =
-      bank.Run("both", std::move(Columns().Text("sender_id", {"a"}).Text("receiver_id", {"a"})),
-               only_amount);
+      bank.Run("both", Columns().Text("sender_id", {"a"}).Text("receiver_id", {"a"}), only_amount);
   REQUIRE(none);
   CHECK(none->message == "inputs[0]: feature service both has no input \"amount\"; it takes none");
 }
