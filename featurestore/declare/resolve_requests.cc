@@ -213,7 +213,9 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
     for (const uint32_t field : feature.arguments.of) fields.Read(field, reader);
   }
   bool complete = true;
-  for (const auto& [field, reader] : fields.readers()) {
+  for (const auto& needed : fields.readers()) {
+    const uint32_t field = needed.first;
+    const std::string& reader = needed.second;
     const bool known = source.time_field == field ||
                        std::any_of(given.begin(), given.end(),
                                    [&](const RequestEvent::Given& g) { return g.field == field; });
