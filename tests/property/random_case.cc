@@ -122,12 +122,12 @@ class Life {
     const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
-      if (deletes_ && random_.Chance(0.04)) AddDelete();
+      if (deletes_ && random_.Chance(0.03)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
       if (random_.Chance(0.006) && (view_.keep() || deleted_)) AddCompaction();
       // Rather late in the life: early windows are empty.
       const double lived = static_cast<double>(i + 1) / static_cast<double>(events);
-      const bool read = random_.Chance(0.6 * lived) || i + 1 == events;
+      const bool read = random_.Chance(0.7 * lived * lived) || i + 1 == events;
       for (int64_t reads = read ? random_.Between(1, 8) : 0; reads > 0; --reads) AddRead();
     }
     return std::move(steps_);
@@ -224,10 +224,10 @@ class Life {
     read.kind = Step::Kind::kRead;
     read.now = newest_ + Duration{random_.Between(0, step_.us)};
     if (random_.Chance(0.3)) read.now = newest_;
-    if (random_.Chance(0.18)) {
+    if (random_.Chance(0.13)) {
       read.now = newest_ + Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
-    if (random_.Chance(0.06)) read.now = last_ + Meaningful(random_, view_);
+    if (random_.Chance(0.04)) read.now = last_ + Meaningful(random_, view_);
     if (random_.Chance(0.2)) read.now = NearAnEdge(random_, read.now, last_, view_);
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
