@@ -81,6 +81,13 @@ CallResult ClientChannel::DescribeCatalog(const std::string& service,
   });
 }
 
+CallResult ClientChannel::ExplainFeatures(const v1::ExplainFeaturesRequest& request,
+                                          v1::ExplainFeaturesResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->catalog->ExplainFeatures(context, request, &answer);
+  });
+}
+
 CallResult ClientChannel::GetFeatures(const v1::GetFeaturesRequest& request,
                                       v1::GetFeaturesResponse& answer) {
   return impl_->Do([&](grpc::ClientContext* context) {

@@ -25,6 +25,8 @@ class ClientChannel {
   ~ClientChannel();
 
   CallResult DescribeCatalog(const std::string& service, v1::DescribeCatalogResponse& answer);
+  CallResult ExplainFeatures(const v1::ExplainFeaturesRequest& request,
+                             v1::ExplainFeaturesResponse& answer);
   CallResult GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer);
   CallResult GetProgress(const std::string& source, v1::GetProgressResponse& answer);
 

@@ -5,6 +5,7 @@
 #include "featurestore/base/nearest.h"
 #include "server/error_details.h"
 #include "server/proto_catalog.h"
+#include "server/proto_explain.h"
 
 namespace freshet {
 namespace {
@@ -32,6 +33,14 @@ grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
   Counted counted(method_);
   return counted.Done(
       freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
+}
+
+grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext*,
+                                            const v1::ExplainFeaturesRequest* request,
+                                            v1::ExplainFeaturesResponse* response) {
+  Counted counted(explain_);
+  return counted.Done(
+      freshet::ExplainFeatures(plans_, store_, clock_, request->request(), *response));
 }
 
 grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,

@@ -1,6 +1,7 @@
 // CatalogService and AdminService: few calls, so gRPC's synchronous API will do.
 #pragma once
 
+#include "featurestore/base/clock.h"
 #include "featurestore/observe/serve_metrics.h"
 #include "featurestore/serve/plans.h"
 #include "featurestore/store/store.h"
@@ -12,18 +13,25 @@ namespace freshet {
 // Thread-safe. Arguments must outlive it.
 class CatalogServer final : public v1::CatalogService::Service {
  public:
-  CatalogServer(const Plans& plans, const Store& store, ServeMetrics& metrics)
+  CatalogServer(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics)
       : plans_(plans),
         store_(store),
-        method_(metrics.Method("freshet.v1.CatalogService", "DescribeCatalog")) {}
+        clock_(clock),
+        method_(metrics.Method("freshet.v1.CatalogService", "DescribeCatalog")),
+        explain_(metrics.Method("freshet.v1.CatalogService", "ExplainFeatures")) {}
   grpc::Status DescribeCatalog(grpc::ServerContext* context,
                                const v1::DescribeCatalogRequest* request,
                                v1::DescribeCatalogResponse* response) override;
+  grpc::Status ExplainFeatures(grpc::ServerContext* context,
+                               const v1::ExplainFeaturesRequest* request,
+                               v1::ExplainFeaturesResponse* response) override;
 
  private:
-  const Plans& plans_;
+  Plans& plans_;
   const Store& store_;
+  const Clock& clock_;
   MethodMetrics& method_;
+  MethodMetrics& explain_;
 };
 
 // Thread-safe. Arguments must outlive it.

@@ -32,13 +32,10 @@ ServeError UnavailableNow(std::string reason, std::string message, Duration retr
 
 // What later issues bring is refused, never ignored.
 Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
-  if (request.inputs_size() > 0) {
-    return BadField("NOT_SUPPORTED", "inputs[0]",
-                    "request-time inputs are not supported yet; leave them out");
-  }
   if (!request.event_id().empty()) {
     return BadField("NOT_SUPPORTED", "event_id",
-                    "count_request is not supported yet; leave event_id out");
+                    "tells a request's own event from the same one in the log, which needs dedup, "
+                    "and that is not supported yet; leave it out");
   }
   if (!v1::Layout_IsValid(request.layout())) {
     return BadField("NOT_SUPPORTED", "layout",
@@ -67,7 +64,7 @@ std::string MetadataOf(const grpc::ServerContextBase& context, const char* name)
 // As far as the lengths of keys and times say: what decides where a request is computed, and how many may wait.
 size_t RowsAsked(const v1::GetFeaturesRequest& request) {
   auto rows = static_cast<size_t>(request.as_of_us_size());
-  for (const v1::Column& column : request.keys()) {
+  const auto add = [&rows](const v1::Column& column) {
     size_t length = 0;
     switch (column.values_case()) {
       case v1::Column::kStrings:
@@ -85,11 +82,19 @@ size_t RowsAsked(const v1::GetFeaturesRequest& request) {
       case v1::Column::kText:
         length = column.text().offsets().size() / 4;
         break;
+      case v1::Column::kDoubleLe:
+        length = column.double_le().size() / 8;
+        break;
+      case v1::Column::kFloatLe:
+        length = column.float_le().size() / 4;
+        break;
       default:
         length = column.bool_u8().size();
     }
     rows = std::max(rows, length);
-  }
+  };
+  for (const v1::Column& column : request.keys()) add(column);
+  for (const v1::Column& column : request.inputs()) add(column);
   return rows;
 }
 
@@ -267,6 +272,9 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   metrics_.ObserveStage(ServeMetrics::kRead, answer.read_seconds);
   metrics_.ObserveStage(ServeMetrics::kFinish, answer.finish_seconds);
   metrics_.ObserveStage(ServeMetrics::kRespond, Seconds(steady_clock::now() - finished));
+  if (answer.expression_errors != 0) {
+    metrics_.CountExpressionErrors(plan->service, answer.expression_errors);
+  }
   for (size_t v = 0; v < plan->views.size(); ++v) {
     metrics_.CountValues(plan->views[v].view, answer.views[v].cells_by_status);
   }

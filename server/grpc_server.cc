@@ -79,7 +79,7 @@ struct GrpcServer::Impl {
         metrics(the_metrics, NamesOf(catalog->services), NamesOf(catalog->views)),
         features(plans, store, clock, metrics, log, options.max_in_flight,
                  catalog->server.max_rows),
-        catalog_service(plans, store, metrics),
+        catalog_service(plans, store, clock, metrics),
         admin_service(*catalog, store, metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync
                       ? MakeAsyncTransport(features, options.queues, options.batch_threads)
@@ -103,9 +103,9 @@ struct GrpcServer::Impl {
     health->SetServingStatus("", ready);
     for (const FeatureService& service : catalog->services) {
       bool complete = true;
-      for (const ServedFeature& feature : service.features) {
+      for (const ServedView& served : service.views) {
         complete = complete &&
-                   store.view_status(ViewId{feature.view}).complete.load(std::memory_order_acquire);
+                   store.view_status(ViewId{served.view}).complete.load(std::memory_order_acquire);
       }
       health->SetServingStatus(service.name, ready && complete);
     }

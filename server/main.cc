@@ -36,7 +36,9 @@ int RunProgram(int argc, char** argv) {
   freshet::AddConfigCommand(app, run);
   freshet::AddBrokerCommand(app, run);
   freshet::AddGetCommand(app, run);
+  freshet::AddExplainCommand(app, run);
   freshet::AddReplayCommand(app, run);
+  freshet::AddTestCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -4,6 +4,8 @@
 #include <type_traits>
 
 #include "featurestore/declare/describe.h"
+#include "featurestore/model/packed.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -18,14 +20,14 @@ v1::About About(const Annotations& from) {
   return about;
 }
 
-std::string DescribeDefault(const DefaultValue& value) {
+std::string DescribeDefault(const DefaultValue& value, Type type) {
   return std::visit(
-      [](const auto& v) -> std::string {
+      [type](const auto& v) -> std::string {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, bool>) {
           return v ? "true" : "false";
         } else if constexpr (std::is_same_v<T, std::string>) {
-          return v;
+          return IsScalar(type) ? v : PackedToDebugString(v);
         } else if constexpr (std::is_same_v<T, Timestamp>) {
           return FormatTimestamp(v);
         } else {
@@ -47,12 +49,13 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
   for (const Feature& feature : view.features) {
     v1::FeatureInfo& info = *out.add_features();
     info.set_name(feature.name);
-    info.set_type(Text(TypeName(feature.type)));
+    info.set_type(TypeText(feature.type, feature.vector_size));
     info.set_aggregate(feature.aggregate);
     if (feature.of) info.set_of(source.fields[*feature.of].name);
-    info.set_window(DescribeWindow(feature.window));
+    if (!view.latest_values) info.set_window(DescribeWindow(feature.window));
     info.set_arguments(DescribeArguments(feature, source));
-    if (feature.default_value) info.set_default_value(DescribeDefault(*feature.default_value));
+    if (feature.default_value)
+      info.set_default_value(DescribeDefault(*feature.default_value, feature.type));
     *info.mutable_about() = About(feature.about);
   }
   out.set_complete(store.view_status(ViewId{index}).complete.load());
@@ -77,7 +80,7 @@ void Put(const Source& source, v1::SourceInfo& out) {
     const Field& field = source.fields[i];
     v1::KeyInfo& info = *out.add_fields();
     info.set_name(field.name);
-    info.set_type(Text(TypeName(field.type)));
+    info.set_type(TypeText(field.type, field.vector_size));
   }
   out.set_lateness_us(source.lateness.us);
   *out.mutable_about() = About(source.about);
@@ -86,12 +89,29 @@ void Put(const Source& source, v1::SourceInfo& out) {
 void Put(const Plan& plan, const FeatureService& service, v1::FeatureServiceInfo& out) {
   out.set_name(service.name);
   for (const PlanColumn& column : plan.columns) out.add_features(column.name);
-  for (size_t v = 0; v < plan.views.size(); ++v) out.add_views(plan.view_name(v));
-  for (const PlanKey& key : plan.keys) {
-    v1::KeyInfo& info = *out.add_keys();
-    info.set_name(key.name);
-    info.set_type(Text(TypeName(key.type)));
+  std::set<std::string> views;
+  for (size_t v = 0; v < plan.views.size(); ++v) {
+    if (views.insert(plan.view_name(v)).second) out.add_views(plan.view_name(v));
+    const PlanView& view = plan.views[v];
+    if (view.role.empty()) continue;
+    v1::RoleInfo& role = *out.add_roles();
+    role.set_role(view.role);
+    role.set_view(plan.view_name(v));
+    for (const uint32_t key : view.keys) role.add_keys(plan.keys[key].name);
   }
+  const auto put = [](const PlanKey& from, v1::KeyInfo& info) {
+    info.set_name(from.name);
+    info.set_type(Text(TypeName(from.type)));
+  };
+  for (const PlanKey& key : plan.keys) put(key, *out.add_keys());
+  for (const PlanKey& input : plan.inputs) put(input, *out.add_inputs());
+  for (const DerivedFeature& derived : service.derived) {
+    v1::DerivedInfo& info = *out.add_derived();
+    info.set_name(derived.name);
+    info.set_type(Text(TypeName(derived.type)));
+    info.set_expression(derived.expression);
+  }
+  if (plan.event) out.set_count_request(plan.event->source->name);
   out.set_schema_id(plan.schema_id);
   *out.mutable_about() = About(service.about);
 }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "featurestore/model/type_text.h"
+
 namespace freshet {
 namespace {
 
@@ -16,7 +18,7 @@ void ToColumn(const v1::Column& from, RequestColumn& to) {
   to.name = from.name();
   to.broadcast = from.broadcast();
   to.nulls = from.nulls();
-  const auto packed = [&](Form form, std::string_view wire_name, const std::string& bytes) {
+  const auto packed = [&](Form form, std::string_view wire_name, std::string_view bytes) {
     to.form = form;
     to.wire_name = wire_name;
     to.packed = bytes;
@@ -43,32 +45,57 @@ void ToColumn(const v1::Column& from, RequestColumn& to) {
       to.offsets = from.text().offsets();
       return packed(Form::kText, "text", from.text().data());
     case v1::Column::kDoubleLe:
-      return packed(Form::kOther, "double_le", from.double_le());
+      return packed(Form::kDouble, "double_le", from.double_le());
     case v1::Column::kFloatLe:
-      return packed(Form::kOther, "float_le", from.float_le());
+      return packed(Form::kFloat, "float_le", from.float_le());
+    case v1::Column::kList:
+      return packed(Form::kOther, "list", "");
+    case v1::Column::kFixedList:
+      return packed(Form::kOther, "fixed_list", "");
+    case v1::Column::kMap:
+      return packed(Form::kOther, "map", "");
     case v1::Column::VALUES_NOT_SET:
       return;
   }
 }
 
-void ToProto(Type type, AnswerColumn& from, v1::Column& to) {
-  to.set_broadcast(from.broadcast);
+void PutScalars(Type type, std::string& values, std::string& offsets, v1::Column& to) {
   switch (type) {
     case Type::kBool:
-      return to.set_bool_u8(std::move(from.values));
+      return to.set_bool_u8(std::move(values));
     case Type::kInt64:
-      return to.set_int64_le(std::move(from.values));
+      return to.set_int64_le(std::move(values));
     case Type::kDouble:
-      return to.set_double_le(std::move(from.values));
+      return to.set_double_le(std::move(values));
     case Type::kFloat:
-      return to.set_float_le(std::move(from.values));
+      return to.set_float_le(std::move(values));
     case Type::kTimestamp:
-      return to.set_timestamp_us_le(std::move(from.values));
+      return to.set_timestamp_us_le(std::move(values));
     case Type::kString:
     case Type::kBytes:
-      to.mutable_text()->set_offsets(std::move(from.offsets));
-      to.mutable_text()->set_data(std::move(from.values));
+      to.mutable_text()->set_offsets(std::move(offsets));
+      to.mutable_text()->set_data(std::move(values));
       return;
+  }
+}
+
+void ToProto(const PlanColumn& planned, AnswerColumn& from, v1::Column& to) {
+  const Type type = planned.type;
+  to.set_broadcast(from.broadcast);
+  if (IsScalar(type)) return PutScalars(type, from.values, from.offsets, to);
+  if (type == kFloatVector) {
+    to.mutable_fixed_list()->set_size(planned.vector_size);
+    to.mutable_fixed_list()->mutable_elements()->set_float_le(std::move(from.values));
+  } else if (IsMap(type)) {
+    v1::Map& map = *to.mutable_map();
+    map.set_offsets(std::move(from.offsets));
+    PutScalars(ElementOf(type), from.values, from.element_offsets, *map.mutable_keys());
+    PutScalars(MappedOf(type), from.mapped, from.mapped, *map.mutable_values());
+  } else {
+    v1::List& list = *to.mutable_list();
+    list.set_offsets(std::move(from.offsets));
+    PutScalars(ElementOf(type), from.values, from.element_offsets, *list.mutable_elements());
+    list.mutable_elements()->set_nulls(std::move(from.nulls));
   }
 }
 
@@ -76,10 +103,16 @@ void ToProto(Type type, AnswerColumn& from, v1::Column& to) {
 
 FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request,
                                 std::vector<RequestColumn>& columns) {
-  columns.assign(static_cast<size_t>(request.keys_size()), {});
+  const auto num_keys = static_cast<size_t>(request.keys_size());
+  columns.assign(num_keys + static_cast<size_t>(request.inputs_size()), {});
   for (int i = 0; i < request.keys_size(); ++i)
     ToColumn(request.keys(i), columns[static_cast<size_t>(i)]);
-  return {columns, {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())}};
+  for (int i = 0; i < request.inputs_size(); ++i)
+    ToColumn(request.inputs(i), columns[num_keys + static_cast<size_t>(i)]);
+  const std::span<const RequestColumn> all = columns;
+  return {all.first(num_keys),
+          {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())},
+          all.subspan(num_keys)};
 }
 
 void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& request,
@@ -89,19 +122,27 @@ void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& r
   response.set_schema_id(plan.schema_id);
   if (request.schema_id() != plan.schema_id) {
     v1::Schema& schema = *response.mutable_schema();
-    for (const PlanColumn& column : plan.columns) {
+    for (size_t c = 0; c < plan.columns.size(); ++c) {
+      const PlanColumn& column = plan.columns[c];
       v1::FeatureField& field = *schema.add_fields();
       field.set_name(column.name);
-      const std::string_view type = TypeName(column.type);
-      field.set_type(type.data(), type.size());
-      field.set_view(column.view);
+      field.set_type(TypeText(column.type, column.vector_size));
       field.set_has_default(column.has_default);
+      if (column.view != kNoIndex) {
+        field.set_view(column.view);
+        continue;
+      }
+      field.set_derived(true);
+      for (const uint32_t view : plan.derived[c - plan.first_derived].views) {
+        field.add_derived_from(view);
+      }
     }
   }
   for (size_t v = 0; v < plan.views.size(); ++v) {
     AnswerView& from = answer.views[v];
     v1::ViewInfo& to = *response.add_views();
     to.set_view(plan.view_name(v));
+    if (!plan.views[v].role.empty()) to.set_role(plan.views[v].role);
     if (from.watermark) to.set_watermark_us(from.watermark->us);
     if (from.complete_since) to.set_complete_since_us(from.complete_since->us);
     if (!from.event_times.empty()) {
@@ -123,7 +164,7 @@ void PutValues(const Plan& plan, Answer& answer, bool with_names,
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     v1::Column& column = *response.add_columns();
     if (with_names) column.set_name(plan.columns[c].name);
-    ToProto(plan.columns[c].type, answer.columns[c], column);
+    ToProto(plan.columns[c], answer.columns[c], column);
   }
 }
 

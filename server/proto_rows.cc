@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "featurestore/model/packed.h"
+#include "featurestore/serve/answer_lists.h"
 #include "featurestore/store/live_status.h"
 
 namespace freshet {
@@ -59,6 +60,33 @@ std::string ValidUtf8(std::string_view text) {
 
 google::protobuf::Struct& Object(google::protobuf::Struct& parent, const char* name) {
   return *(*parent.mutable_fields())[name].mutable_struct_value();
+}
+
+// A map's key as the name of an object's member: the value's text.
+std::string MemberName(Type type, const Value& key) {
+  google::protobuf::Value value;
+  PutJsonValue(type, key, value);
+  return key.kind() == Value::Kind::kInt64 ? std::to_string(key.as_int64())
+         : value.has_string_value()        ? std::move(*value.mutable_string_value())
+                                           : ToDebugString(key);
+}
+
+void PutJsonList(const PlanColumn& planned, const AnswerColumn& column, size_t row,
+                 google::protobuf::Value& out) {
+  const Type type = planned.type;
+  const ElementRange range = ElementsOf(type, planned.vector_size, column, row);
+  if (IsMap(type)) {
+    auto& members = *out.mutable_struct_value()->mutable_fields();
+    for (uint32_t i = range.begin; i < range.end; ++i) {
+      PutJsonValue(MappedOf(type), MappedAt(type, column, i),
+                   members[MemberName(ElementOf(type), ElementAt(type, column, i))]);
+    }
+    return;
+  }
+  google::protobuf::ListValue& list = *out.mutable_list_value();
+  for (uint32_t i = range.begin; i < range.end; ++i) {
+    PutJsonValue(ElementOf(type), ElementAt(type, column, i), *list.add_values());
+  }
 }
 
 }  // namespace
@@ -133,8 +161,13 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
       const bool has_value = status == CellStatus::kPresent ||
                              (planned.has_default && (status == CellStatus::kNotFound ||
                                                       status == CellStatus::kOutsideMaxAge));
-      const Value value = has_value ? AnswerValue(planned.type, column, row) : Value();
-      PutJsonValue(planned.type, value, features[planned.name]);
+      google::protobuf::Value& json = features[planned.name];
+      if (has_value && !IsScalar(planned.type)) {
+        PutJsonList(planned, column, row, json);
+      } else {
+        PutJsonValue(planned.type, has_value ? AnswerValue(planned.type, column, row) : Value(),
+                     json);
+      }
       const std::string_view name = CellStatusName(status);
       statuses[planned.name].set_string_value(name.data(), name.size());
       if (!answer.degraded.empty() && answer.degraded[cell] != 0)
@@ -150,7 +183,7 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
         int64_t us = 0;
         std::memcpy(&us, view.event_times.data() + 8 * (view.broadcast ? 0 : row), 8);
         PutJsonValue(Type::kTimestamp, us == kNoTime ? Value() : Value::Time({us}),
-                     times[plan.view_name(v)]);
+                     times[plan.view_label(v)]);
       }
     }
     const size_t size = object.ByteSizeLong();

@@ -123,7 +123,8 @@ Status Server::Impl::OpenStore() {
   ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));
   for (const FeatureView& view : catalog->views) {
-    ASSIGN_OR_RETURN(const ViewId id, store->OpenView({view.name, view.version, view.keep()}));
+    ASSIGN_OR_RETURN(const ViewId id,
+                     store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
     // A rebuild that was given up leaves a family behind: what is complete and declared again drops it.
     if (store->IsComplete(id)) RETURN_IF_ERROR(store->MarkComplete(id));
   }

@@ -3,14 +3,18 @@
 #include <new>
 #include <type_traits>
 
+#include "featurestore/aggregate/bounded_histogram.h"
 #include "featurestore/aggregate/decayed.h"
 #include "featurestore/aggregate/distinct.h"
+#include "featurestore/aggregate/event_list.h"
 #include "featurestore/aggregate/event_times.h"
 #include "featurestore/aggregate/four_moments.h"
+#include "featurestore/aggregate/keyed.h"
 #include "featurestore/aggregate/numeric.h"
 #include "featurestore/aggregate/ordered.h"
 #include "featurestore/aggregate/quantiles.h"
 #include "featurestore/aggregate/ranked.h"
+#include "featurestore/aggregate/top_k.h"
 
 namespace freshet {
 namespace {
@@ -54,8 +58,18 @@ const AccumulatorOps* TableOf() {
       .heap_bytes = [](const void* a) -> size_t { return As<A>(a).heap_bytes(); },
       .has_text = kHasText,
       .encoded_max = kEncodedMax,
+      .encoded_one = [](const AccumulatorArguments& arguments) -> uint64_t {
+        if constexpr (requires { A::EncodedOne(arguments); }) return A::EncodedOne(arguments);
+        return kEncodedMax(arguments);
+      },
   };
   return &kTable;
+}
+
+// Of one that knows how many bytes it takes, and may keep texts.
+template <typename A, AccumulatorKind kKind, bool kHasText = true>
+const AccumulatorOps* TableOfMany() {
+  return TableOf<A, kKind, &A::EncodedMax, kHasText>();
 }
 
 // Worst cases, of bytes that honest data reaches: a count of 10^12, a sum of 10^24, a time a year away.
@@ -114,6 +128,20 @@ std::string_view AccumulatorKindName(AccumulatorKind kind) {
       return "quantiles";
     case AccumulatorKind::kDistinct:
       return "distinct";
+    case AccumulatorKind::kFirstN:
+      return "first_n";
+    case AccumulatorKind::kLastN:
+      return "last_n";
+    case AccumulatorKind::kLastDistinctN:
+      return "last_distinct_n";
+    case AccumulatorKind::kTopK:
+      return "top_k";
+    case AccumulatorKind::kHistogram:
+      return "histogram";
+    case AccumulatorKind::kKeyedCount:
+      return "counts";
+    case AccumulatorKind::kKeyedSum:
+      return "sums";
   }
   return "?";
 }
@@ -130,9 +158,22 @@ const AccumulatorOps* FindOfRows(AccumulatorKind kind) {
       return TableOf<EventTime<true>, AccumulatorKind::kLastTime, kAtMost<kTimeMax>>();
     case AccumulatorKind::kDecayedCount:
       return TableOf<Decayed<true>, AccumulatorKind::kDecayedCount, kAtMost<kDecayedMax>>();
+    case AccumulatorKind::kFirstN:
+      return TableOfMany<EventList<false>, AccumulatorKind::kFirstN>();
+    case AccumulatorKind::kLastN:
+      return TableOfMany<EventList<true>, AccumulatorKind::kLastN>();
     default:
       return nullptr;
   }
+}
+
+const AccumulatorOps* FindKeyed(AccumulatorKind kind, std::optional<Type> of) {
+  if (kind == AccumulatorKind::kKeyedCount) {
+    return TableOfMany<Keyed<Count>, AccumulatorKind::kKeyedCount>();
+  }
+  if (!of || !IsNumeric(*of)) return nullptr;
+  if (*of == Type::kInt64) return TableOfMany<Keyed<IntSum>, AccumulatorKind::kKeyedSum>();
+  return TableOfMany<Keyed<DoubleSum>, AccumulatorKind::kKeyedSum>();
 }
 
 // The value of one field where another is least or greatest.
@@ -153,7 +194,13 @@ const AccumulatorOps* FindRanked(Type of, Type order_by) {
 const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of,
                                       std::optional<Type> order_by) {
   const bool ranked = kind == AccumulatorKind::kMinBy || kind == AccumulatorKind::kMaxBy;
-  if (ranked != order_by.has_value()) return nullptr;
+  if ((ranked || IsKeyed(kind)) != order_by.has_value()) return nullptr;
+  // What is kept many times is a single value.
+  const std::optional<Type> kept = IsKeyed(kind) ? order_by : of;
+  const bool many =
+      IsKeyed(kind) || kind == AccumulatorKind::kTopK || kind == AccumulatorKind::kLastDistinctN;
+  if (many && kept && !IsScalar(*kept)) return nullptr;
+  if (IsKeyed(kind)) return FindKeyed(kind, of);
   if (!of) return FindOfRows(kind);
   switch (kind) {
     case AccumulatorKind::kValueCount:
@@ -202,9 +249,20 @@ const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> 
       return TableOf<Quantiles, AccumulatorKind::kQuantiles, &Quantiles::EncodedMax>();
     case AccumulatorKind::kDistinct:
       return TableOf<Distinct, AccumulatorKind::kDistinct, &Distinct::EncodedMax>();
+    case AccumulatorKind::kLastDistinctN:
+      return TableOfMany<DistinctList, AccumulatorKind::kLastDistinctN>();
+    case AccumulatorKind::kTopK:
+      return TableOfMany<TopK, AccumulatorKind::kTopK>();
+    case AccumulatorKind::kHistogram:
+      if (!IsNumeric(*of)) return nullptr;
+      return TableOfMany<BoundedHistogram, AccumulatorKind::kHistogram, false>();
     case AccumulatorKind::kRowCount:
     case AccumulatorKind::kFirstTime:
     case AccumulatorKind::kLastTime:
+    case AccumulatorKind::kFirstN:
+    case AccumulatorKind::kLastN:
+    case AccumulatorKind::kKeyedCount:
+    case AccumulatorKind::kKeyedSum:
       break;
   }
   return nullptr;

@@ -9,11 +9,14 @@
 // a pane can hold any mixture of them in flat memory. They may be moved by memcpy: no pointers into themselves.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "featurestore/base/coding.h"
 #include "featurestore/base/time.h"
@@ -41,23 +44,40 @@ enum class AccumulatorKind : uint8_t {
   kDecayedSum = 15,
   kQuantiles = 16,
   kDistinct = 17,
+  kFirstN = 18,
+  kLastN = 19,
+  kLastDistinctN = 20,
+  kTopK = 21,
+  kHistogram = 22,
+  kKeyedCount = 23,
+  kKeyedSum = 24,
 };
 std::string_view AccumulatorKindName(AccumulatorKind kind);  // "sum"
 
+// Fields of which lists are kept side by side.
+inline constexpr size_t kColumnsMost = 8;
+
 // What decides an accumulator's state beside the events; all 0 where its kind takes none.
 struct AccumulatorArguments {
-  uint32_t exact_to = 0;  // kQuantiles, kDistinct: so many values are kept as they are
-  double error = 0;       // past exact_to
-  Duration half_life;     // kDecayedCount, kDecayedSum
+  uint32_t exact_to = 0;       // kQuantiles, kDistinct, kTopK: so many values are kept as they are
+  double error = 0;            // past exact_to
+  Duration half_life;          // kDecayedCount, kDecayedSum
+  uint32_t n = 0;              // kFirstN, kLastN, kLastDistinctN: so many are kept
+  uint32_t max_keys = 0;       // kKeyedCount, kKeyedSum
+  std::vector<double> bounds;  // kHistogram: rising
+  // Of the values that are kept: of the columns of kFirstN and kLastN, the keys of kKeyedCount and kKeyedSum, else of the field.
+  // AccumulatorSet fills them in; Type{} behind the last.
+  std::array<Type, kColumnsMost + 1> types{};
   friend auto operator<=>(const AccumulatorArguments&, const AccumulatorArguments&) = default;
 };
 
 // What one event brings.
 struct Added {
   Value value;     // of the field; null where the kind reads none, else never
-  Value order_by;  // kMinBy, kMaxBy: never null
+  Value order_by;  // kMinBy, kMaxBy; kKeyedCount, kKeyedSum: the key. Never null there
   Position at;
   const AccumulatorArguments& arguments;
+  std::span<const Value> columns = {};  // kFirstN, kLastN: of each field, or null
 };
 
 // Of a stored accumulator: a time near the ones inside, so that times are written as small differences.
@@ -99,17 +119,26 @@ struct AccumulatorOps {
   bool has_text;  // may borrow from the bytes it was decoded from
   // Bytes that honest data reaches; texts counted as kAssumedTextBytes. The least is 1.
   uint64_t (*encoded_max)(const AccumulatorArguments& arguments);
+  uint64_t (*encoded_one)(const AccumulatorArguments& arguments);  // after one event
 };
 
 inline constexpr uint32_t kAssumedTextBytes = 16;
 
-// kRowCount, kFirstTime, kLastTime: of rows, whatever is in them. kDecayedCount may be either.
+// Of events, whatever is in them: it reads no field, or keeps nulls. kDecayedCount may be either.
 constexpr bool TakesNoField(AccumulatorKind kind) {
   return kind == AccumulatorKind::kRowCount || kind == AccumulatorKind::kFirstTime ||
-         kind == AccumulatorKind::kLastTime;
+         kind == AccumulatorKind::kLastTime || kind == AccumulatorKind::kFirstN ||
+         kind == AccumulatorKind::kLastN;
+}
+constexpr bool KeepsEvents(AccumulatorKind kind) {
+  return kind == AccumulatorKind::kFirstN || kind == AccumulatorKind::kLastN;
+}
+// Its order_by is the key.
+constexpr bool IsKeyed(AccumulatorKind kind) {
+  return kind == AccumulatorKind::kKeyedCount || kind == AccumulatorKind::kKeyedSum;
 }
 
-// Null where the kind does not work over those types; `order_by` is for kMinBy and kMaxBy alone.
+// Null where the kind does not work over those types; `order_by` is for kMinBy and kMaxBy and those that are keyed.
 const AccumulatorOps* FindAccumulator(AccumulatorKind kind, std::optional<Type> of,
                                       std::optional<Type> order_by = std::nullopt);
 

@@ -1,30 +1,52 @@
 #include "featurestore/aggregate/accumulator_set.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 #include <tuple>
+#include <utility>
+
+#include "featurestore/aggregate/kept_value.h"
 
 namespace freshet {
 
 namespace {
 
-bool Passes(const AccumulatorSpec& spec, const Event& event) {
-  if (!spec.where) return true;
-  const Value& where = event.fields[*spec.where];
-  return !where.is_null() && where.as_bool();
+// What an accumulator is given of a field. A text that is too long to be kept is null.
+Value Read(std::optional<uint32_t> field, bool kept, const Event& event) {
+  if (!field) return {};
+  const Value& value = event.fields[*field];
+  const bool too_long =
+      kept && value.kind() == Value::Kind::kText && value.as_text().size() > kElementBytesMost;
+  return too_long ? Value() : value;
 }
 
 }  // namespace
 
 std::string ToString(const AccumulatorSpec& spec, const Source& source) {
   std::string text(AccumulatorKindName(spec.kind));
-  if (spec.field) text += fmt::format("({}", source.fields[*spec.field].name);
-  if (spec.order_by) text += fmt::format(" by {}", source.fields[*spec.order_by].name);
-  if (spec.field) text += ")";
+  std::vector<std::string_view> names;
+  for (const uint32_t column : spec.columns) names.push_back(source.fields[column].name);
+  if (spec.field) names.push_back(source.fields[*spec.field].name);
+  std::string of = fmt::format("{}", fmt::join(names, ", "));
+  if (spec.order_by) {
+    if (!of.empty()) of += " ";
+    of += fmt::format("by {}", source.fields[*spec.order_by].name);
+  }
+  if (!of.empty()) text += fmt::format("({})", of);
+  if (spec.arguments.n != 0) text += fmt::format(" n {}", spec.arguments.n);
+  if (spec.arguments.max_keys != 0) text += fmt::format(" max_keys {}", spec.arguments.max_keys);
+  if (!spec.arguments.bounds.empty()) {
+    text += fmt::format(" bounds {}", fmt::join(spec.arguments.bounds, ", "));
+  }
   if (spec.arguments.half_life.us != 0) {
     text += fmt::format(" half_life {}", FormatDuration(spec.arguments.half_life));
   }
   if (spec.arguments.error != 0) {
     text += fmt::format(" exact to {}, error {}", spec.arguments.exact_to, spec.arguments.error);
+  } else if (spec.arguments.exact_to != 0) {
+    text += fmt::format(" exact to {}", spec.arguments.exact_to);
   }
   if (spec.where) text += fmt::format(" where {}", source.fields[*spec.where].expression);
   return text;
@@ -48,6 +70,28 @@ AccumulatorSpec SpecOf(AccumulatorKind kind, const Feature& feature) {
       spec.arguments.exact_to = feature.arguments.exact_to;
       spec.arguments.error = feature.arguments.error;
       break;
+    case AccumulatorKind::kTopK:
+      spec.arguments.exact_to = feature.arguments.exact_to;
+      break;
+    case AccumulatorKind::kFirstN:
+    case AccumulatorKind::kLastN:
+      spec.columns = feature.arguments.of;
+      if (spec.columns.empty()) spec.columns = {*feature.of};
+      spec.arguments.n = feature.arguments.n;
+      break;
+    case AccumulatorKind::kLastDistinctN:
+      spec.arguments.n = feature.arguments.n;
+      break;
+    case AccumulatorKind::kHistogram:
+      spec.arguments.bounds = feature.arguments.bounds;
+      break;
+    case AccumulatorKind::kKeyedCount:
+    case AccumulatorKind::kKeyedSum:
+      spec.order_by = feature.arguments.by;
+      // A histogram counts by the values themselves.
+      if (!spec.order_by) std::swap(spec.order_by, spec.field);
+      spec.arguments.max_keys = feature.arguments.max_keys;
+      break;
     default:
       break;
   }
@@ -59,24 +103,31 @@ std::vector<uint32_t> FieldsOf(const AccumulatorSpec& spec) {
   for (const std::optional<uint32_t> field : {spec.field, spec.order_by, spec.where}) {
     if (field) fields.push_back(*field);
   }
+  fields.insert(fields.end(), spec.columns.begin(), spec.columns.end());
   return fields;
 }
 
 StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs,
                                               const Source& source) {
   for (const AccumulatorSpec& spec : specs) {
-    for (const std::optional<uint32_t> field : {spec.field, spec.order_by, spec.where}) {
-      if (field && *field >= source.fields.size()) {
-        return Internal("source {} has no field {}", source.name, *field);
+    for (const uint32_t field : FieldsOf(spec)) {
+      if (field >= source.fields.size()) {
+        return Internal("source {} has no field {}", source.name, field);
       }
+    }
+    if (KeepsEvents(spec.kind) && (spec.columns.empty() || spec.columns.size() > kColumnsMost)) {
+      return Internal("source {}: lists of {} fields", source.name, spec.columns.size());
     }
   }
   const auto name = [&](std::optional<uint32_t> field) {
     return field ? std::string_view(source.fields[*field].name) : std::string_view();
   };
   const auto place = [&](const AccumulatorSpec& spec) {
+    std::vector<std::string_view> columns;
+    for (const uint32_t column : spec.columns) columns.push_back(source.fields[column].name);
     return std::tuple(spec.kind, name(spec.field), name(spec.order_by), spec.arguments,
-                      spec.where ? std::string_view(source.fields[*spec.where].expression) : "");
+                      spec.where ? std::string_view(source.fields[*spec.where].expression) : "",
+                      columns);
   };
   std::sort(specs.begin(), specs.end(),
             [&](const auto& a, const auto& b) { return place(a) < place(b); });
@@ -92,13 +143,17 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
       return Internal("accumulator {} of source {} does not work over its field's type",
                       ToString(spec, source), source.name);
     }
-    set.slots_.push_back({spec, ops, set.bytes_});
+    Slot& slot = set.slots_.emplace_back(Slot{spec, ops, set.bytes_, spec.arguments});
+    size_t types = 0;
+    for (const uint32_t column : spec.columns) {
+      slot.arguments.types[types++] = source.fields[column].type;
+    }
+    const std::optional<uint32_t> kept = IsKeyed(spec.kind) ? spec.order_by : spec.field;
+    if (kept) slot.arguments.types[types] = source.fields[*kept].type;
     set.bytes_ += (ops->size + 7) / 8 * 8;
-    set.encoded_max_ += ops->encoded_max(spec.arguments);
-    // What keeps many values holds one of them in at most 10 bytes.
-    set.encoded_one_ += spec.arguments.exact_to != 0 ? 10 : ops->encoded_max(spec.arguments);
+    set.encoded_max_ += ops->encoded_max(slot.arguments);
+    set.encoded_one_ += ops->encoded_one(slot.arguments);
     set.has_text_ |= ops->has_text;
-    set.counts_rows_ |= !spec.field && !spec.where;
     set.destroys_ |= ops->destroy != nullptr;
   }
   return set;
@@ -110,24 +165,51 @@ const AccumulatorSet::Slot* AccumulatorSet::Find(const AccumulatorSpec& spec) co
   return found == slots_.end() ? nullptr : &*found;
 }
 
+Value AccumulatorSet::Slot::value(const Event& event) const {
+  const bool kept =
+      spec.kind == AccumulatorKind::kTopK || spec.kind == AccumulatorKind::kLastDistinctN;
+  return Read(spec.field, kept, event);
+}
+
+Value AccumulatorSet::Slot::order_by(const Event& event) const {
+  return Read(spec.order_by, IsKeyed(spec.kind), event);
+}
+
+bool AccumulatorSet::Slot::Passes(const Event& event) const {
+  if (!spec.where) return true;
+  const Value& where = event.fields[*spec.where];
+  return !where.is_null() && where.as_bool();
+}
+
 bool AccumulatorSet::Reads(const Event& event) const {
-  return counts_rows_ || std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-           return Passes(slot.spec, event) &&
-                  (!slot.spec.field || !event.fields[*slot.spec.field].is_null()) &&
-                  !(slot.spec.order_by && event.fields[*slot.spec.order_by].is_null());
-         });
+  return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.Passes(event) && !(slot.spec.field && slot.value(event).is_null()) &&
+           !(slot.spec.order_by && slot.order_by(event).is_null());
+  });
 }
 
 void AccumulatorSet::Add(std::byte* place, const Event& event) const {
   const Position at = event.position();
   for (const Slot& slot : slots_) {
-    if (!Passes(slot.spec, event)) continue;
-    const Value value = slot.spec.field ? event.fields[*slot.spec.field] : Value();
+    if (!slot.Passes(event)) continue;
+    if (!slot.spec.columns.empty()) {
+      AddColumns(slot, place, event);
+      continue;
+    }
+    const Value value = slot.value(event);
     if (slot.spec.field && value.is_null()) continue;
-    const Value order_by = slot.spec.order_by ? event.fields[*slot.spec.order_by] : Value();
+    const Value order_by = slot.order_by(event);
     if (slot.spec.order_by && order_by.is_null()) continue;
-    slot.ops->add(place + slot.offset, {value, order_by, at, slot.spec.arguments});
+    slot.ops->add(place + slot.offset, {value, order_by, at, slot.arguments});
   }
+}
+
+void AccumulatorSet::AddColumns(const Slot& slot, std::byte* place, const Event& event) {
+  std::array<Value, kColumnsMost> columns;
+  const size_t count = slot.spec.columns.size();
+  for (size_t c = 0; c < count; ++c) columns[c] = Read(slot.spec.columns[c], true, event);
+  slot.ops->add(place + slot.offset,
+                {{}, {}, event.position(), slot.arguments, {columns.data(), count}});
 }
 
 void AccumulatorSet::Destroy(std::byte* place) const {
@@ -140,13 +222,13 @@ void AccumulatorSet::Destroy(std::byte* place) const {
 void AccumulatorSet::Encode(const std::byte* place, ByteWriter& out,
                             const CodingContext& context) const {
   for (const Slot& slot : slots_) {
-    slot.ops->encode(place + slot.offset, out, {context.base, &slot.spec.arguments});
+    slot.ops->encode(place + slot.offset, out, {context.base, &slot.arguments});
   }
 }
 
 void AccumulatorSet::Decode(std::byte* place, ByteReader& in, const CodingContext& context) const {
   for (const Slot& slot : slots_) {
-    slot.ops->decode(place + slot.offset, in, {context.base, &slot.spec.arguments});
+    slot.ops->decode(place + slot.offset, in, {context.base, &slot.arguments});
   }
 }
 

@@ -19,10 +19,12 @@ namespace freshet {
 // One stored accumulator: features that need the same one share it.
 struct AccumulatorSpec {
   AccumulatorKind kind = AccumulatorKind::kRowCount;
-  std::optional<uint32_t> field;     // of the source
-  std::optional<uint32_t> order_by;  // another one: kMinBy, kMaxBy
-  AccumulatorArguments arguments;
-  std::optional<uint32_t> where;  // a bool field of the source: only events for which it is true
+  std::optional<uint32_t> field;  // of the source
+  std::optional<uint32_t>
+      order_by;                    // another one: kMinBy, kMaxBy; the key of kKeyedCount, kKeyedSum
+  AccumulatorArguments arguments;  // but types
+  std::optional<uint32_t> where;   // a bool field of the source: only events for which it is true
+  std::vector<uint32_t> columns;   // kFirstN, kLastN: the fields, in the order of their names
   friend bool operator==(const AccumulatorSpec&, const AccumulatorSpec&) = default;
 };
 // The one of `kind` that `feature` is finished from: what it needs of its field and arguments.
@@ -39,6 +41,12 @@ class AccumulatorSet {
     AccumulatorSpec spec;
     const AccumulatorOps* ops = nullptr;
     uint32_t offset = 0;
+    AccumulatorArguments arguments;  // the spec's, with types
+
+    // What it takes of an event that passes its where; null, too, where a text is too long to be kept.
+    bool Passes(const Event& event) const;
+    Value value(const Event& event) const;
+    Value order_by(const Event& event) const;
   };
 
   AccumulatorSet() = default;
@@ -69,12 +77,13 @@ class AccumulatorSet {
   size_t heap_bytes(const std::byte* place) const;
 
  private:
+  static void AddColumns(const Slot& slot, std::byte* place, const Event& event);
+
   std::vector<Slot> slots_;
   uint32_t bytes_ = 0;
   uint64_t encoded_max_ = 0;
   uint64_t encoded_one_ = 0;
   bool has_text_ = false;
-  bool counts_rows_ = false;  // all of them
   bool destroys_ = false;
 };
 

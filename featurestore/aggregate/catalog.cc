@@ -1,8 +1,11 @@
 #include "featurestore/aggregate/catalog.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 
+#include "featurestore/aggregate/collections.h"
 #include "featurestore/aggregate/decayed.h"
 #include "featurestore/aggregate/distinct.h"
 #include "featurestore/aggregate/event_times.h"
@@ -35,6 +38,9 @@ std::optional<Type> DoubleOfNumber(std::optional<Type> of) {
 std::optional<Type> SumOfNumber(std::optional<Type> of) {
   if (!of || !IsNumeric(*of)) return std::nullopt;
   return *of == Type::kInt64 ? Type::kInt64 : Type::kDouble;
+}
+std::optional<Type> Int64OfNumber(std::optional<Type> of) {
+  return of && IsNumeric(*of) ? std::optional(Type::kInt64) : std::nullopt;
 }
 std::optional<Type> DoubleAlways(std::optional<Type>) { return Type::kDouble; }
 std::optional<Type> BoolOfBool(std::optional<Type> of) {
@@ -170,8 +176,10 @@ std::vector<AccumulatorKind> CountNeeds(std::optional<Type> of) {
 }
 
 constexpr std::string_view kNumber = "an int64, double or float field";
-constexpr std::string_view kAny = "a field of any type";
+constexpr std::string_view kAny = "a field of any type but lists";
 constexpr std::string_view kBool = "a bool field";
+constexpr std::string_view kNumberOrMap =
+    "an int64, double or float field, and without bounds a field of any type";
 
 using K = AccumulatorKind;
 
@@ -181,6 +189,8 @@ constexpr std::array kAggregations = {
                 .of = OfRule::kOptional,
                 .zero_when_empty = true,
                 .accepts = kAny,
+                .takes = kArgumentBy | kArgumentMaxKeys,
+                .mapped = &kCountBy,
                 .needs = CountNeeds,
                 .finish = FinishCount,
                 .type_of = Int64Always},
@@ -188,6 +198,8 @@ constexpr std::array kAggregations = {
                 .summary = "the sum: int64 of int64 (exact; overflow is an error), else double",
                 .zero_when_empty = true,
                 .accepts = kNumber,
+                .takes = kArgumentBy | kArgumentMaxKeys,
+                .mapped = &kSumBy,
                 .needs = Needs<K::kSum>,
                 .finish = FinishSum,
                 .type_of = SumOfNumber},
@@ -361,21 +373,85 @@ constexpr std::array kAggregations = {
                 .needs = Needs<K::kLastTime>,
                 .finish = FinishTimeSince<true>,
                 .type_of = DoubleAlways},
+    Aggregation{.name = "first_n",
+                .summary =
+                    "what a field held in the first `n` events, the oldest first; of several "
+                    "fields aligned lists",
+                .windows_optional = true,
+                .accepts = kAny,
+                .takes = kArgumentN,
+                .needs_arguments = kArgumentN,
+                .of_list = true,
+                .shape = Aggregation::Shape::kList,
+                .needs = Needs<K::kFirstN>,
+                .finish = FinishFirstN,
+                .type_of = ElementsOwn},
+    Aggregation{.name = "last_n",
+                .summary = "what a field held in the last `n` events, the newest first; of several "
+                           "fields aligned lists",
+                .windows_optional = true,
+                .accepts = kAny,
+                .takes = kArgumentN,
+                .needs_arguments = kArgumentN,
+                .of_list = true,
+                .shape = Aggregation::Shape::kList,
+                .needs = Needs<K::kLastN>,
+                .finish = FinishLastN,
+                .type_of = ElementsOwn},
+    Aggregation{.name = "last_distinct_n",
+                .summary = "the `n` different values that came last, the newest first",
+                .windows_optional = true,
+                .accepts = kAny,
+                .takes = kArgumentN,
+                .needs_arguments = kArgumentN,
+                .shape = Aggregation::Shape::kList,
+                .needs = Needs<K::kLastDistinctN>,
+                .finish = FinishLastDistinctN,
+                .type_of = ElementsOwn},
+    Aggregation{.name = "top_k",
+                .summary = "the `k` most frequent values, or with counts: true a map to how often; "
+                           "exact up to `exact_to` different ones, then by a sketch",
+                .accepts = kAny,
+                .takes = kArgumentK | kArgumentExactTo | kArgumentCounts,
+                .needs_arguments = kArgumentK,
+                .exact_to = 1024,
+                .shape = Aggregation::Shape::kList,
+                .mapped = &kTopKCounts,
+                .needs = Needs<K::kTopK>,
+                .finish = FinishTopK,
+                .type_of = ElementsOwn},
+    Aggregation{.name = "histogram",
+                .summary = "how many values fell between `bounds`; without bounds a map from each "
+                           "value to how often it came",
+                .accepts = kNumberOrMap,
+                .takes = kArgumentBounds | kArgumentMaxKeys,
+                .shape = Aggregation::Shape::kList,
+                .mapped = &kHistogramByValue,
+                .needs = Needs<K::kHistogram>,
+                .finish = FinishHistogram,
+                .type_of = Int64OfNumber},
 };
-
-constexpr std::array<std::string_view, 5> kPlanned = {"first_n", "last_n", "last_distinct_n",
-                                                      "top_k", "histogram"};
 
 }  // namespace
 
-std::optional<Type> Aggregation::ResultType(std::optional<Type> field) const {
+std::optional<Type> Aggregation::ResultType(std::optional<Type> field,
+                                            const FeatureArguments& arguments,
+                                            std::optional<Type> by) const {
   if (of == OfRule::kRequired && !field) return std::nullopt;
   if (of == OfRule::kNone && field) return std::nullopt;
-  return type_of(field);
+  if (field && !IsScalar(*field)) return std::nullopt;
+  const Aggregation& form = Form(arguments);
+  const std::optional<Type> type = form.type_of(field);
+  if (!type || form.shape == Shape::kScalar) return type;
+  if (form.shape == Shape::kList) return ListOf(*type);
+  const std::optional<Type> key = arguments.by ? by : field;
+  if (!key || !IsScalar(*key)) return std::nullopt;
+  return MapOf(*key, *type == Type::kDouble);
 }
 
 Status Aggregation::CheckArguments(const Feature& feature) const {
   const FeatureArguments& given = feature.arguments;
+  const bool map = Form(given).shape == Shape::kMap && (takes & kArgumentMaxKeys) != 0;
   const bool sound =
       ((takes & kArgumentOrderBy) != 0) == given.order_by.has_value() &&
       ((takes & kArgumentQ) == 0 || (given.q >= 0 && given.q <= 1)) &&
@@ -383,6 +459,12 @@ Status Aggregation::CheckArguments(const Feature& feature) const {
       ((takes & kArgumentError) == 0 || (given.error >= error_least && given.error < 1)) &&
       ((takes & kArgumentHalfLife) == 0 || given.half_life.us > 0) &&
       ((takes & kArgumentPer) == 0 || given.per.us > 0) &&
+      ((takes & (kArgumentN | kArgumentK)) == 0 || given.n > 0) &&
+      ((takes & kArgumentBy) != 0 || !given.by.has_value()) && (!map || given.max_keys > 0) &&
+      std::adjacent_find(given.bounds.begin(), given.bounds.end(), std::greater_equal<>()) ==
+          given.bounds.end() &&
+      (given.of.empty() ||
+       (of_list && std::find(given.of.begin(), given.of.end(), feature.of) != given.of.end())) &&
       (!needs_length || HasLength(feature.window));
   if (sound) return OkStatus();
   return Internal("feature {}: the arguments of {} do not fit it", feature.name, name);
@@ -405,7 +487,5 @@ const std::vector<std::string>& AggregationNames() {
   }());
   return names;
 }
-
-std::span<const std::string_view> PlannedAggregations() { return kPlanned; }
 
 }  // namespace freshet

@@ -9,40 +9,13 @@
 #include <hll.hpp>
 #include <vector>
 
-#include "featurestore/base/hash.h"
+#include "featurestore/aggregate/kept_value.h"
 
 namespace freshet {
 namespace {
 
 constexpr int kLgLeast = 4;
 constexpr int kLgMost = 16;
-
-template <typename T>
-uint64_t HashBytes(T v) {
-  char bytes[sizeof v];
-  std::memcpy(bytes, &v, sizeof v);
-  return Hash64({bytes, sizeof v});
-}
-
-uint64_t HashOf(const Value& value) {
-  switch (value.kind()) {
-    case Value::Kind::kBool:
-      return HashBytes<int64_t>(value.as_bool() ? 1 : 0);
-    case Value::Kind::kInt64:
-      return HashBytes(value.as_int64());
-    case Value::Kind::kTimestamp:
-      return HashBytes(value.as_time().us);
-    case Value::Kind::kDouble:
-      return HashBytes(value.as_double() + 0.0);  // one zero
-    case Value::Kind::kText:
-      return Hash64(value.as_text());
-    case Value::Kind::kPacked:
-      return Hash64(value.as_packed());
-    case Value::Kind::kNull:
-      break;
-  }
-  return 0;
-}
 
 // Registers in DataSketches' stored form (of HLL_8), whose reader is the one way to hand registers to its estimator:
 // 40 bytes of preamble, then a byte each.

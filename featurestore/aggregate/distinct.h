@@ -25,6 +25,7 @@ class Distinct {
   void Decode(ByteReader& in, const CodingContext& context);
   size_t heap_bytes() const { return hashes_.heap_bytes() + registers_.heap_bytes(); }
   static uint64_t EncodedMax(const AccumulatorArguments& arguments);
+  static uint64_t EncodedOne(const AccumulatorArguments&) { return 10; }
 
   // So many registers that 98 of 100 estimates are within `error` of the truth: 2.4 standard errors of 1.039/√k.
   static int LgRegisters(double error);

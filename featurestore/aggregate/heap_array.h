@@ -1,17 +1,17 @@
-// A growing array that may lie in flat memory: all zero bytes are an empty one, and it may be moved by memcpy.
+// A growing array that may lie in flat memory: all zero bytes are an empty one, and it may be moved by memcpy. So may its
+// elements.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 namespace freshet {
 
 template <typename T>
 class HeapArray {
-  static_assert(std::is_trivially_copyable_v<T>);
-
  public:
   HeapArray() = default;
   HeapArray(const HeapArray& b) { *this = b; }
@@ -35,7 +35,7 @@ class HeapArray {
   void Reserve(size_t capacity) {
     if (capacity <= capacity_) return;
     T* grown = new T[capacity];
-    std::copy(data_, data_ + size_, grown);
+    std::move(data_, data_ + size_, grown);
     delete[] data_;
     data_ = grown;
     capacity_ = static_cast<uint32_t>(capacity);
@@ -43,16 +43,29 @@ class HeapArray {
   // What is new is T{}.
   void Resize(size_t size) {
     Reserve(size);
-    if (size > size_) std::fill(data_ + size_, data_ + size, T{});
+    for (size_t i = size_; i < size; ++i) data_[i] = T{};
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      for (size_t i = size; i < size_; ++i) data_[i] = T{};  // gives back what it owned
+    }
     size_ = static_cast<uint32_t>(size);
   }
-  void Append(T v) { Insert(end(), v); }
+  void Append(T v) { Insert(end(), std::move(v)); }
   void Insert(const T* before, T v) {
     const size_t at = before - data_;
     if (size_ == capacity_) Reserve(std::max<size_t>(4, size_t{capacity_} * 2));
-    std::copy_backward(data_ + at, data_ + size_, data_ + size_ + 1);
-    data_[at] = v;
+    std::move_backward(data_ + at, data_ + size_, data_ + size_ + 1);
+    data_[at] = std::move(v);
     ++size_;
+  }
+  void Erase(const T* at) {
+    const size_t i = at - data_;
+    std::move(data_ + i + 1, data_ + size_, data_ + i);
+    Resize(size_ - 1);
+  }
+  void Swap(HeapArray& b) {
+    std::swap(data_, b.data_);
+    std::swap(size_, b.size_);
+    std::swap(capacity_, b.capacity_);
   }
   // Gives its memory back.
   void Clear() {

@@ -29,6 +29,7 @@ class Quantiles {
   void Decode(ByteReader& in, const CodingContext& context);
   size_t heap_bytes() const { return values_.heap_bytes() + buckets_.heap_bytes(); }
   static uint64_t EncodedMax(const AccumulatorArguments& arguments);
+  static uint64_t EncodedOne(const AccumulatorArguments&) { return 10; }
 
  private:
   struct Bucket {

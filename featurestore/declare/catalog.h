@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "featurestore/expr/derived_fields.h"
+#include "featurestore/expr/service_expressions.h"
+#include "featurestore/model/feature_service.h"
 #include "featurestore/model/feature_view.h"
 #include "featurestore/model/source.h"
 #include "featurestore/state/row_layout.h"
@@ -56,6 +58,8 @@ struct Catalog {
   std::vector<FeatureService> services;
   std::vector<std::shared_ptr<const RowLayout>> layouts;      // one a view, same index
   std::vector<std::shared_ptr<const DerivedFields>> derived;  // one a source, same index
+  // One a service, same index; null where it derives nothing.
+  std::vector<std::shared_ptr<const ServiceExpressions>> service_expressions;
 
   const FeatureService* FindService(std::string_view name) const;
   std::optional<uint32_t> ViewIndex(std::string_view name) const;

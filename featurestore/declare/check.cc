@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "featurestore/declare/scalar_forms.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -15,6 +16,11 @@ class Checker {
 
   void CheckKeys(YamlNode& node, const Object& object, const Place& owner) {
     for (YamlEntry& entry : node.entries) CheckEntry(node, entry, object);
+    // { user_views: life } was told what to write instead.
+    if (object.for_word && node.entries.size() == 1 &&
+        object.Find(node.entries[0].key) == nullptr) {
+      return;
+    }
     bool has_later = false;
     for (const YamlEntry& entry : node.entries) {
       const Key* key = object.Find(entry.key);
@@ -66,7 +72,7 @@ class Checker {
           "unknown key {}; put a list of brokers in double quotes: \"host:port,host:port\"",
           entry.key);
     }
-    if (object.later && parent.entries.size() == 1 && !entry.value.secret &&
+    if (object.for_word && parent.entries.size() == 1 && !entry.value.secret &&
         entry.value.kind == YamlNode::Kind::kScalar) {
       return fmt::format("{}: {} is a map; write one word: \"{}:{}\"", entry.key, entry.value.text,
                          entry.key, entry.value.text);
@@ -75,7 +81,7 @@ class Checker {
   }
 
   void CheckValue(YamlNode& node, const Shape& shape, std::string_view what, const Place& owner) {
-    if (node.bad) return;
+    if (node.bad || shape.form == Form::kAnything) return;
     switch (node.kind) {
       case YamlNode::Kind::kNull:
         Bad(node, fmt::format("{} has no value; {}", what, Wanted(shape)));
@@ -142,6 +148,7 @@ class Checker {
         break;
       case Form::kText:
       case Form::kDefault:
+      case Form::kAnything:
         break;
       case Form::kSql:
         if (node.secret) wrong = fmt::format("{} is SQL, which cannot come from ${{file:…}}", what);
@@ -161,9 +168,7 @@ class Checker {
         wrong = fmt::format("unknown {} {}{}", what, node.Shown(), SuggestWord(node, shape));
         break;
       case Form::kType:
-        wrong = node.text.rfind("list<", 0) == 0
-                    ? fmt::format("`{}` is not supported yet; {}", node.text, Wanted(shape))
-                    : fmt::format("unknown type {}{}", node.Shown(), SuggestWord(node, shape));
+        wrong = TypeMistake(node, shape);
         break;
       case Form::kBool:
         if (node.text != "true" && node.text != "false") {
@@ -217,6 +222,28 @@ class Checker {
     if (status.ok()) return {};
     return fmt::format("{} {} {}", what, node.Shown(),
                        node.secret ? "is not valid" : MessageOf(status));
+  }
+
+  // Of what is none of the words: lists and vectors are fine.
+  std::string TypeMistake(const YamlNode& node, const Shape& shape) {
+    const auto type = ParseTypeText(node.text);
+    if (type && (IsList(type->type) || type->type == kFloatVector)) return {};
+    if (node.secret || !node.text.starts_with("list<")) {
+      if (!node.secret && node.text.starts_with("map<")) {
+        return fmt::format("`map` is not supported yet; {}", Wanted(shape));
+      }
+      return fmt::format("unknown type {}{}", node.Shown(), SuggestWord(node, shape));
+    }
+    if (node.text.find('[') != std::string::npos) {
+      return fmt::format(
+          "unknown type {}; a list of fixed length is a list<float>[N], N being 1 to {}",
+          node.Shown(), kMaxVectorSize);
+    }
+    std::vector<std::string> lists;
+    for (const Word& word : shape.words) {
+      if (word.supported) lists.push_back(fmt::format("list<{}>", word.name));
+    }
+    return fmt::format("unknown type {}{}", node.Shown(), diagnostics_.Suggest(node.text, lists));
   }
 
   static std::string IntegerMistake(const YamlNode& node, const Shape& shape,

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/aggregate/top_k.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -37,20 +39,28 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   for (const auto& where : {source.where, view.where}) {
     if (where) out += fmt::format("  where    {}\n", source.fields[*where].expression);
   }
+  if (source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key) {
+    out += "  deletes  a record without a value, by its key\n";
+  }
   size_t width = 0;
   for (const Feature& feature : view.features) width = std::max(width, feature.name.size());
   std::vector<std::string> without_history;
   for (const Feature& feature : view.features) {
+    if (!feature.window.has_history()) without_history.push_back(feature.name);
     std::string of = feature.of ? source.fields[*feature.of].name : "";
     const std::string arguments = DescribeArguments(feature, source);
     if (!of.empty() && !arguments.empty()) of += ", ";
     of += arguments;
     const std::string where =
         feature.where ? ", where " + source.fields[*feature.where].expression : "";
+    if (view.latest_values) {
+      out += fmt::format("  field    {:<{}}  {}\n", feature.name, width,
+                         TypeText(feature.type, feature.vector_size));
+      continue;
+    }
     out += fmt::format("  feature  {:<{}}  {:<9}  {}({}), {}{}\n", feature.name, width,
-                       TypeName(feature.type), feature.aggregate, of,
+                       TypeText(feature.type, feature.vector_size), feature.aggregate, of,
                        DescribeWindow(feature.window), where);
-    if (!feature.window.has_history()) without_history.push_back(feature.name);
   }
   if (view.history.us > 0 && !without_history.empty()) {
     out += fmt::format("  history counts as 0 for {}\n", fmt::join(without_history, ", "));
@@ -77,9 +87,53 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                            ? "their times"
                            : fmt::format("{}", fmt::join(layout.log_fields(), ", ")));
   }
+  if (source.dedup) {
+    std::vector<std::string_view> by;
+    for (const uint32_t field : source.dedup->by) by.push_back(source.fields[field].name);
+    out += fmt::format("  dedup    by {}, within {}: at most {}, {} bytes\n", fmt::join(by, ", "),
+                       FormatDuration(source.dedup->within), Plural(size.ids_max, "id", "ids"),
+                       size.ids_bytes_max);
+  }
   out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
                      size.bytes_per_pane_max);
+}
+
+void DescribeService(const Catalog& catalog, const FeatureService& service, std::string& out) {
+  std::vector<std::string_view> names;
+  for (const ServedFeature& feature : service.features) names.push_back(feature.name);
+  for (const DerivedFeature& derived : service.derived) names.push_back(derived.name);
+  out += fmt::format("service {}: {}\n", service.name, fmt::join(names, ", "));
+  for (const ServedView& use : service.views) {
+    const FeatureView& view = catalog.views[use.view];
+    const std::vector<EntityKeyField>& keys = catalog.entities[view.entity].keys;
+    std::vector<std::string> named;
+    for (size_t k = 0; k < keys.size(); ++k) {
+      if (use.keys[k] != keys[k].name)
+        named.push_back(fmt::format("{} as {}", keys[k].name, use.keys[k]));
+    }
+    if (use.role.empty() && named.empty()) continue;
+    out += fmt::format("  view     {}{}{}{}\n", view.name,
+                       use.role.empty() ? "" : fmt::format(" as {}", use.role),
+                       named.empty() ? "" : ", key ", fmt::join(named, ", "));
+  }
+  for (const RequestInput& input : service.inputs) {
+    out += fmt::format("  input    {} {}\n", input.name, TypeName(input.type));
+  }
+  for (const DerivedFeature& derived : service.derived) {
+    out += fmt::format("  derive   {} {} = {}\n", derived.name, TypeName(derived.type),
+                       derived.expression);
+  }
+  if (!service.event) return;
+  const Source& source = catalog.sources[service.event->source];
+  std::vector<std::string> fields;
+  for (const RequestEvent::Given& given : service.event->given) {
+    const std::string& field = source.fields[given.field].name;
+    fields.push_back(
+        given.input || given.key == field ? field : fmt::format("{} from {}", field, given.key));
+  }
+  out += fmt::format("  counts   the request's own event of source {}: {}\n", source.name,
+                     fmt::join(fields, ", "));
 }
 
 std::string DescribeBucket(const Window& window) {
@@ -130,7 +184,9 @@ std::string DescribeWindow(const Window& window) {
 
 std::string DescribeArguments(const Feature& feature, const Source& source) {
   const FeatureArguments& given = feature.arguments;
-  const uint32_t takes = FindAggregation(feature.aggregate)->takes;
+  const Aggregation* aggregation = FindAggregation(feature.aggregate);
+  if (aggregation == nullptr) return "";  // the latest value of a field
+  const uint32_t takes = aggregation->takes;
   std::vector<std::string> parts;
   if (given.order_by)
     parts.push_back(fmt::format("order_by {}", source.fields[*given.order_by].name));
@@ -139,6 +195,19 @@ std::string DescribeArguments(const Feature& feature, const Source& source) {
   if ((takes & kArgumentError) != 0) parts.push_back(fmt::format("then within {}", given.error));
   if ((takes & kArgumentHalfLife) != 0) {
     parts.push_back(fmt::format("half_life {}", FormatDuration(given.half_life)));
+  }
+  if ((takes & (kArgumentN | kArgumentK)) != 0) {
+    parts.push_back(fmt::format("{} {}", (takes & kArgumentN) != 0 ? "n" : "k", given.n));
+  }
+  if ((takes & kArgumentK) != 0) {
+    parts.push_back(
+        fmt::format("then counts within {:.4g} of all values", TopK::ErrorOf(given.exact_to)));
+  }
+  if (given.by) parts.push_back(fmt::format("by {}", source.fields[*given.by].name));
+  if (given.max_keys != 0) parts.push_back(fmt::format("max_keys {}", given.max_keys));
+  if (given.counts) parts.emplace_back("counts");
+  if (!given.bounds.empty()) {
+    parts.push_back(fmt::format("bounds {}", fmt::join(given.bounds, " ")));
   }
   if ((takes & kArgumentPer) != 0)
     parts.push_back(fmt::format("per {}", FormatDuration(given.per)));
@@ -153,9 +222,7 @@ std::string DescribeProject(const Catalog& catalog) {
                                 Plural(catalog.services.size(), "service", "services"));
   for (size_t i = 0; i < catalog.views.size(); ++i) DescribeView(catalog, i, out);
   for (const FeatureService& service : catalog.services) {
-    std::vector<std::string_view> names;
-    for (const ServedFeature& feature : service.features) names.push_back(feature.name);
-    out += fmt::format("service {}: {}\n", service.name, fmt::join(names, ", "));
+    DescribeService(catalog, service, out);
   }
   return out;
 }

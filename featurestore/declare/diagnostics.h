@@ -33,6 +33,7 @@ class Diagnostics {
   // "; did you mean mean?", or a short list, or nothing.
   std::string Suggest(std::string_view wrong, std::span<const std::string> valid);
   bool ok() const { return errors_.empty(); }
+  size_t error_count() const { return errors_.size() + dropped_; }
 
   // Sorted by file, line and column; each said once.
   std::vector<Diagnostic> TakeErrors();

@@ -23,12 +23,12 @@ Json Pattern(const std::string& pattern) {
 
 class SchemaWriter {
  public:
-  Json Root() {
+  // Nothing is required at the top: an included file has no `project`.
+  Json Root(const Object& root, std::string_view title) {
     Json schema;
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
-    schema["title"] = "Freshet: a project, or a file that it includes";
-    // An included file has no `project`: nothing is required at the top.
-    Json object = ObjectSchema(LanguageRoot());
+    schema["title"] = title;
+    Json object = ObjectSchema(root);
     object.erase("required");
     schema.update(object);
     schema["$defs"] = std::move(definitions_);
@@ -47,11 +47,17 @@ class SchemaWriter {
       case Form::kSql:
         any.push_back({{"type", Json::array({"string", "number", "boolean"})}});
         break;
+      case Form::kAnything:
+        any.push_back(Json::object());
+        break;
       case Form::kName:
         any.push_back(Pattern(kNamePattern));
         break;
-      case Form::kWord:
       case Form::kType:
+        any.push_back(Pattern(
+            R"(^list<(bool|int64|double|float|string|bytes|timestamp)>$|^list<float>\[[1-9][0-9]*\]$)"));
+        [[fallthrough]];
+      case Form::kWord:
         any.push_back(Json{{"type", "string"}, {"pattern", kVariable}});
         break;
       case Form::kBool:
@@ -142,6 +148,12 @@ class SchemaWriter {
 
 }  // namespace
 
-std::string DeclarationJsonSchema() { return SchemaWriter().Root().dump(2) + "\n"; }
+std::string JsonSchemaOf(const Object& root, std::string_view title) {
+  return SchemaWriter().Root(root, title).dump(2) + "\n";
+}
+
+std::string DeclarationJsonSchema() {
+  return JsonSchemaOf(LanguageRoot(), "Freshet: a project, or a file that it includes");
+}
 
 }  // namespace freshet

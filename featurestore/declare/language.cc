@@ -24,7 +24,12 @@ constexpr Shape kPositiveDuration{.form = Form::kPositiveDuration, .like = "1h"}
 constexpr Shape kAddress{.form = Form::kAddress, .like = "127.0.0.1:7570"};
 constexpr Shape kSql{.form = Form::kSql};
 constexpr Shape kDerive{.map = &kSql};
-constexpr Shape kDefault{.form = Form::kDefault};
+// Lists and maps only empty ones: what fits is known once the type is.
+constexpr Shape kDefaultElement{.form = Form::kDefault};
+constexpr Shape kDefault{.form = Form::kDefault,
+                         .list = &kDefaultElement,
+                         .map = &kDefaultElement,
+                         .names_are_free = true};
 constexpr Shape kTags{.map = &kText, .names_are_free = true};
 
 constexpr Key kDescription{"description", "Free words; they decide nothing.", &kText};
@@ -143,10 +148,26 @@ constexpr Object kTimestampObject{"timestamp", kTimestampKeys};
 constexpr Shape kTimestamp{
     .form = Form::kReference, .words = kTimestampWords, .object = &kTimestampObject};
 
+constexpr Shape kIdField{.form = Form::kReference, .like = "id"};
+constexpr Shape kIdFields{.list = &kIdField};
+// The list is read and written with each event of a row.
+constexpr Shape kMaxIds{.form = Form::kInteger, .least = 1, .most = 65'536};
+constexpr Key kDedupKeys[] = {
+    {"by", "The fields that together are an event's id.", &kIdFields, true},
+    {"within", "An event whose id was applied to a row within this event time is skipped there.",
+     &kPositiveDuration, true},
+    {"max_ids", "A row remembers so many ids, its newest. Default: 1000.", &kMaxIds},
+};
+constexpr Object kDedupObject{"dedup", kDedupKeys};
+constexpr Shape kDedup{.object = &kDedupObject};
+
 constexpr Key kSourceKeys[] = {
     {"topic", "The Kafka topic.", &kTopic, true},
     {"format", "Of the record's value: json.", &kFormat},
-    {"key", "The field that the record's key holds.", &kReference},
+    {"key",
+     "The field that the record's key holds. A record without a value deletes what views of an "
+     "entity of that one key hold of it.",
+     &kReference},
     {"timestamp", "The field that holds the event's time, or kafka for the record's own.",
      &kTimestamp, true},
     {"lateness", "How far behind events may arrive. Default: 10m.", &kDuration},
@@ -158,7 +179,7 @@ constexpr Key kSourceKeys[] = {
     {"fields", "What is in an event: names and types.", &kFields, true},
     {"allow_compacted", ""},
     {"start", ""},
-    {"dedup", ""},
+    {"dedup", "Producers that send twice: an event counts once.", &kDedup},
     {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},
     {"where", "SQL: events for which it is not true are for no view.", &kSql},
     {"cdc", ""},
@@ -219,31 +240,37 @@ constexpr Shape kWindow{
     .form = Form::kPositiveDuration, .words = kWindowWords, .object = &kWindowObject, .like = "1h"};
 constexpr Shape kWindows{.list = &kWindow};
 
-constexpr Shape kOf{.form = Form::kReference, .list_later = "of as a list"};
+constexpr Shape kOf{.form = Form::kReference, .list = &kReference, .like = "amount"};
 constexpr Shape kReal{.form = Form::kReal, .like = "0.01"};
 constexpr Shape kQuantile{.form = Form::kReal, .like = "0.99"};
 constexpr Shape kQ{.form = Form::kReal, .list = &kQuantile, .like = "0.99"};
 constexpr Shape kExactTo{.form = Form::kInteger, .least = 1, .most = 65'536};
+// All of them are decoded and written again with each event of a pane.
+constexpr Shape kElements{.form = Form::kInteger, .least = 1, .most = 1000, .like = "10"};
+constexpr Shape kMaxKeys{.form = Form::kInteger, .least = 1, .most = 10'000, .like = "100"};
+constexpr Shape kBound{.form = Form::kReal, .like = "10, 100"};
+constexpr Shape kBounds{.list = &kBound};
 constexpr Key kFeatureKeys[] = {
     {"aggregate", "What is computed: count, sum, mean, …", &kReference, true},
-    {"of", "The field that it is computed of.", &kOf},
+    {"of", "The field that it is computed of; of first_n and last_n a list of them, too.", &kOf},
     {"windows", "Lengths of sliding windows, maps for other kinds, or lifetime.", &kWindows},
     {"default", "Stands in for a missing value.", &kDefault},
     {"where", "SQL: events for which it is not true are not counted.", &kSql},
-    {"by", ""},
-    {"max_keys", ""},
+    {"by", "Of count and sum: the field whose values are the keys of a map.", &kReference},
+    {"max_keys", "Of a map: so many keys are kept, those of least hash. Default: 100.", &kMaxKeys},
     {"order_by", "Of min_by and max_by: the field that is compared.", &kReference},
-    {"n", ""},
+    {"n", "Of first_n, last_n and last_distinct_n: the length of the list.", &kElements},
     {"exact_to",
-     "Of quantile and count_distinct: so many values are kept as they are. Default: 256.",
+     "Of quantile, count_distinct and top_k: so many values are kept as they are. Default: 256, of "
+     "top_k 1024 different ones.",
      &kExactTo},
     {"error",
      "Past exact_to, relative to the answer. Default: 0.01 of quantile, 0.02 of count_distinct.",
      &kReal},
     {"q", "Of quantile: 0 to 1, or a list of such, each served with a suffix such as _p99.", &kQ},
-    {"k", ""},
-    {"counts", ""},
-    {"bounds", ""},
+    {"k", "Of top_k: the length of the list.", &kElements},
+    {"counts", "Of top_k: true makes it a map from each value to how often it came.", &kBool},
+    {"bounds", "Of histogram: rising numbers, between which values are counted.", &kBounds},
     {"per", "Of rate: the time that events are counted for. Default: 1s.", &kPositiveDuration},
     {"half_life", "Of the decayed ones: after how long an event weighs half.", &kPositiveDuration},
     kDescription,
@@ -253,6 +280,19 @@ constexpr Key kFeatureKeys[] = {
 constexpr Object kFeatureObject{"a feature", kFeatureKeys};
 constexpr Shape kFeature{.object = &kFeatureObject};
 constexpr Shape kFeatures{.map = &kFeature};
+
+constexpr Key kLatestKeys[] = {
+    {"default", "Stands in for a missing value.", &kDefault},
+    kDescription,
+    kOwner,
+    kTagsKey,
+};
+constexpr Object kLatestObject{"a field of latest values", kLatestKeys};
+constexpr Shape kLatestOptions{.object = &kLatestObject};
+constexpr Shape kLatestField{.form = Form::kReference,
+                             .map = &kLatestOptions,
+                             .like = "tier, { credit_limit: { default: 0 } }"};
+constexpr Shape kLatestFields{.list = &kLatestField};
 
 constexpr Shape kViewSource{.form = Form::kReference, .list_later = "a list of sources"};
 constexpr Word kEntityWords[] = {{"none", false}};
@@ -267,7 +307,8 @@ constexpr Key kViewKeys[] = {
     {"ttl", "How long after its newest event a row is served; never: for ever.", &kTtl},
     {"history", "How far back as_of reaches. Default: 0s.", &kDuration},
     {"features", "What is computed.", &kFeatures},
-    {"fields", ""},
+    {"fields", "Instead of features: fields whose latest values are kept, each by itself.",
+     &kLatestFields},
     {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
     {"advanced", ""},
@@ -281,16 +322,29 @@ constexpr Shape kViews{.map = &kView};
 
 // --- Services ------------------------------------------------------------------------------------------------------
 
-constexpr Key kRoleKeys[] = {{"view", ""}, {"as", ""}, {"keys", ""}};
-constexpr Object kRoleObject{"a view in a role ({ view, as, keys })", kRoleKeys, true};
+constexpr Shape kRequestKeys{.map = &kName};
+constexpr Shape kFeatureNames{.list = &kReference};
+constexpr Key kRoleKeys[] = {
+    {"view", "The view.", &kReference, true},
+    {"as", "The role: its features are served as role:feature, in SQL role.feature.", &kName},
+    {"keys", "Entity key: what requests call it. Left out where the names agree.", &kRequestKeys},
+    {"features", "Those of its features that are served. Default: all.", &kFeatureNames},
+};
+constexpr Object kRoleObject{"a view of a service", kRoleKeys, false, true};
 constexpr Shape kServed{.form = Form::kReference, .object = &kRoleObject};
 constexpr Shape kServedList{.list = &kServed};
+constexpr Shape kInputType{.form = Form::kType, .words = kTypeWords};
+constexpr Shape kInputs{.map = &kInputType};
 constexpr Key kServiceKeys[] = {
-    {"features", "Views, and single features as \"view:feature\".", &kServedList, true},
+    {"features", "Views, single features as \"view:feature\", and { view, as, keys, features }.",
+     &kServedList, true},
     {"open", "Whole views are meant: a new feature may widen the answer.", &kBool},
-    {"request", ""},
-    {"derive", ""},
-    {"count_request", ""},
+    {"request", "Inputs that come with each request: names and types.", &kInputs},
+    {"derive", "SQL over the service's features, inputs and now, in order: name and SQL.",
+     &kDerive},
+    {"count_request",
+     "A source: the request's own event joins its windows before they are finished. Not stored.",
+     &kReference},
     kDescription,
     kOwner,
     kTagsKey,

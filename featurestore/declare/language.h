@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace freshet {
@@ -28,7 +29,8 @@ enum class Form : uint8_t {
   kPath,  // merchant.id, $key, $key.id, $headers.tenant
   kType,
   kSql,
-  kDefault,  // a value of the feature's type, checked there
+  kDefault,   // a value of the feature's type, checked there
+  kAnything,  // a scalar, a list, a map or nothing: checked where it is used
 };
 
 struct Word {
@@ -63,11 +65,16 @@ struct Object {
   std::string_view title;  // "a source"
   std::span<const Key> keys;
   bool later = false;  // the whole map is planned, not supported yet
+  bool for_word =
+      false;  // stands where mostly a word does: { view: feature } surely meant "view:feature"
   const Key* Find(std::string_view name) const;
 };
 
 // freshet.yaml: everything. Included files hold only the keys of which IsDataKey is true.
 const Object& LanguageRoot();
 bool IsDataKey(std::string_view top_level_key);
+
+// JSON Schema (draft 2020-12) of a file whose top is `root`.
+std::string JsonSchemaOf(const Object& root, std::string_view title);
 
 }  // namespace freshet

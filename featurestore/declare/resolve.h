@@ -3,8 +3,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +56,25 @@ struct AggregationArguments {
   bool sound = true;
 };
 
+// What is known of a service while it is resolved.
+struct ServiceNotes {
+  bool warn_whole = false;
+  bool sound = true;  // false: a feature or an input is missing, for a mistake that was reported
+  std::map<std::pair<uint32_t, uint32_t>, Place> served;  // (use, feature): where
+};
+
+// What a feature is computed of.
+struct AggregatedFields {
+  struct OfField {
+    std::optional<uint32_t> field;
+    std::optional<Type> type;
+    std::string suffix;  // of the served name: _merchant where `of` is a list
+  };
+  std::vector<OfField> fields;   // one served feature each; one without a field where none is given
+  std::vector<uint32_t> listed;  // where `of` is a list: all of them, by name
+  bool known = true;             // false: a mistake was reported, here or where it was made
+};
+
 class Resolver {
  public:
   // Fills the declared things of `catalog`, whose clock is set already; all are borrowed.
@@ -67,6 +88,8 @@ class Resolver {
   void ResolveSource(const YamlEntry& entry);
   void ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes);
   void ResolveTimestamp(const YamlNode& object, Source& source, const SourceNotes& notes);
+  void ResolveKey(const YamlNode& object, Source& source, const SourceNotes& notes);
+  void ResolveDedup(const YamlNode& object, Source& source, const SourceNotes& notes);
   void ResolveEntities();
   void WarnSharedTopics();
 
@@ -78,6 +101,10 @@ class Resolver {
                                        bool& sound);
   std::optional<Expression> Compile(const YamlNode& node, const Source& source,
                                     const SourceNotes& notes, Expression::Use use);
+  // `tell` false: what is wrong may be about something that has a mistake of its own, which was reported.
+  std::optional<Expression> CompileSql(const YamlNode& node,
+                                       std::span<const ExpressionColumn> scope, Expression::Use use,
+                                       bool tell);
 
   // resolve_views.cc
   void ResolveViews();
@@ -90,17 +117,60 @@ class Resolver {
   // resolve_features.cc
   void ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes, FeatureView& view,
                       ViewNotes& view_notes, std::map<std::string, Place>& served);
+  std::vector<Type> ResultTypes(const YamlEntry& feature, const Aggregation* aggregation,
+                                const AggregatedFields& of, const AggregationArguments& arguments,
+                                const Source* source);
+  std::optional<DefaultValue> ResolveDefault(const YamlEntry& feature,
+                                             const Aggregation& aggregation, Type type,
+                                             bool& sound);
   bool CheckLength(const WindowEntry& window, const std::string& feature);
+
+  // resolve_of.cc
+  AggregatedFields ResolveOf(const YamlEntry& feature, const Aggregation* aggregation,
+                             const Source* source, const SourceNotes* notes);
+
+  // resolve_latest.cc
+  void ResolveLatest(const YamlEntry& entry, const Source* source, const SourceNotes* notes,
+                     FeatureView& view, ViewNotes& view_notes);
+  void ResolveLatestField(const YamlNode& name, const YamlNode* options, const Source* source,
+                          const SourceNotes* notes, FeatureView& view, ViewNotes& view_notes,
+                          std::map<std::string, Place>& seen);
 
   // resolve_arguments.cc
   AggregationArguments ResolveArguments(const YamlEntry& feature, const Aggregation& aggregation,
                                         const Source* source, const SourceNotes* notes);
   void ReadQuantiles(const YamlNode& q, AggregationArguments& read);
+  void ReadBounds(const YamlNode& bounds, AggregationArguments& read);
+  void ResolveMap(const YamlNode& object, const Aggregation& aggregation, const Source* source,
+                  const SourceNotes* notes, AggregationArguments& read);
 
   // resolve_services.cc
   void ResolveServices();
-  void ResolveServed(const YamlNode& node, bool warn_whole, FeatureService& service,
-                     std::map<std::pair<uint32_t, uint32_t>, Place>& seen);
+  void ResolveServed(const YamlNode& node, ServiceNotes& notes, FeatureService& service);
+  void ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureService& service);
+  const FeatureView* FindServedView(const YamlNode& node, const std::string& name,
+                                    ServiceNotes& notes, uint32_t& index);
+  // None where it, or the view's keys of it, has a mistake that was reported.
+  const Entity* KnownEntity(const FeatureView& view) const;
+  // The index of this use of a view in the service; none where another in the same role has other keys (reported).
+  std::optional<uint32_t> UseView(const Place& place, ServedView served, FeatureService& service);
+  void ServeFeature(const YamlNode& node, uint32_t use, const std::string& feature,
+                    ServiceNotes& notes, FeatureService& service);
+  void ServeWholeView(const YamlNode& node, uint32_t use, ServiceNotes& notes,
+                      FeatureService& service);
+  void AddServed(const Place& place, uint32_t use, uint32_t feature, ServiceNotes& notes,
+                 FeatureService& service);
+  void NameServed(ServiceNotes& notes, FeatureService& service);
+
+  // resolve_requests.cc: what comes with a request.
+  void ResolveInputs(const YamlNode& object, ServiceNotes& notes, FeatureService& service);
+  std::shared_ptr<const ServiceExpressions> ResolveServiceDerive(const YamlNode& object,
+                                                                 ServiceNotes& notes,
+                                                                 FeatureService& service);
+  void ResolveCountRequest(const YamlNode& object, const ServiceNotes& notes,
+                           FeatureService& service);
+  std::vector<RequestEvent::Given> EventFields(const Place& place, uint32_t source,
+                                               const FeatureService& service);
 
   // The index of a field; none where it is unknown (reported) or was declared with a mistake (silent).
   std::optional<uint32_t> FindField(const YamlNode& node, const Source& source,

@@ -30,14 +30,20 @@ std::optional<Expression> Resolver::Compile(const YamlNode& node, const Source& 
   for (uint32_t i = 0; i < source.named_fields; ++i) {
     scope.push_back({"", source.fields[i].name, source.fields[i].type});
   }
-  auto compiled = Expression::Compile(node.text, scope, use);
-  if (auto* expression = std::get_if<Expression>(&compiled)) return std::move(*expression);
-  const auto& error = std::get<ExpressionError>(compiled);
   // It may be about a field that has a mistake of its own: that one was reported.
   const bool another = std::any_of(
       notes.bad_fields.begin(), notes.bad_fields.end(),
       [&](const std::string& field) { return node.text.find(field) != std::string::npos; });
-  if (another || !notes.fields_known) return std::nullopt;
+  return CompileSql(node, scope, use, !another && notes.fields_known);
+}
+
+std::optional<Expression> Resolver::CompileSql(const YamlNode& node,
+                                               std::span<const ExpressionColumn> scope,
+                                               Expression::Use use, bool tell) {
+  auto compiled = Expression::Compile(node.text, scope, use);
+  if (auto* expression = std::get_if<Expression>(&compiled)) return std::move(*expression);
+  const auto& error = std::get<ExpressionError>(compiled);
+  if (!tell) return std::nullopt;
   std::string text = error.message;
   if (!node.quoted) {
     text += "; write SQL in double quotes, since YAML ends unquoted text at , { } : and #";

@@ -7,15 +7,18 @@
 #include <cctype>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/declare/default_value.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/window_entry.h"
+#include "featurestore/model/packed.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
 
 // What other tools call an aggregation of ours; only for "did you mean".
-constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kOtherNames = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 34> kOtherNames = {{
     {"avg", "mean"},
     {"average", "mean"},
     {"stdev", "stddev"},
@@ -43,16 +46,17 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kOtherNa
     {"bool_or", "any"},
     {"bool_and", "every"},
     {"ewma", "decayed_mean"},
+    {"first_k", "first_n"},
+    {"last_k", "last_n"},
+    {"last_distinct", "last_distinct_n"},
+    {"approx_top_k", "top_k"},
+    {"mode", "top_k with k: 1"},
+    {"collect_list", "last_n"},
+    {"value_counts", "histogram"},
 }};
 
 const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {
   if (const Aggregation* found = FindAggregation(node.text)) return found;
-  const auto planned = PlannedAggregations();
-  if (std::find(planned.begin(), planned.end(), node.text) != planned.end()) {
-    diagnostics.Error(node.place, fmt::format("aggregate `{}` is not supported yet; there are: {}",
-                                              node.text, fmt::join(AggregationNames(), ", ")));
-    return nullptr;
-  }
   std::string suggestion;
   for (const auto& [theirs, ours] : kOtherNames) {
     if (node.text == theirs) suggestion = fmt::format("; did you mean {}?", ours);
@@ -62,76 +66,24 @@ const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostic
   return nullptr;
 }
 
-// What YAML reads as something else than text where it stands without quotes: 7, 1.5e3, 0x1f, true, .inf.
-bool ReadsAsOther(const YamlNode& node) {
-  if (node.quoted) return false;
-  std::string lower(node.text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (lower == "true" || lower == "false") return true;
-  const std::string_view number =
-      std::string_view(lower).substr(lower.find_first_of("+-") == 0 ? 1 : 0);
-  if (number == ".inf" || lower == ".nan") return true;
-  if (number.size() > 2 && (number.starts_with("0x") || number.starts_with("0o"))) {
-    return number.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
-  }
-  return ReadReal(node.text).has_value();
-}
-
-// None where the text is not a value of that type.
-std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
-  switch (type) {
-    case Type::kBool:
-      if (node.quoted || (node.text != "true" && node.text != "false")) return std::nullopt;
-      return DefaultValue(node.text == "true");
-    case Type::kInt64: {
-      const auto value = ReadInteger(node.text);
-      if (node.quoted || !value.ok()) return std::nullopt;
-      return DefaultValue(*value);
-    }
-    case Type::kDouble:
-    case Type::kFloat: {
-      const auto value = node.quoted ? std::nullopt : ReadReal(node.text);
-      if (!value) return std::nullopt;
-      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
-                                               : *value);
-    }
-    case Type::kString:
-      if (ReadsAsOther(node)) return std::nullopt;
-      return DefaultValue(node.text);
-    case Type::kBytes:
-      if (auto bytes = ReadBase64(node.text)) return DefaultValue(*std::move(bytes));
-      return std::nullopt;
-    case Type::kTimestamp:
-      if (const auto time = ParseTimestamp(node.text)) return DefaultValue(*time);
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::string_view ExampleOf(Type type) {
-  switch (type) {
-    case Type::kBool:
-      return "true or false";
-    case Type::kInt64:
-      return "a whole number";
-    case Type::kDouble:
-    case Type::kFloat:
-      return "a number";
-    case Type::kString:
-      return "a text, in quotes where it looks like something else";
-    case Type::kBytes:
-      return "bytes in base64";
-    case Type::kTimestamp:
-      return "a time such as 2013-01-01T00:00:00Z";
-  }
-  return "";
-}
-
+// Of a map the empty one: no key is there, which is 0 of each.
 std::optional<DefaultValue> BuiltInDefault(const Aggregation& aggregation, Type type) {
   if (!aggregation.zero_when_empty) return std::nullopt;
+  if (IsMap(type)) return DefaultValue(std::string(EmptyPacked(type).as_packed()));
   if (type == Type::kInt64) return DefaultValue(int64_t{0});
   return DefaultValue(0.0);
+}
+
+// Behind the name of a window: of each feature that is served over it.
+std::vector<std::string> SuffixesOf(const AggregatedFields& of,
+                                    const AggregationArguments& arguments) {
+  std::vector<std::string> suffixes;
+  for (const auto& field : of.fields) {
+    for (const auto& quantile : arguments.quantiles) {
+      suffixes.push_back(field.suffix + quantile.suffix);
+    }
+  }
+  return suffixes;
 }
 
 }  // namespace
@@ -147,65 +99,23 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
   bool sound = aggregation != nullptr;
   for (const YamlEntry& e : object.entries) sound &= !e.value.bad;
 
-  // The field and the type of the answer.
-  std::optional<uint32_t> of;
-  std::optional<Type> of_type;
-  bool of_known = true;
-  if (const YamlEntry* declared = object.FindEntry("of")) {
-    if (declared->value.bad || source == nullptr) {
-      of_known = false;
-    } else {
-      of = FindField(declared->value, *source, *notes);
-      of_known = of.has_value();
-      if (of) of_type = source->fields[*of].type;
-    }
-    if (aggregation != nullptr && aggregation->of == OfRule::kNone) {
-      Error(declared->key_place, fmt::format("{} takes no `of`; remove it", aggregation->name));
-      sound = false;
-      of_known = false;
-    }
-  } else if (aggregation != nullptr && aggregation->of == OfRule::kRequired) {
-    Error(entry.key_place,
-          fmt::format("feature {} needs `of`, the field that {} is computed of: {}", entry.key,
-                      aggregation->name, aggregation->accepts));
-    sound = false;
-    of_known = false;
-  }
-  std::optional<Type> type;
-  if (aggregation != nullptr && of_known) {
-    type = aggregation->ResultType(of_type);
-    if (!type) {
-      Error(object.FindEntry("of")->value.place,
-            fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
-                        aggregation->name, source->fields[*of].name, TypeName(*of_type),
-                        aggregation->accepts));
-    }
-  }
-  sound &= type.has_value();
-
-  std::optional<DefaultValue> default_value;
-  if (const YamlNode* declared = Sound(object, "default")) {
-    if (type) {
-      default_value = ReadDefault(*declared, *type);
-      if (!default_value) {
-        Error(declared->place,
-              fmt::format("default {} does not fit feature {}, which is a {}; write {}",
-                          declared->Shown(), entry.key, TypeName(*type), ExampleOf(*type)));
-        sound = false;
-      }
-    }
-  } else if (type) {
-    default_value = BuiltInDefault(*aggregation, *type);
-  }
-
-  const std::optional<uint32_t> where =
-      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
-
+  const AggregatedFields of = ResolveOf(entry, aggregation, source, notes);
+  sound &= of.known;
   AggregationArguments arguments;
   if (aggregation != nullptr) {
     arguments = ResolveArguments(entry, *aggregation, source, notes);
+    arguments.arguments.of = of.listed;
     sound &= arguments.sound;
   }
+  const std::vector<Type> types = ResultTypes(entry, aggregation, of, arguments, source);
+  sound &= !types.empty();
+  std::vector<std::optional<DefaultValue>> defaults;
+  for (const Type type : types) {
+    defaults.push_back(ResolveDefault(entry, *aggregation, type, sound));
+    if (!sound) break;  // said once
+  }
+  const std::optional<uint32_t> where =
+      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
 
   // The windows, one served feature each; of a list of q one each for every q.
   std::vector<WindowEntry> windows;
@@ -234,8 +144,8 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
   for (const WindowEntry& window : windows) {
     if (aggregation != nullptr && aggregation->needs_length)
       sound &= CheckLength(window, entry.key);
-    for (const AggregationArguments::Quantile& quantile : arguments.quantiles) {
-      const std::string name = window.served + quantile.suffix;
+    for (const std::string& suffix : SuffixesOf(of, arguments)) {
+      const std::string name = window.served + suffix;
       const auto [first, is_new] = served.emplace(name, window.place);
       if (!is_new) {
         Error(window.place,
@@ -250,20 +160,65 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
   view_notes.bad_features.erase(entry.key);
   const Annotations about = ReadAnnotations(object);
   for (const WindowEntry& window : windows) {
-    for (const AggregationArguments::Quantile& quantile : arguments.quantiles) {
-      arguments.arguments.q = quantile.q;
-      view.features.push_back({.name = window.served + quantile.suffix,
-                               .declared = entry.key,
-                               .aggregate = std::string(aggregation->name),
-                               .of = of,
-                               .where = where,
-                               .arguments = arguments.arguments,
-                               .window = window.window,
-                               .type = *type,
-                               .default_value = default_value,
-                               .about = about});
+    for (size_t f = 0; f < of.fields.size(); ++f) {
+      for (const AggregationArguments::Quantile& quantile : arguments.quantiles) {
+        arguments.arguments.q = quantile.q;
+        view.features.push_back({.name = window.served + of.fields[f].suffix + quantile.suffix,
+                                 .declared = entry.key,
+                                 .aggregate = std::string(aggregation->name),
+                                 .of = of.fields[f].field,
+                                 .where = where,
+                                 .arguments = arguments.arguments,
+                                 .window = window.window,
+                                 .type = types[f],
+                                 .default_value = defaults[f],
+                                 .about = about});
+      }
     }
   }
+}
+
+// Of each field of `of` the type of the answer. Empty: not known, or a mistake was reported.
+std::vector<Type> Resolver::ResultTypes(const YamlEntry& feature, const Aggregation* aggregation,
+                                        const AggregatedFields& of,
+                                        const AggregationArguments& arguments,
+                                        const Source* source) {
+  std::vector<Type> types;
+  if (aggregation == nullptr || !of.known) return types;
+  const std::optional<uint32_t> by = arguments.arguments.by;
+  // Of bad arguments nothing follows.
+  const FeatureArguments asked = arguments.sound ? arguments.arguments : FeatureArguments{};
+  for (size_t f = 0; f < of.fields.size(); ++f) {
+    const std::optional<Type> type = aggregation->ResultType(
+        of.fields[f].type, asked, by ? std::optional(source->fields[*by].type) : std::nullopt);
+    if (type) {
+      types.push_back(*type);
+      continue;
+    }
+    const YamlNode& node = feature.value.FindEntry("of")->value;
+    const Field& field = source->fields[*of.fields[f].field];
+    Error(node.kind == YamlNode::Kind::kList ? node.items[f].place : node.place,
+          fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
+                      aggregation->name, field.name, TypeText(field.type, field.vector_size),
+                      aggregation->accepts));
+  }
+  if (types.size() < of.fields.size()) types.clear();
+  return types;
+}
+
+// The declared default, or the built-in one.
+std::optional<DefaultValue> Resolver::ResolveDefault(const YamlEntry& feature,
+                                                     const Aggregation& aggregation, Type type,
+                                                     bool& sound) {
+  const YamlNode* declared = Sound(feature.value, "default");
+  if (declared == nullptr) return BuiltInDefault(aggregation, type);
+  std::optional<DefaultValue> value = ReadDefault(*declared, type);
+  if (value) return value;
+  sound = false;
+  Error(declared->place,
+        fmt::format("default {} does not fit feature {}, which is a {}; write {}",
+                    ShownDefault(*declared), feature.key, TypeName(type), ExampleOf(type)));
+  return std::nullopt;
 }
 
 // Of an aggregation that divides by it.

@@ -6,8 +6,14 @@
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
+namespace {
+
+constexpr uint32_t kDefaultMaxIds = 1000;  // of dedup
+
+}  // namespace
 
 const YamlNode* Sound(const YamlNode& object, std::string_view key) {
   const YamlEntry* entry = object.FindEntry(key);
@@ -80,17 +86,54 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     ResolveDerive(object, source, notes);
     bool sound = true;
     source.where = ResolveWhere(object, source, notes, sound);
-    if (const YamlNode* key = Sound(object, "key")) {
-      source.key = FindField(*key, source, notes);
-      if (source.key && !CanBeKey(source.fields[*source.key].type)) {
-        Error(key->place,
-              fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
-                          key->text, TypeName(source.fields[*source.key].type)));
-      }
-    }
+    ResolveKey(object, source, notes);
+    ResolveDedup(object, source, notes);
   }
   catalog_.sources.push_back(std::move(source));
   source_notes_.push_back(std::move(notes));
+}
+
+void Resolver::ResolveKey(const YamlNode& object, Source& source, const SourceNotes& notes) {
+  const YamlNode* key = Sound(object, "key");
+  if (key == nullptr) return;
+  source.key = FindField(*key, source, notes);
+  if (!source.key || CanBeKey(source.fields[*source.key].type)) return;
+  Error(key->place,
+        fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
+                    key->text, TypeName(source.fields[*source.key].type)));
+}
+
+void Resolver::ResolveDedup(const YamlNode& object, Source& source, const SourceNotes& notes) {
+  const YamlNode* declared = Sound(object, "dedup");
+  if (declared == nullptr || declared->kind != YamlNode::Kind::kMap) return;
+  Dedup dedup;
+  dedup.within = DurationOr(*declared, "within", {});
+  dedup.max_ids = kDefaultMaxIds;
+  if (const YamlNode* max_ids = Sound(*declared, "max_ids")) {
+    dedup.max_ids = static_cast<uint32_t>(ReadInteger(max_ids->text).value_or(kDefaultMaxIds));
+  }
+  const YamlNode* by = Sound(*declared, "by");
+  if (by == nullptr || by->kind != YamlNode::Kind::kList) return;
+  if (by->items.empty()) {
+    Error(by->place, "dedup by an empty list; name the fields of an event's id, such as by: [id]");
+  }
+  for (const YamlNode& item : by->items) {
+    if (item.bad) continue;
+    const auto field = FindField(item, source, notes);
+    if (!field) continue;
+    const Type type = source.fields[*field].type;
+    if (!CanBeKey(type)) {
+      Error(item.place,
+            fmt::format("{} is a {}, which cannot be part of an event's id; use string, int64, "
+                        "bytes, timestamp or bool",
+                        item.text, TypeName(type)));
+    } else if (std::find(dedup.by.begin(), dedup.by.end(), *field) != dedup.by.end()) {
+      Error(item.place, fmt::format("dedup names {} twice", item.text));
+    } else {
+      dedup.by.push_back(*field);
+    }
+  }
+  if (!dedup.by.empty() && dedup.within.us > 0) source.dedup = std::move(dedup);
 }
 
 void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes& notes) {
@@ -106,22 +149,32 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
     const YamlNode* type = value.kind == YamlNode::Kind::kMap ? Sound(value, "type")
                            : value.bad                        ? nullptr
                                                               : &value;
-    const std::optional<Type> known = type == nullptr ? std::nullopt : TypeFromName(type->text);
+    const auto known = type == nullptr ? std::nullopt : ParseTypeText(type->text);
     if (!known || !IsName(entry.key)) {
       notes.bad_fields.insert(entry.key);
       continue;
     }
-    Field field{.name = entry.key, .type = *known, .path = {entry.key}};
+    Field field{.name = entry.key,
+                .type = known->type,
+                .path = {entry.key},
+                .vector_size = known->vector_size};
     if (value.kind == YamlNode::Kind::kMap) {
       if (const YamlNode* path = Sound(value, "path")) {
         if (auto read = ReadPath(path->text); read.ok()) field.path = *std::move(read);
+        if (!IsScalar(field.type) &&
+            (field.path[0] == "$headers" || (field.path[0] == "$key" && field.path.size() == 1))) {
+          Error(path->place,
+                fmt::format("field {} is a {}, and {} is plain text; a list stands in the record's "
+                            "JSON",
+                            field.name, TypeText(field.type, field.vector_size), path->text));
+        }
       }
       if (const YamlNode* unit = Sound(value, "unit")) {
         field.unit = TimeUnitFromName(unit->text);
         if (field.type != Type::kTimestamp) {
           Error(unit->place,
                 fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
-                            field.name, TypeName(field.type)));
+                            field.name, TypeText(field.type, field.vector_size)));
         }
       }
       if (const YamlNode* required = Sound(value, "required")) {
@@ -167,7 +220,7 @@ void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const So
       Error(name->place, fmt::format("field {} is a {} and cannot be the event's time; declare it "
                                      "as timestamp, or as int64 or "
                                      "double with a unit",
-                                     field.name, TypeName(field.type)));
+                                     field.name, TypeText(field.type, field.vector_size)));
   }
 }
 
@@ -209,18 +262,18 @@ void Resolver::ResolveEntities() {
         notes.sound = false;
       }
       for (const YamlEntry& key : keys->entries) {
-        const auto type = key.value.bad ? std::nullopt : TypeFromName(key.value.text);
+        const auto type = key.value.bad ? std::nullopt : ParseTypeText(key.value.text);
         if (!type) {
           notes.sound = false;
           continue;
         }
-        if (!CanBeKey(*type)) {
+        if (!CanBeKey(type->type)) {
           Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, "
                                              "string, bool, bytes or timestamp",
-                                             key.key, TypeName(*type)));
+                                             key.key, TypeText(type->type, type->vector_size)));
           notes.sound = false;
         }
-        entity.keys.push_back({key.key, *type});
+        entity.keys.push_back({key.key, type->type});
       }
     }
     entity.about = ReadAnnotations(entry.value);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kManyPanes = 10'000;
 constexpr uint64_t kManyEvents = 10'000;
+constexpr uint64_t kManyIds = 10'000;
 
 template <typename Things>
 std::vector<std::string> NamesOf(const Things& things) {
@@ -103,6 +104,16 @@ void Resolver::ResolveView(const YamlEntry& entry) {
           ResolveWhere(object, catalog_.sources[view.source], source_notes_[view.source], sound);
     }
     const YamlNode* features = Sound(object, "features");
+    const YamlEntry* fields = object.FindEntry("fields");
+    if (fields != nullptr && Declares(object, "features")) {
+      Error(fields->key_place,
+            fmt::format("view {} has features and fields; put its latest values into a view of "
+                        "their own",
+                        view.name));
+    } else if (fields != nullptr) {
+      ResolveLatest(*fields, source_known ? &catalog_.sources[view.source] : nullptr,
+                    source_known ? &source_notes_[view.source] : nullptr, view, notes);
+    }
     if (features != nullptr && features->kind == YamlNode::Kind::kMap) {
       notes.features_known = true;
       if (features->entries.empty())
@@ -114,13 +125,16 @@ void Resolver::ResolveView(const YamlEntry& entry) {
       }
     } else if (!Declares(object, "features") && !Declares(object, "fields")) {
       Error(entry.key_place,
-            fmt::format("view {} has no features: add features: {{ … }}", view.name));
+            fmt::format("view {} has no features: add features: {{ … }}, or fields: [ … ] for "
+                        "latest values",
+                        view.name));
     }
     ResolveTtl(entry, view);
   }
   if (source_known) {
     view.lateness = catalog_.sources[view.source].lateness;
     view.max_future_skew = catalog_.sources[view.source].max_future_skew;
+    if (const auto& dedup = catalog_.sources[view.source].dedup) view.dedup_within = dedup->within;
   }
   FinishView(entry, view);
   catalog_.views.push_back(std::move(view));
@@ -206,7 +220,9 @@ void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
     if (endless != nullptr) {
       Error(entry.key_place, fmt::format("view {} needs a ttl, since {} {}: add ttl: 30d, or ttl: "
                                          "never",
-                                         view.name, endless->name, EndlessReach(endless->window)));
+                                         view.name, endless->name,
+                                         view.latest_values ? "is the latest of any age"
+                                                            : EndlessReach(endless->window)));
     }
   }
   if (ttl != nullptr && view.ttl && longest != nullptr && *view.ttl < longest->window.reach()) {
@@ -218,10 +234,11 @@ void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {
   }
   if (const YamlNode* history = Sound(object, "history");
       history != nullptr && view.history.us > 0 && !any_history && !view.features.empty()) {
-    Warning(history->place, fmt::format("history {} reaches nothing: all features of view {} are "
-                                        "over a lifetime, sessions or rows, for which it counts "
-                                        "as 0; give one a window or leave history out",
-                                        FormatDuration(view.history), view.name));
+    Warning(history->place,
+            fmt::format("history {} reaches nothing: all features of view {} are "
+                        "over a lifetime, sessions, rows or latest values, for which it counts "
+                        "as 0; give one a window or leave history out",
+                        FormatDuration(view.history), view.name));
   }
 }
 
@@ -242,6 +259,13 @@ void Resolver::FinishView(const YamlEntry& entry, FeatureView& view) {
             fmt::format("a row of view {} may hold {} events, {} bytes, which are read and written "
                         "again with each new one; fewer rows or max_events make it smaller",
                         view.name, size.events_max, size.bytes_max));
+  }
+  if (size.ids_max > kManyIds) {
+    Warning(
+        entry.key_place,
+        fmt::format("a row of view {} may remember {} ids of events (dedup), {} bytes, which are "
+                    "read and written again with each new one; fewer max_ids make it smaller",
+                    view.name, size.ids_max, size.ids_bytes_max));
   }
   if (size.panes_max > kManyPanes) {
     Warning(entry.key_place, fmt::format("a row of view {} may hold {} panes, {} bytes; longer "

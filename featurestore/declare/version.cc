@@ -6,6 +6,7 @@
 #include <set>
 
 #include "featurestore/base/hash.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -18,8 +19,8 @@ std::string_view UnitName(const std::optional<TimeUnit>& unit) {
 }
 
 std::string FieldText(const Field& field) {
-  std::string text =
-      fmt::format("{} {} {}", field.name, TypeName(field.type), UnitName(field.unit));
+  std::string text = fmt::format("{} {} {}", field.name, TypeText(field.type, field.vector_size),
+                                 UnitName(field.unit));
   for (const std::string& step : field.path) text += " " + Quoted(step);
   if (!field.expression.empty()) text += " = " + Quoted(field.expression);
   if (field.required) text += " required";
@@ -47,7 +48,7 @@ std::string_view WindowName(const Window& window) {
   return "";
 }
 
-// What an aggregation stores by. Not q and per, which only finish.
+// What an aggregation stores by. Not q, per, k and counts, which only finish.
 std::string ArgumentsText(const Feature& feature, const Source& source) {
   const FeatureArguments& arguments = feature.arguments;
   std::string text;
@@ -56,6 +57,14 @@ std::string ArgumentsText(const Feature& feature, const Source& source) {
   if (arguments.exact_to != 0) text += fmt::format(" exact_to {}", arguments.exact_to);
   if (arguments.error != 0) text += fmt::format(" error {}", arguments.error);
   if (arguments.half_life.us != 0) text += fmt::format(" half_life_us {}", arguments.half_life.us);
+  if (arguments.by) text += fmt::format(" by {}", source.fields[*arguments.by].name);
+  if (arguments.max_keys != 0) text += fmt::format(" max_keys {}", arguments.max_keys);
+  for (const double bound : arguments.bounds) text += fmt::format(" bound {}", bound);
+  if (arguments.n != 0 && feature.aggregate != "top_k") text += fmt::format(" n {}", arguments.n);
+  // Side by side in one list; of one field alone nothing but its name, above, is said.
+  if (arguments.of.size() > 1) {
+    for (const uint32_t field : arguments.of) text += " of " + source.fields[field].name;
+  }
   return text;
 }
 
@@ -85,6 +94,11 @@ std::string CanonicalText(const FeatureView& view, const Source& source, const E
     line("key", fmt::format("{} {} {}", entity.keys[i].name, TypeName(entity.keys[i].type), from));
   }
   if (source.where) line("source_where", Quoted(source.fields[*source.where].expression));
+  if (source.dedup) {
+    std::string text = fmt::format("{} {}", source.dedup->within.us, source.dedup->max_ids);
+    for (const uint32_t field : source.dedup->by) text += " " + source.fields[field].name;
+    line("dedup", text);
+  }
   if (view.where) line("where", Quoted(source.fields[*view.where].expression));
   line("history_us", fmt::to_string(view.history.us));
   std::set<std::string> features;

@@ -38,14 +38,17 @@ struct DecodeOutcome {
   std::optional<Refusal> refusal;  // none: decoded
   std::string detail;              // names the field, what was found and what would do
   uint32_t bad_as_null = 0;        // values taken as null by on_bad, of a decoded event
+  bool tombstone =
+      false;  // decoded: the field that the source's `key` names holds whose rows are deleted, all others are null,
+              // and the time is the record's own, whether or not it can be an event's
 };
 
 // Made once a source and thread. Not thread-safe.
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Fills one value a field (null where absent or null) and the event's time; texts are copied into `arena`.
-  // All declared fields are decoded and the text is valid to its end, whichever views exist.
+  // Fills one value a field (Value::Absent where it is absent) and the event's time; texts and lists are copied into `arena`.
+  // All declared fields are decoded and the text is valid to its end, whichever views exist. A record without a value deletes.
   virtual DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                                Timestamp& time) = 0;
 };

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "featurestore/decode/json_text.h"
+#include "featurestore/model/packed.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -56,14 +58,20 @@ std::string FoundText(std::string_view token) {
   return fmt::format("{}…", token.substr(0, end));
 }
 
-FieldReader::FieldReader(const Source& source) : source_(source) {}
+FieldReader::FieldReader(const Source& source) : source_(source) {
+  for (uint32_t i = 0; i < source_.fields.size(); ++i) {
+    const Field& field = source_.fields[i];
+    if (!TakesList(i)) continue;
+    elements_[i] = {.name = field.name, .type = ElementOf(field.type)};
+  }
+}
 
 bool FieldReader::Mistyped(const Field& field, std::string_view found, std::string_view wants,
                            std::string& detail) const {
   const std::string path = PathText(field);
   const std::string where = path == field.name ? "" : fmt::format(" (at {})", path);
   detail = fmt::format("field {}{} is {}; {} wants {}", field.name, where, FoundText(found),
-                       TypeName(field.type), wants);
+                       TypeText(field.type, field.vector_size), wants);
   return false;
 }
 
@@ -127,6 +135,38 @@ bool FieldReader::Read(uint32_t index, const JsonToken& token, TextArena& arena,
   return Convert(source_.fields[index], token, arena, value, detail) || TakeBad(index, value);
 }
 
+bool FieldReader::ReadList(uint32_t index, std::span<const JsonToken> elements, TextArena& arena,
+                           Value& value, std::string& detail) {
+  return ConvertList(index, elements, arena, value, detail) || TakeBad(index, value);
+}
+
+bool FieldReader::ConvertList(uint32_t index, std::span<const JsonToken> elements, TextArena& arena,
+                              Value& value, std::string& detail) {
+  const Field& field = source_.fields[index];
+  const Field& element = elements_.at(index);
+  const bool vector = field.type == kFloatVector;
+  if (vector && elements.size() != field.vector_size) {
+    return Mistyped(field, fmt::format("a list of {}", elements.size()),
+                    fmt::format("{} numbers", field.vector_size), detail);
+  }
+  packed_.clear();
+  PackedWriter out(field.type, static_cast<uint32_t>(elements.size()), packed_);
+  for (size_t i = 0; i < elements.size(); ++i) {
+    Value one;
+    bool fits = Convert(element, elements[i], arena, one, detail);
+    if (fits && vector && one.is_null()) {
+      fits = Mistyped(element, elements[i].text, "a number", detail);
+    }
+    if (!fits) {
+      detail = fmt::format("element {} of {}", i, detail);
+      return false;
+    }
+    out.Add(one);
+  }
+  value = Value::Packed(arena.Copy(packed_));
+  return true;
+}
+
 bool FieldReader::ReadPlain(uint32_t index, std::string_view text, TextArena& arena, Value& value,
                             std::string& detail) {
   return ConvertPlain(source_.fields[index], text, arena, value, detail) || TakeBad(index, value);
@@ -140,6 +180,7 @@ bool FieldReader::Convert(const Field& field, const JsonToken& token, TextArena&
     value = Value();
     return true;
   }
+  if (!IsScalar(field.type)) return Mistyped(field, text, "a list", detail);
   if (IsNumberStart(first)) {
     const Converted converted = ReadNumber(field, text, value);
     return converted.ok || Mistyped(field, text, converted.wants, detail);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +34,11 @@ class FieldReader {
   // was found and what would do. With on_bad: "null" it is a null, and counted.
   bool Read(uint32_t field, const JsonToken& token, TextArena& arena, Value& value,
             std::string& detail);
+  // The same of a list by its elements, of which each is a scalar or the opening bracket of what is none. Only for fields of lists
+  // and vectors.
+  bool ReadList(uint32_t field, std::span<const JsonToken> elements, TextArena& arena, Value& value,
+                std::string& detail);
+  bool TakesList(uint32_t field) const { return !IsScalar(source_.fields[field].type); }
   // The same of plain text: a record's key or a header. A string is the text itself and must be UTF-8, bytes are its bytes,
   // anything else is read as JSON writes it (a time without its quotes).
   bool ReadPlain(uint32_t field, std::string_view text, TextArena& arena, Value& value,
@@ -51,6 +58,8 @@ class FieldReader {
                std::string& detail);
   bool ConvertPlain(const Field& field, std::string_view text, TextArena& arena, Value& value,
                     std::string& detail);
+  bool ConvertList(uint32_t index, std::span<const JsonToken> elements, TextArena& arena,
+                   Value& value, std::string& detail);
   struct Converted {
     bool ok = true;
     std::string_view wants;  // where not ok
@@ -60,7 +69,9 @@ class FieldReader {
                 std::string& detail) const;
 
   const Source source_;
+  std::map<uint32_t, Field> elements_;  // of each field of lists: what an element is
   std::string scratch_;
+  std::string packed_;
   uint32_t bad_as_null_ = 0;
 };
 

@@ -15,6 +15,12 @@ constexpr std::string_view kHeaders = "$headers";
 class JsonDecoder final : public Decoder {
  public:
   explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_) {
+    if (source.key) {
+      const std::vector<std::string>& path = source.fields[*source.key].path;
+      if (path.size() > 1 && path[0] == kKey) {
+        tombstone_root_.Add(std::span(path).subspan(1), *source.key);
+      }
+    }
     for (uint32_t i = 0; i < source.fields.size(); ++i) {
       const Field& field = source.fields[i];
       if (!field.expression.empty()) continue;
@@ -36,13 +42,9 @@ class JsonDecoder final : public Decoder {
 
   DecodeOutcome Decode(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                        Timestamp& time) override {
-    for (Value& value : fields) value = Value();
+    for (Value& value : fields) value = Value::Absent();
     (void)reader_.TakeBadCount();
-    if (!record.value) {
-      return {Refusal::kNoKey,
-              "the record has no value (a tombstone); deletes are not supported yet, "
-              "so it can be applied to no view"};
-    }
+    if (!record.value) return DecodeTombstone(record, arena, fields, time);
     std::string detail;
     const WalkResult value_result = walker_.Walk(*record.value, value_root_, arena, fields, detail);
     if (value_result == WalkResult::kMalformed) return {Refusal::kMalformed, std::move(detail)};
@@ -84,6 +86,41 @@ class JsonDecoder final : public Decoder {
   }
 
  private:
+  // Of a tombstone only the field that the record's key holds is known: where it is found elsewhere in an event, the key is its text.
+  DecodeOutcome DecodeTombstone(const RawRecord& record, TextArena& arena, std::span<Value> fields,
+                                Timestamp& time) {
+    const Source& source = reader_.source();
+    if (!source.key) {
+      return {Refusal::kNoKey,
+              fmt::format("the record has no value (a tombstone); source {} declares no `key:`, "
+                          "which says whose rows it deletes",
+                          source.name)};
+    }
+    const uint32_t key = *source.key;
+    DecodeOutcome outcome;
+    outcome.tombstone = true;
+    time = record.record_time;
+    if (record.key) {
+      if (!tombstone_root_.children.empty()) {
+        switch (walker_.Walk(*record.key, tombstone_root_, arena, fields, outcome.detail)) {
+          case WalkResult::kMalformed:
+            return {Refusal::kMalformed, fmt::format("the record's key: {}", outcome.detail)};
+          case WalkResult::kMistyped:
+            return {Refusal::kMistyped, std::move(outcome.detail)};
+          default:
+            break;
+        }
+      } else if (!reader_.ReadPlain(key, *record.key, arena, fields[key], outcome.detail)) {
+        return {Refusal::kMistyped, std::move(outcome.detail)};
+      }
+    }
+    if (!fields[key].is_null()) return outcome;
+    return {Refusal::kNoKey,
+            fmt::format("the record has neither a value (a tombstone) nor a key of field {}, so it "
+                        "deletes nothing",
+                        source.fields[key].name)};
+  }
+
   DecodeOutcome EventTime(const RawRecord& record, std::span<const Value> fields, Timestamp& time) {
     const Source& source = reader_.source();
     if (!source.time_field) {
@@ -114,6 +151,8 @@ class JsonDecoder final : public Decoder {
   JsonWalker walker_;
   PathNode value_root_;
   PathNode key_root_;
+  PathNode
+      tombstone_root_;  // the one field that the source's `key` names, where it stands in the JSON of the record's key
   std::vector<uint32_t> required_fields_;
   std::vector<uint32_t> whole_key_fields_;
   std::vector<std::pair<uint32_t, std::string>> header_fields_;

@@ -165,14 +165,22 @@ bool JsonWalker::Object(PathNode* node, int depth) {
   }
 }
 
-bool JsonWalker::List(int depth) {
+bool JsonWalker::List(PathNode* node, int depth) {
   if (depth > kMaxDepth) return Fail(fmt::format("nested deeper than {} levels", kMaxDepth));
   ++next_;
+  if (node != nullptr) elements_.clear();
   if (CharAt(next_) == ']') {
     ++next_;
+    if (node != nullptr) GiveList(*node);
     return true;
   }
   while (true) {
+    if (node != nullptr && next_ < count_) {
+      const char first = CharAt(next_);
+      elements_.push_back(first == '{'   ? JsonToken{"{"}
+                          : first == '[' ? JsonToken{"["}
+                                         : Token(next_));
+    }
     if (!AnyValue(nullptr, depth)) return false;
     const char after = CharAt(next_);
     if (after == ',') {
@@ -181,6 +189,7 @@ bool JsonWalker::List(int depth) {
     }
     if (after != ']') return Fail("a comma or closing bracket is missing");
     ++next_;
+    if (node != nullptr) GiveList(*node);
     return true;
   }
 }
@@ -191,8 +200,7 @@ bool JsonWalker::AnyValue(PathNode* node, int depth) {
       if (node != nullptr && !node->fields.empty()) Give(*node, {"{"});
       return Object(node, depth + 1);
     case '[':
-      if (node != nullptr) Give(*node, {"["});
-      return List(depth + 1);
+      return List(node, depth + 1);
     default:
       return Scalar(node);
   }
@@ -238,6 +246,25 @@ bool JsonWalker::TakeBadBelow(const PathNode& node) {
   });
 }
 
+void JsonWalker::SetNullBelow(const PathNode& node) {
+  for (const PathNode& child : node.children) {
+    for (const uint32_t field : child.fields) values_[field] = Value();
+    SetNullBelow(child);
+  }
+}
+
+void JsonWalker::GiveList(PathNode& node) {
+  for (const uint32_t field : node.fields) {
+    if (mistyped_) return;
+    const bool read =
+        reader_.TakesList(field)
+            ? reader_.ReadList(field, elements_, *arena_, values_[field], mistyped_detail_)
+            : reader_.Read(field, {"["}, *arena_, values_[field], mistyped_detail_);
+    mistyped_ = !read;
+  }
+  if (!mistyped_) GiveBelow(node, {"["});
+}
+
 // The first mistyped field is the one that is reported; the text is read on, since malformed goes before mistyped.
 void JsonWalker::Give(PathNode& node, const JsonToken& token) {
   if (mistyped_) return;
@@ -247,7 +274,12 @@ void JsonWalker::Give(PathNode& node, const JsonToken& token) {
       return;
     }
   }
-  if (node.children.empty() || token.text[0] == 'n' || token.text[0] == '{') return;
+  GiveBelow(node, token);
+}
+
+void JsonWalker::GiveBelow(PathNode& node, const JsonToken& token) {
+  if (node.children.empty() || token.text[0] == '{') return;
+  if (token.text[0] == 'n') return SetNullBelow(node);
   if (TakeBadBelow(node)) return;
   mistyped_ = true;
   mistyped_detail_ = fmt::format("{} is {}; an object with {} was declared there", node.name,

@@ -36,7 +36,8 @@ class JsonWalker {
 
   static constexpr int kMaxDepth = 64;
 
-  // Values of fields below `root` are filled where the text has them; others are left as they are. A malformed text is
+  // Values of fields below `root` are filled where the text has them, null where a null stands on their path; others are left as they
+  // are. A malformed text is
   // that also where a field was mistyped before.
   WalkResult Walk(std::string_view text, PathNode& root, TextArena& arena, std::span<Value> values,
                   std::string& detail);
@@ -47,12 +48,18 @@ class JsonWalker {
   char CharAt(uint32_t index) const { return index < count_ ? text_[starts_[index]] : '\0'; }
   // Each reads from next_, leaves next_ behind what it read, and returns false where the text is malformed.
   bool Object(PathNode* node, int depth);
-  bool List(int depth);
+  bool List(PathNode* node, int depth);
   bool AnyValue(PathNode* node, int depth);
   bool Scalar(PathNode* node);
   PathNode* FindChild(PathNode& node, const JsonToken& name, size_t& hint);
 
   void Give(PathNode& node, const JsonToken& token);
+  // What stands where an object was declared, for the fields in it.
+  void GiveBelow(PathNode& node, const JsonToken& token);
+  // The elements of the list that stands at `node`.
+  void GiveList(PathNode& node);
+  // A null stands where fields below `node` were declared: each is null, not absent.
+  void SetNullBelow(const PathNode& node);
   // No object stands where fields below `node` were declared: false unless each of them takes that as null.
   bool TakeBadBelow(const PathNode& node);
   bool Fail(std::string what);
@@ -60,6 +67,7 @@ class JsonWalker {
   FieldReader& reader_;
   std::unique_ptr<simdjson::internal::dom_parser_implementation> stage1_;
   std::string scratch_;
+  std::vector<JsonToken> elements_;  // of the list at hand
   uint64_t walk_ = 0;
 
   // Of the walk at hand.

@@ -193,6 +193,10 @@ Node Binder::Column(const Syntax& syntax) const {
   };
   if (found.size() == 1) {
     node.column = found[0];
+    if (!IsScalar(scope_[found[0]].type)) {
+      Refuse(syntax.offset, fmt::format("{} is a list, which expressions cannot read yet",
+                                        whole(syntax.qualifier, syntax.name)));
+    }
     node.type = FromType(scope_[found[0]].type);
     return node;
   }

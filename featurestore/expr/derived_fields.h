@@ -2,6 +2,7 @@
 // many views use them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -27,7 +28,14 @@ class DerivedFields {
     for (size_t i = 0; i < expressions_.size(); ++i) {
       const Evaluated result = expressions_[i].Evaluate(fields, scratch);
       errors += result.ok() ? 0 : 1;
-      fields[first_ + i] = result.value;
+      Value& field = fields[first_ + i];
+      field = result.value;
+      // Null for want of a field that the record does not have: absent too, so that a partial update leaves what is derived of it.
+      const std::span<const uint32_t> read = expressions_[i].columns();
+      if (field.is_null() && std::any_of(read.begin(), read.end(),
+                                         [&](uint32_t f) { return fields[f].is_absent(); })) {
+        field = Value::Absent();
+      }
     }
     return errors;
   }

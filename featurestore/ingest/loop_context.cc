@@ -30,6 +30,13 @@ void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
     context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
     context.metrics.CountFiltered(index, outcome.skipped_where[i]);
     context.metrics.CountLate(index, outcome.late[i]);
+    context.metrics.CountDuplicates(index, outcome.duplicates[i]);
+    context.metrics.CountForgottenIds(index, outcome.forgotten_ids[i]);
+    context.metrics.CountDeletes(index, outcome.deletes[i]);
+    ViewStatus& status = context.store.view_status(views[i]);
+    status.skipped_no_key.fetch_add(outcome.skipped_no_key[i], std::memory_order_relaxed);
+    status.skipped_where.fetch_add(outcome.skipped_where[i], std::memory_order_relaxed);
+    status.late_events.fetch_add(outcome.late[i], std::memory_order_relaxed);
   }
   if (!live) return;
   if (!batch.records.empty()) {

@@ -17,6 +17,11 @@ bool Passes(const std::optional<uint32_t>& where, const Event& event) {
   return !value.is_null() && value.as_bool();
 }
 
+// A delete finds the rows of an entity that is the record key alone: then all its events and its deletes are in one partition.
+bool CanDelete(const Source& source, const FeatureView& view) {
+  return source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key;
+}
+
 }  // namespace
 
 Processor::Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
@@ -37,11 +42,9 @@ void Processor::AddView(const ProcessorView& view) {
 }
 
 Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarnation,
-                          Commit& commit, BatchOutcome& outcome) {
-  outcome = BatchOutcome();
-  outcome.skipped_no_key.resize(views_.size());
-  outcome.skipped_where.resize(views_.size());
-  outcome.late.resize(views_.size());
+                          const NewestBefore& newest_before, Commit& commit,
+                          BatchOutcome& outcome) {
+  outcome = BatchOutcome(views_.size());
   now_ = clock_.Now();
   // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
   if (options_.future == FutureRule::kRecorded) last_refused_.clear();
@@ -52,7 +55,7 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
     cache_.Clear();
     return status;
   }
-  ApplyEvents(outcome);
+  ApplyEvents(newest_before, outcome);
   LearnRowBytes(records.size(), WriteRows(commit));
   cache_.Trim();
   return OkStatus();
@@ -66,6 +69,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
   values_.resize(records.size() * width);
   events_.clear();
   record_of_.clear();
+  deletes_.clear();
   for (uint32_t i = 0; i < records.size(); ++i) {
     const SourceRecord& record = records[i];
     const Coordinates at{incarnation, record.partition, record.offset};
@@ -76,6 +80,15 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
     DecodeOutcome decoded = decoder_->Decode(record.raw, arena_, fields, event.time);
     if (decoded.refusal) {
       Refuse(record, at, *decoded.refusal, std::move(decoded.detail), commit, outcome);
+      continue;
+    }
+    event.at = at;
+    event.fields = fields;
+    if (decoded.tombstone && options_.future != FutureRule::kNone &&
+        (event.time < kMinEventTime || event.time > kMaxEventTime)) {
+      Refuse(record, at, Refusal::kIncomplete,
+             "the record has no value (a tombstone) and no timestamp, which says when it deletes",
+             commit, outcome);
       continue;
     }
     ASSIGN_OR_RETURN(const bool in_future, InFuture(record, at, event.time, commit));
@@ -90,9 +103,17 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
              commit, outcome);
       continue;
     }
+    if (decoded.tombstone) {
+      if (auto lacks = NoteDelete(event, delta)) {
+        Refuse(record, at, Refusal::kNoKey, *std::move(lacks), commit, outcome);
+      } else {
+        events_.push_back(event);
+        record_of_.push_back(i);
+        deletes_.push_back(true);
+      }
+      continue;
+    }
     outcome.bad_as_null += decoded.bad_as_null;
-    event.at = at;
-    event.fields = fields;
     if (!delta.newest || *delta.newest < event.time) delta.newest = event.time;
     if (!delta.first_accepted) delta.first_accepted = event.time;
     if (options_.derived != nullptr) {
@@ -105,6 +126,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
     }
     events_.push_back(event);
     record_of_.push_back(i);
+    deletes_.push_back(false);
   }
   // The last record passed of each partition, once a batch: the hash is of all its bytes.
   for (size_t i = records.size(), left = outcome.partitions.size(); i > 0 && left > 0; --i) {
@@ -135,6 +157,21 @@ bool Processor::Usable(const Event& event) const {
         return std::none_of(keys.begin(), keys.end(),
                             [&](uint32_t field) { return event.fields[field].is_null(); });
       });
+}
+
+std::optional<std::string> Processor::NoteDelete(Event& event, const PartitionDelta& delta) {
+  // "With clock: event_time the greatest event time passed in its partition": of this batch here, of those before it by view.
+  if (options_.future == FutureRule::kNone) event.time = delta.newest.value_or(kMinEventTime);
+  const auto can = [this](const RowLayout* layout) { return CanDelete(source_, layout->view()); };
+  // A loop that writes no dead letters knows its own views alone.
+  if (!options_.dead_letters ||
+      std::any_of(options_.all_views.begin(), options_.all_views.end(), can)) {
+    return std::nullopt;
+  }
+  return fmt::format(
+      "the record has no value (a tombstone); source {} has key {}, and no view of it has an "
+      "entity of that one key, so there is nothing that it could delete",
+      source_.name, source_.fields[*source_.key].name);
 }
 
 StatusOr<bool> Processor::InFuture(const SourceRecord& record, const Coordinates& at,
@@ -172,7 +209,9 @@ Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit
   for (uint32_t v = 0; v < views_.size(); ++v) {
     touched_[v].clear();
     const std::vector<uint32_t>& key_fields = views_[v].layout->view().key_fields;
+    const bool can_delete = CanDelete(source_, views_[v].layout->view());
     for (uint32_t e = 0; e < events_.size(); ++e) {
+      if (deletes_[e] && !can_delete) continue;
       key_values_.clear();
       for (const uint32_t field : key_fields) key_values_.push_back(events_[e].fields[field]);
       scratch_.clear();
@@ -181,7 +220,7 @@ Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit
         continue;
       }
       used[e] = true;
-      if (!Passes(views_[v].layout->view().where, events_[e])) {
+      if (!deletes_[e] && !Passes(views_[v].layout->view().where, events_[e])) {
         ++outcome.skipped_where[v];
         continue;
       }
@@ -196,7 +235,7 @@ Status Processor::FindRows(std::span<const SourceRecord> records, Commit& commit
   }
   if (views_.empty() || !options_.dead_letters) return OkStatus();
   for (uint32_t e = 0; e < events_.size(); ++e) {
-    if (used[e] || Usable(events_[e])) continue;
+    if (deletes_[e] || used[e] || Usable(events_[e])) continue;
     Refuse(records[record_of_[e]], events_[e].at, Refusal::kNoKey,
            fmt::format("a key of every view of source {} is null in this event", source_.name),
            commit, outcome);
@@ -227,19 +266,42 @@ Status Processor::FetchRows() {
   return OkStatus();
 }
 
-void Processor::ApplyEvents(BatchOutcome& outcome) {
+void Processor::ApplyEvents(const NewestBefore& newest_before, BatchOutcome& outcome) {
   std::vector<bool> changed(events_.size());
   for (uint32_t v = 0; v < views_.size(); ++v) {
     for (const Touched& touched : touched_[v]) {
-      if (touched.entry->row->Apply(events_[touched.event]) == Applied::kLate) {
-        ++outcome.late[v];
+      if (deletes_[touched.event]) {
+        ApplyDelete(touched, v, newest_before, outcome);
         continue;
       }
-      touched.entry->dirty = true;
-      changed[touched.event] = true;
+      switch (touched.entry->row->Apply(events_[touched.event])) {
+        case Applied::kLate:
+          ++outcome.late[v];
+          break;
+        case Applied::kDuplicate:
+          ++outcome.duplicates[v];
+          break;
+        case Applied::kChanged:
+          touched.entry->dirty = true;
+          changed[touched.event] = true;
+          if (source_.dedup) outcome.forgotten_ids[v] += touched.entry->row->TakeForgottenIds();
+          break;
+      }
     }
   }
   outcome.applied = static_cast<uint64_t>(std::count(changed.begin(), changed.end(), true));
+}
+
+void Processor::ApplyDelete(const Touched& touched, uint32_t view,
+                            const NewestBefore& newest_before, BatchOutcome& outcome) {
+  const Event& event = events_[touched.event];
+  Timestamp time = event.time;
+  if (options_.future == FutureRule::kNone) {
+    time = std::max(time, newest_before(view, event.at.partition).value_or(kMinEventTime));
+  }
+  touched.entry->row->Delete(time);
+  touched.entry->dirty = true;
+  ++outcome.deletes[view];
 }
 
 uint64_t Processor::WriteRows(Commit& commit) {

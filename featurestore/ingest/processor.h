@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,7 +60,22 @@ struct BatchOutcome {
   std::vector<uint64_t> skipped_no_key;  // by view
   std::vector<uint64_t> skipped_where;   // by view: the source's where, or its own
   std::vector<uint64_t> late;            // by view
+  std::vector<uint64_t> duplicates;      // by view: the row remembered their id
+  std::vector<uint64_t> forgotten_ids;   // by view: for want of room
+  std::vector<uint64_t> deletes;         // by view: tombstones that were applied
+
+  // Nothing yet, of so many views.
+  explicit BatchOutcome(size_t views = 0)
+      : skipped_no_key(views),
+        skipped_where(views),
+        late(views),
+        duplicates(views),
+        forgotten_ids(views),
+        deletes(views) {}
 };
+
+// Of a view, by its place in the loop, the greatest event time accepted in a partition before the batch at hand.
+using NewestBefore = std::function<std::optional<Timestamp>(size_t view, int32_t partition)>;
 
 // Not thread-safe. Borrows all but what it makes.
 class Processor {
@@ -67,11 +83,12 @@ class Processor {
   Processor(const Source& source, std::vector<ProcessorView> views, Store& store,
             const Clock& clock, ProcessorOptions options);
 
+  // `newest_before` says when deletes happen with `clock: event_time`.
   // Puts rows, dead letters and refusals of `records` into `commit`; progress is the caller's. After success the commit has to be
   // applied, again and again until it is: the cached rows are already what it writes. On error the commit is to be thrown away;
   // the next call reads the rows anew.
-  Status Process(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
-                 BatchOutcome& outcome);
+  Status Process(std::span<const SourceRecord> records, uint32_t incarnation,
+                 const NewestBefore& newest_before, Commit& commit, BatchOutcome& outcome);
 
   // Handed over by a pass, at a batch boundary.
   void AddView(const ProcessorView& view);
@@ -90,6 +107,10 @@ class Processor {
   // Whether an earlier reading refused this record.
   StatusOr<bool> WasRefused(const Coordinates& at);
   bool Usable(const Event& event) const;
+  // What a tombstone lacks to delete anything; none: it is noted.
+  std::optional<std::string> NoteDelete(Event& event, const PartitionDelta& delta);
+  void ApplyDelete(const Touched& touched, uint32_t view, const NewestBefore& newest_before,
+                   BatchOutcome& outcome);
   // Whether the event is refused as of the future; what decides it is recorded in `commit`.
   StatusOr<bool> InFuture(const SourceRecord& record, const Coordinates& at, Timestamp time,
                           Commit& commit);
@@ -97,7 +118,7 @@ class Processor {
               std::string detail, Commit& commit, BatchOutcome& outcome);
   Status FindRows(std::span<const SourceRecord> records, Commit& commit, BatchOutcome& outcome);
   Status FetchRows();
-  void ApplyEvents(BatchOutcome& outcome);
+  void ApplyEvents(const NewestBefore& newest_before, BatchOutcome& outcome);
   // Bytes of the decoded rows that were changed or read.
   uint64_t WriteRows(Commit& commit);
   void LearnRowBytes(size_t records, uint64_t row_bytes);
@@ -120,6 +141,7 @@ class Processor {
   std::vector<Value> values_;
   std::vector<Event> events_;
   std::vector<uint32_t> record_of_;            // by event
+  std::vector<bool> deletes_;                  // by event: a tombstone
   std::vector<std::vector<Touched>> touched_;  // by view, in the order of the log
   std::vector<RowCache::Entry*> fetched_;
   RowReads reads_;

@@ -21,7 +21,12 @@ ViewWriter::ViewWriter(const LoopContext& context, std::vector<LoopView> views,
 
 Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
   auto commit = std::make_unique<Commit>(context_.store);
-  RETURN_IF_ERROR(processor_.Process(batch.records, incarnation, *commit, outcome_));
+  const auto newest_before = [this](size_t view, int32_t partition) {
+    const PartitionProgress& progress = views_[view].progress;
+    const auto found = progress.find(partition);
+    return found == progress.end() ? std::nullopt : found->second.newest_event;
+  };
+  RETURN_IF_ERROR(processor_.Process(batch.records, incarnation, newest_before, *commit, outcome_));
   commit_ = std::move(commit);
   for (PartitionProgress& staged : staged_) staged.clear();
   for (size_t v = 0; v < views_.size(); ++v) {
@@ -40,10 +45,7 @@ Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
 void ViewWriter::PrepareProgress(
     const std::function<bool(int32_t partition, Progress& progress)>& change) {
   commit_ = std::make_unique<Commit>(context_.store);
-  outcome_ = BatchOutcome();
-  outcome_.skipped_no_key.resize(views_.size());
-  outcome_.skipped_where.resize(views_.size());
-  outcome_.late.resize(views_.size());
+  outcome_ = BatchOutcome(views_.size());
   for (PartitionProgress& staged : staged_) staged.clear();
   for (size_t v = 0; v < views_.size(); ++v) {
     for (const auto& [partition, stored] : views_[v].progress) {

@@ -22,7 +22,7 @@ std::string_view CellStatusName(CellStatus status);  // "PRESENT"
 struct Cell {
   CellStatus status = CellStatus::kNotFound;
   bool degraded = false;  // beside kPresent: a bound cut something off
-  // Null where there is no value. With a default also beside kNotFound and kOutsideMaxAge. Text is
+  // Null where there is no value. With a default also beside kNotFound and kOutsideMaxAge. Text and packed bytes are
   // borrowed from the row or the view.
   Value value;
 };

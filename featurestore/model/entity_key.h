@@ -15,7 +15,7 @@
 
 namespace freshet {
 
-constexpr bool CanBeKey(Type t) { return t != Type::kDouble && t != Type::kFloat; }
+constexpr bool CanBeKey(Type t) { return IsScalar(t) && t != Type::kDouble && t != Type::kFloat; }
 
 // Appends the key's bytes. False, with `out` as it was, where a value is null: no entity.
 bool AppendEntityKey(std::span<const Value> values, std::string& out);

@@ -1,4 +1,4 @@
-// Entities, feature views and feature services, as declared and resolved: names are indices by now,
+// Entities and feature views, as declared and resolved: names are indices by now,
 // defaults are filled in, and everything was checked. Behaviour stands elsewhere (window, aggregate, state).
 #pragma once
 
@@ -67,7 +67,7 @@ struct Window {
   friend bool operator==(const Window&, const Window&) = default;
 };
 
-// An owned default: bool, int64, double, text or time.
+// An owned default: bool, int64, double, text, bytes or packed bytes (packed.h), or time.
 using DefaultValue = std::variant<bool, int64_t, double, std::string, Timestamp>;
 
 // What an aggregation takes beside `of`; each as its catalog entry says. Defaults are filled in.
@@ -88,7 +88,7 @@ struct FeatureArguments {
   friend bool operator==(const FeatureArguments&, const FeatureArguments&) = default;
 };
 
-// One served feature: one aggregation over one window.
+// One served feature: one aggregation over one window; in a view of latest values one field (`of`), with neither.
 struct Feature {
   std::string name;               // as served: spend_1h
   std::string declared;           // as declared: spend
@@ -98,6 +98,7 @@ struct Feature {
   FeatureArguments arguments;
   Window window;
   Type type = Type::kDouble;  // of the answer
+  uint32_t vector_size = 0;   // kFloatVector: its number of elements
   // Fills empty windows and nulls, and the values (not the statuses) of NOT_FOUND and OUTSIDE_MAX_AGE.
   // Built in: 0 for count and sum.
   std::optional<DefaultValue> default_value;
@@ -115,6 +116,9 @@ struct FeatureView {
   Duration history;
   Duration lateness;         // the source's
   Duration max_future_skew;  // the source's
+  Duration dedup_within;     // the source's; 0: none
+  // Declared by `fields`: each feature is the latest value of its field, kept with a time of its own.
+  bool latest_values = false;
   std::vector<Feature> features;
   std::string version;  // 16 hex digits: hash of all that decides stored values
   Annotations about;
@@ -124,22 +128,15 @@ struct FeatureView {
   // Compaction may remove a row once its newest event + keep lies before the view's expiry bound; none: never.
   std::optional<Duration> keep() const {
     if (!ttl.has_value()) return std::nullopt;
-    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew;
+    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew + dedup_within;
+  }
+  // Of a row that was deleted, the delete's time may be forgotten once it + keep_deleted lies before that bound: no as_of that is
+  // answered reaches before it.
+  Duration keep_deleted() const {
+    if (latest_values) return ttl.value_or(Duration::Days(400 * 366));
+    return history + max_future_skew;
   }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;
-};
-
-struct ServedFeature {
-  uint32_t view = 0;     // index in the catalog
-  uint32_t feature = 0;  // index in the view
-  std::string
-      name;  // as answered: the feature's name, or view:feature where names of two views collide
-};
-
-struct FeatureService {
-  std::string name;
-  std::vector<ServedFeature> features;  // in declaration order: the order of the answer's columns
-  Annotations about;
 };
 
 }  // namespace freshet

@@ -1,5 +1,6 @@
 #include "featurestore/model/packed.h"
 
+#include <array>
 #include <bit>
 
 namespace freshet {
@@ -70,6 +71,15 @@ Value PackedReader::Next() {
   const Type type = mapped_next_ ? MappedOf(type_) : ElementOf(type_);
   if (IsMap(type_)) mapped_next_ = !mapped_next_;
   return Read(type, in_);
+}
+
+Value EmptyPacked(Type type) {
+  static constexpr auto kEmpty = [] {
+    std::array<std::array<char, 2>, 128> made{};
+    for (size_t t = 0; t < made.size(); ++t) made[t] = {static_cast<char>(t), 0};
+    return made;
+  }();
+  return Value::Packed({kEmpty[static_cast<size_t>(type) % kEmpty.size()].data(), 2});
 }
 
 std::string PackedToDebugString(std::string_view packed) {

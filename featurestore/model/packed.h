@@ -48,6 +48,9 @@ class PackedReader {
   bool mapped_next_ = false;
 };
 
+// Of that type without elements; its bytes live for ever.
+Value EmptyPacked(Type type);
+
 std::string PackedToDebugString(std::string_view packed);  // [1, 2], {"a": 1}
 
 }  // namespace freshet

@@ -34,6 +34,7 @@ struct Field {
   bool required = false;  // absent or null: the event is `incomplete`
   bool bad_is_null =
       false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`
+  uint32_t vector_size = 0;  // kFloatVector: the N of list<float>[N]
 };
 
 // Free words about any declared thing; they decide nothing.
@@ -41,6 +42,13 @@ struct Annotations {
   std::string description;
   std::string owner;
   std::map<std::string, std::string> tags;
+};
+
+// Producers that send twice: an event whose id was applied to a row within that event time is skipped there.
+struct Dedup {
+  std::vector<uint32_t> by;  // the fields that together are an event's id
+  Duration within;
+  uint32_t max_ids = 0;  // a row remembers so many
 };
 
 struct Source {
@@ -57,6 +65,7 @@ struct Source {
   Duration idle_after = Duration::Minutes(1);
   Duration max_future_skew =
       Duration::Minutes(5);  // 0 with `clock: event_time`: nothing is refused
+  std::optional<Dedup> dedup;
   Annotations about;
 
   std::optional<uint32_t> FieldIndex(std::string_view field) const;

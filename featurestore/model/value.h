@@ -53,6 +53,12 @@ class Value {
   enum class Kind : uint8_t { kNull, kBool, kInt64, kDouble, kText, kTimestamp, kPacked };
 
   constexpr Value() = default;  // null
+  // A field that its record does not have: null to everyone but latest-value views, which leave what they hold.
+  static constexpr Value Absent() {
+    Value value;
+    value.text_size_ = 1;
+    return value;
+  }
   static constexpr Value Bool(bool v) { return Value(Kind::kBool, v ? 1 : 0); }
   static constexpr Value Int64(int64_t v) { return Value(Kind::kInt64, v); }
   static constexpr Value Double(double v) {
@@ -77,6 +83,7 @@ class Value {
 
   constexpr Kind kind() const { return kind_; }
   constexpr bool is_null() const { return kind_ == Kind::kNull; }
+  constexpr bool is_absent() const { return kind_ == Kind::kNull && text_size_ == 1; }
   // Each asks for the kind that the value has.
   constexpr bool as_bool() const { return int64_ != 0; }
   constexpr int64_t as_int64() const { return int64_; }
@@ -89,7 +96,7 @@ class Value {
     return kind_ == Kind::kInt64 ? static_cast<double>(int64_) : double_;
   }
 
-  // Same kind and same value; null equals null.
+  // Same kind and same value; null equals null, absent or not.
   friend bool operator==(const Value& a, const Value& b);
   // The order of min and max, within one kind: false < true, numbers, bytes of text, time. Of packed ones only equality means
   // something.

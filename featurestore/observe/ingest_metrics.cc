@@ -24,6 +24,11 @@ IngestFamilies::IngestFamilies(Metrics& m)
                               "Events that were not for a view, by reason.")),
       late(m.CounterFamily("freshet_ingest_late_events_total",
                            "Events that changed no feature of a view: older than all it keeps.")),
+      deletes(m.CounterFamily("freshet_ingest_deletes_total",
+                              "Tombstones applied: each dropped what a view held of an entity.")),
+      forgotten_ids(m.CounterFamily(
+          "freshet_ingest_dedup_forgotten_ids_total",
+          "Ids that rows forgot for max_ids before their time: their duplicates count.")),
       dead_letters(m.CounterFamily("freshet_ingest_dead_letters_total",
                                    "Records put into the dead-letter topic's outbox, by reason.")),
       bad_as_null(m.CounterFamily("freshet_ingest_bad_values_total",
@@ -72,7 +77,11 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
         &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "null_key"}}));
     filtered_.push_back(
         &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "where"}}));
+    duplicates_.push_back(
+        &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "duplicate"}}));
     late_.push_back(&families.late.Add({{"source", source}, {"view", view}}));
+    deletes_.push_back(&families.deletes.Add({{"source", source}, {"view", view}}));
+    forgotten_ids_.push_back(&families.forgotten_ids.Add({{"source", source}, {"view", view}}));
   }
   for (const std::string_view reason : refusal_reasons) {
     dead_letters_.push_back(

@@ -22,6 +22,8 @@ struct IngestFamilies {
   MetricFamily<Counter>& applied;
   MetricFamily<Counter>& skipped;
   MetricFamily<Counter>& late;
+  MetricFamily<Counter>& deletes;
+  MetricFamily<Counter>& forgotten_ids;
   MetricFamily<Counter>& dead_letters;
   MetricFamily<Counter>& bad_as_null;
   MetricFamily<Counter>& expression_errors;
@@ -52,6 +54,9 @@ class SourceMetrics {
   void CountFiltered(size_t view, uint64_t events) { Add(*filtered_[view], events); }
   void CountExpressionErrors(uint64_t errors) { Add(*expression_errors_, errors); }
   void CountLate(size_t view, uint64_t events) { Add(*late_[view], events); }
+  void CountDuplicates(size_t view, uint64_t events) { Add(*duplicates_[view], events); }
+  void CountForgottenIds(size_t view, uint64_t ids) { Add(*forgotten_ids_[view], ids); }
+  void CountDeletes(size_t view, uint64_t tombstones) { Add(*deletes_[view], tombstones); }
   void CountRefused(size_t reason, uint64_t records) { Add(*dead_letters_[reason], records); }
   void CountBadAsNull(uint64_t values) { Add(*bad_as_null_, values); }
   void CountKafkaError(const std::string& code);
@@ -77,6 +82,9 @@ class SourceMetrics {
   std::vector<Counter*> skipped_;
   std::vector<Counter*> filtered_;
   std::vector<Counter*> late_;
+  std::vector<Counter*> duplicates_;
+  std::vector<Counter*> forgotten_ids_;
+  std::vector<Counter*> deletes_;
   std::vector<Counter*> dead_letters_;
   Counter* bad_as_null_;
   Counter* expression_errors_;

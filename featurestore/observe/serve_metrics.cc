@@ -49,6 +49,10 @@ ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& ser
       &metrics.GaugeFamily("freshet_serve_in_flight_requests", "Feature requests in hand").Add({});
   rejected_family_ = &metrics.CounterFamily("freshet_serve_rejected_requests_total",
                                             "Requests refused for the server's own reasons");
+  expression_errors_ = &metrics.CounterFamily(
+      "freshet_serve_expression_errors_total",
+      "Expressions that failed at a request: derived features that are ERROR, and nulls of the "
+      "request's own event");
   auto& values =
       metrics.CounterFamily("freshet_serve_values_total", "Values computed, by view and status");
   for (const std::string& view : views) {

@@ -51,6 +51,10 @@ class ServeMetrics {
   void Rejected(const std::string& reason) {
     rejected_family_->Add({{"reason", reason}}).Increment();
   }
+  // Expressions that failed while a request of `service` was answered.
+  void CountExpressionErrors(const std::string& service, uint64_t errors) {
+    expression_errors_->Add({{"feature_service", service}}).Increment(static_cast<double>(errors));
+  }
   // By CellStatus; 0 is none.
   void CountValues(uint32_t view, const std::array<uint32_t, 7>& by_status) {
     for (size_t status = 1; status < by_status.size(); ++status) {
@@ -68,6 +72,7 @@ class ServeMetrics {
   std::array<Histogram*, 4> stages_{};
   Gauge* in_flight_;
   MetricFamily<Counter>* rejected_family_;
+  MetricFamily<Counter>* expression_errors_;
   std::vector<std::array<Counter*, 7>> values_;  // one a view
 };
 

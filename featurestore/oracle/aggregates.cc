@@ -6,6 +6,8 @@
 #include <cmath>
 #include <set>
 
+#include "featurestore/oracle/collections.h"
+
 namespace freshet::oracle {
 namespace {
 
@@ -228,50 +230,71 @@ Expected OfItems(const Feature& feature, const Items& items, const Covered& cove
 }  // namespace
 
 bool Answers(std::string_view aggregate) {
-  constexpr std::array<std::string_view, 25> kScalar = {"count",
-                                                        "sum",
-                                                        "mean",
-                                                        "variance",
-                                                        "stddev",
-                                                        "var_pop",
-                                                        "stddev_pop",
-                                                        "skewness",
-                                                        "kurtosis",
-                                                        "min",
-                                                        "max",
-                                                        "first",
-                                                        "last",
-                                                        "min_by",
-                                                        "max_by",
-                                                        "any",
-                                                        "every",
-                                                        "quantile",
-                                                        "rate",
-                                                        "decayed_count",
-                                                        "decayed_sum",
-                                                        "decayed_mean",
-                                                        "time_since_first",
-                                                        "count_distinct",
-                                                        "time_since_last"};
-  return std::find(kScalar.begin(), kScalar.end(), aggregate) != kScalar.end();
+  constexpr std::array<std::string_view, 30> kAnswered = {"count",
+                                                          "sum",
+                                                          "mean",
+                                                          "variance",
+                                                          "stddev",
+                                                          "var_pop",
+                                                          "stddev_pop",
+                                                          "skewness",
+                                                          "kurtosis",
+                                                          "min",
+                                                          "max",
+                                                          "first",
+                                                          "last",
+                                                          "min_by",
+                                                          "max_by",
+                                                          "any",
+                                                          "every",
+                                                          "quantile",
+                                                          "rate",
+                                                          "decayed_count",
+                                                          "decayed_sum",
+                                                          "decayed_mean",
+                                                          "time_since_first",
+                                                          "count_distinct",
+                                                          "time_since_last",
+                                                          "first_n",
+                                                          "last_n",
+                                                          "last_distinct_n",
+                                                          "top_k",
+                                                          "histogram"};
+  return std::find(kAnswered.begin(), kAnswered.end(), aggregate) != kAnswered.end();
 }
 
 Value DefaultOf(const Feature& feature) {
   if (!feature.default_value) return {};
+  const bool scalar = IsScalar(feature.type);
   struct ToValue {
+    bool scalar;
     Value operator()(bool v) const { return Value::Bool(v); }
     Value operator()(int64_t v) const { return Value::Int64(v); }
     Value operator()(double v) const { return Value::Double(v); }
-    Value operator()(const std::string& v) const { return Value::Text(v); }
+    Value operator()(const std::string& v) const {
+      return scalar ? Value::Text(v) : Value::Packed(v);
+    }
     Value operator()(Timestamp v) const { return Value::Time(v); }
   };
-  return std::visit(ToValue{}, *feature.default_value);
+  return std::visit(ToValue{scalar}, *feature.default_value);
 }
 
 Expected Aggregate(const Feature& feature, const Covered& covered, const Reading& read) {
+  if (GivesCollection(feature)) {
+    std::vector<const Kept*> counted;
+    for (const Kept* event : covered.events) {
+      if (Passes(feature.where, event->fields)) counted.push_back(event);
+    }
+    Expected expected = AggregateCollection(feature, counted);
+    expected.degraded |= covered.degraded;
+    expected.degraded &= expected.status == CellStatus::kPresent;
+    return expected;
+  }
   // "Nulls are skipped (`count` without `of` counts rows). A window that holds only nulls is empty."
   Items items;
   for (const Kept* event : covered.events) {
+    // "a feature's `where` that is not true still touches [the row]", and is not counted.
+    if (!Passes(feature.where, event->fields)) continue;
     const auto field = [&](std::optional<uint32_t> index) {
       return index ? event->fields[*index] : Value::Bool(true);
     };

@@ -4,7 +4,9 @@
 #include <limits>
 
 #include "featurestore/oracle/aggregates.h"
+#include "featurestore/oracle/collections.h"
 #include "featurestore/oracle/cover.h"
+#include "featurestore/oracle/latest.h"
 #include "featurestore/oracle/oracle.h"
 
 namespace freshet::oracle {
@@ -15,6 +17,7 @@ bool Agrees(const Expected& expected, CellStatus status, const Value& value) {
     return status == CellStatus::kPresent && value.kind() == Value::Kind::kDouble;
   }
   if (status != expected.status) return false;
+  if (expected.collection) return AgreesWith(*expected.collection, value);
   if (value.kind() != expected.value.kind()) return false;
   if (expected.sketch_error) {
     return std::fabs(value.number() - expected.value.number()) <= *expected.sketch_error;
@@ -38,11 +41,17 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
   const bool null_key =
       std::any_of(key.begin(), key.end(), [](const Value& k) { return k.is_null(); });
   if (null_key) row = nullptr;
+  // "At an as_of before it [a delete]: OUTSIDE_HISTORY".
+  const bool before_delete =
+      row != nullptr && row->deleted && asked.as_of && *asked.as_of < *row->deleted;
+  // "After a delete, until another event: NOT_FOUND."
+  if (row != nullptr && row->events.empty()) row = nullptr;
 
   ExpectedRow answer;
   // "Cells asked for as_of < now − history are OUTSIDE_HISTORY."
   const bool before_history =
-      asked.as_of && Wide{asked.as_of->us} < Wide{asked.now.us} - view.history.us;
+      before_delete ||
+      (asked.as_of && Wide{asked.as_of->us} < Wide{asked.now.us} - view.history.us);
   if (row != nullptr && !before_history)
     answer.event_time = TimeOfRow(view, row->events, ReadingOf(asked, row->newest));
 
@@ -67,7 +76,13 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
       answer.cells.push_back({.status = CellStatus::kOutsideHistory});
     } else if (of_row != CellStatus::kPresent) {
       // A default fills "NOT_FOUND and OUTSIDE_MAX_AGE cells (the status stays ...)".
-      answer.cells.push_back({.status = of_row, .value = DefaultOf(feature)});
+      // The built-in 0 of a count by key is an empty map.
+      answer.cells.push_back(feature.arguments.by && !feature.default_value
+                                 ? EmptyCollection(feature, of_row)
+                                 : Expected{.status = of_row, .value = DefaultOf(feature)});
+    } else if (view.latest_values) {
+      answer.cells.push_back(
+          LatestValue(view, feature, row->events, asked.as_of.value_or(asked.now)));
     } else {
       const Reading read = ReadingOf(asked, row->newest);
       answer.cells.push_back(

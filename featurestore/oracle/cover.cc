@@ -34,12 +34,15 @@ struct Span {
 // "the running bucket", or with `report: completed` the one before it.
 Span BucketAt(const Window& window, Wide q) {
   if (window.calendar != CalendarUnit::kNone) {
-    Bucket bucket = BucketOf(window.calendar, window.time_zone, Timestamp{static_cast<int64_t>(q)});
+    // "`offset` moves every edge by that length of time."
+    const Wide on_calendar = q - window.offset.us;
+    Bucket bucket =
+        BucketOf(window.calendar, window.time_zone, Timestamp{static_cast<int64_t>(on_calendar)});
     if (window.completed) {
       const Timestamp just_before = bucket.start - Duration{1};
       bucket = BucketOf(window.calendar, window.time_zone, just_before);
     }
-    return {bucket.start.us, bucket.end.us};
+    return {Wide{bucket.start.us} + window.offset.us, Wide{bucket.end.us} + window.offset.us};
   }
   Wide start = Floor(q, window.length, window.offset);
   if (window.completed) start -= window.length.us;
@@ -123,15 +126,18 @@ std::vector<Run> RunsOf(const std::vector<RowEvent>& events, Wide most) {
 }
 
 // "`session`: the last run of events whose neighbours are closer than `gap`; empty once q − end ≥ gap (end = its last
-// event). `report: ended` reports the newest run with q − end ≥ gap".
-void CoverSession(const Window& window, const std::vector<RowEvent>& events, const Reading& read,
-                  Covered& covered) {
+// event). `report: ended` reports the newest run with q − end ≥ gap, if its end is not older than newest − ttl".
+void CoverSession(const FeatureView& view, const Window& window,
+                  const std::vector<RowEvent>& events, const Reading& read, Covered& covered) {
   const Wide gap = window.length.us;
   const auto has_ended = [&](const Run& run) { return read.q - run.back()->time.us >= gap; };
   std::vector<Run> runs = RunsOf(events, gap - 1);
   if (window.completed) {
     while (!runs.empty() && !has_ended(runs.back())) runs.pop_back();
-    if (!runs.empty()) covered.events = runs.back();
+    const auto expired = [&](const Run& run) {
+      return view.ttl && Wide{run.back()->time.us} < Wide{read.newest.us} - view.ttl->us;
+    };
+    if (!runs.empty() && !expired(runs.back())) covered.events = runs.back();
   } else if (!runs.empty() && !has_ended(runs.back())) {
     covered.events = runs.back();
   }
@@ -201,7 +207,7 @@ Covered Cover(const FeatureView& view, const Window& window, const std::vector<R
       CoverRows(view, window, events, read, covered);
       break;
     case WindowKind::kSession:
-      CoverSession(window, events, read, covered);
+      CoverSession(view, window, events, read, covered);
       break;
     case WindowKind::kLifetime:
       CoverLifetime(view, events, covered);

@@ -11,6 +11,11 @@ namespace freshet::oracle {
 // Time as wide as it takes: nothing here saturates.
 using Wide = __int128;
 
+// "`where` that is not true": false or null.
+inline bool Passes(std::optional<uint32_t> where, const std::vector<Value>& fields) {
+  return !where || (!fields[*where].is_null() && fields[*where].as_bool());
+}
+
 struct Reading {
   Wide q;              // the time of the read
   bool leave_out_own;  // the pane holding q does not count

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "featurestore/model/packed.h"
+
 namespace freshet::oracle {
 namespace {
 
@@ -94,21 +96,21 @@ bool Parse(std::string_view original, Node& root) {
       return true;
     }
     // 1e999 is JSON, but the library gives up on it. It stands for an infinity, which is "mistyped" where a field
-    // is declared and nobody's business elsewhere: so is a list, in its place.
+    // is declared and nobody's business elsewhere: so is a list of lists, in its place.
     const auto number = reader.too_large();
     if (!number) return false;
-    text.replace(number->begin, number->size, "[]");
+    text.replace(number->begin, number->size, "[[]]");
   }
 }
 
-enum class Found { kValue, kAbsent, kTwice, kNoObject };
+enum class Found { kValue, kAbsent, kNull, kTwice, kNoObject };
 
 // Walks `path` from its `from`th name.
 Found Walk(const Node& root, const std::vector<std::string>& path, size_t from,
            const Node*& found) {
   found = &root;
   for (size_t i = from; i < path.size(); ++i) {
-    if (found->kind == Node::Kind::kNull) return Found::kAbsent;
+    if (found->kind == Node::Kind::kNull) return Found::kNull;
     if (found->kind != Node::Kind::kObject) return Found::kNoObject;
     const Node* next = nullptr;
     for (size_t m = 0; m < found->members.size(); ++m) {
@@ -120,7 +122,7 @@ Found Walk(const Node& root, const std::vector<std::string>& path, size_t from,
     if (next == nullptr) return Found::kAbsent;
     found = next;
   }
-  return found->kind == Node::Kind::kNull ? Found::kAbsent : Found::kValue;
+  return found->kind == Node::Kind::kNull ? Found::kNull : Found::kValue;
 }
 
 // RFC 4648, section 4; padded, nothing else between.
@@ -147,9 +149,30 @@ std::optional<std::string> FromBase64(std::string_view text) {
   return bytes;
 }
 
+std::optional<OwnedValue> Convert(const Field& field, const Node& node);
+
+// "A list of another length, or with an element of another type, is mistyped."
+std::optional<OwnedValue> ConvertList(const Field& field, const Node& node) {
+  const bool vector = field.type == kFloatVector;
+  if (node.kind != Node::Kind::kArray) return std::nullopt;
+  if (vector && node.members.size() != field.vector_size) return std::nullopt;
+  std::string packed;
+  PackedWriter out(field.type, static_cast<uint32_t>(node.members.size()), packed);
+  for (const Node& member : node.members) {
+    std::optional<OwnedValue> element = OwnedValue{};
+    if (member.kind != Node::Kind::kNull || vector) {
+      element = Convert({.name = field.name, .type = ElementOf(field.type)}, member);
+    }
+    if (!element) return std::nullopt;
+    out.Add(element->Borrow());
+  }
+  return OwnedValue{{}, std::move(packed), true};
+}
+
 // nullopt: another type than the declared one.
 std::optional<OwnedValue> Convert(const Field& field, const Node& node) {
   using Kind = Node::Kind;
+  if (!IsScalar(field.type)) return ConvertList(field, node);
   const bool number = node.kind == Kind::kInteger || node.kind == Kind::kReal;
   switch (field.type) {
     case Type::kBool:
@@ -203,10 +226,10 @@ std::optional<OwnedValue> ConvertText(const Field& field, std::string_view text)
   return Convert(field, node);
 }
 
-// One field of the record; `out` is null where it is absent or null.
+// One field of the record; `out` is null where it is absent (which Value::Absent tells) or null.
 std::optional<Refusal> ReadField(const Field& field, const Record& record, const Node& body,
                                  OwnedValue& out) {
-  out = {};
+  out = {.value = Value::Absent()};
   const std::vector<std::string> path =
       field.path.empty() ? std::vector<std::string>{field.name} : field.path;
   const Node* node = &body;
@@ -244,6 +267,9 @@ std::optional<Refusal> ReadField(const Field& field, const Record& record, const
     case Found::kNoObject:
       return Refusal::kMistyped;
     case Found::kAbsent:  // "A field that is absent or null is null."
+      return std::nullopt;
+    case Found::kNull:
+      out = {};
       return std::nullopt;
     case Found::kValue:
       break;
@@ -308,6 +334,20 @@ std::optional<Refusal> DecodeJson(const Source& source, const Record& record,
   if (!declared) return Refusal::kMistyped;
   time = *declared;
   return std::nullopt;
+}
+
+// "The record key, as a field": its text is the field's, or where the field is found in the record key's JSON, that.
+std::optional<Refusal> DecodeKey(const Source& source, const Record& record, OwnedValue& key) {
+  Field field = source.fields[*source.key];
+  if (field.path.empty() || field.path[0] != "$key") field.path = {"$key"};
+  const Node no_body;
+  std::optional<Refusal> refusal = ReadField(field, record, no_body, key);
+  if (refusal == Refusal::kMistyped && field.bad_is_null) {
+    key = {};
+    refusal.reset();
+  }
+  if (!refusal && key.Borrow().is_null()) refusal = Refusal::kNoKey;
+  return refusal;
 }
 
 }  // namespace freshet::oracle

@@ -9,12 +9,19 @@
 
 namespace freshet::oracle {
 
-// A value that owns its text.
+// A value that owns its text or packed bytes.
 struct OwnedValue {
   Value value;  // of text: null until Borrow
   std::optional<std::string> text;
-  Value Borrow() const { return text ? Value::Text(*text) : value; }
+  bool packed = false;  // `text` is that of a list or vector (model/packed.h)
+  Value Borrow() const {
+    if (!text) return value;
+    return packed ? Value::Packed(*text) : Value::Text(*text);
+  }
 };
+
+// Of a tombstone the field that the source's `key` names, from the record's key. None: the record has no such key.
+std::optional<Refusal> DecodeKey(const Source& source, const Record& record, OwnedValue& key);
 
 // Fills one value a field and the event's time.
 std::optional<Refusal> DecodeJson(const Source& source, const Record& record,

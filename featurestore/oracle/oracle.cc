@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "featurestore/oracle/cover.h"
 #include "featurestore/oracle/json.h"
 
 namespace freshet::oracle {
@@ -14,15 +15,16 @@ std::string_view RefusalName(Refusal refusal) {
   return kNames[static_cast<size_t>(refusal)];
 }
 
-Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views)
+Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views,
+               Derive derive)
     : source_(std::move(source)),
       entities_(std::move(entities)),
       views_(std::move(views)),
+      derive_(std::move(derive)),
       rows_(views_.size()) {}
 
 std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
-  // "A tombstone ... elsewhere is dead-lettered no_key"; it "moves neither now, watermark nor E".
-  if (!record.value) return Refusal::kNoKey;
+  if (!record.value) return OfferTombstone(record, at);
   std::vector<OwnedValue> owned;
   Event event{.time = {}, .at = at, .fields = {}};
   if (const auto refusal = DecodeJson(source_, record, owned, event.time)) return refusal;
@@ -40,9 +42,17 @@ std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
 std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
   // "Every accepted event moves now".
   now_ = std::max(now_.value_or(event.time), event.time);
+  Timestamp& newest_of = newest_of_.try_emplace(event.at.partition, event.time).first->second;
+  newest_of = std::max(newest_of, event.time);
+
+  std::vector<Value> fields(event.fields.begin(), event.fields.end());
+  fields.resize(source_.fields.size());
+  if (derive_) derive_(fields);
+  // "[a source's] where that is not true": the event is for no view, and no dead letter.
+  if (!Passes(source_.where, fields)) return std::nullopt;
 
   Kept& kept = events_.emplace_back(Kept{event.time, event.at, {}});
-  for (const Value& value : event.fields) kept.fields.push_back(Keep(value));
+  for (const Value& value : fields) kept.fields.push_back(Keep(value));
 
   bool used = false;
   for (size_t v = 0; v < views_.size(); ++v) {
@@ -52,13 +62,23 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     // "An event whose key for a view is null is not for that view".
     if (std::any_of(key.begin(), key.end(), [](const Value& k) { return k.is_null(); })) continue;
     used = true;
+    // "A view's `where` that is not true neither creates nor touches the row".
+    if (!Passes(view.where, kept.fields)) continue;
 
     const auto [found, created] = rows_[v].try_emplace(Own(key));
     EntityRow& row = found->second;
-    if (created) {
-      row.key = key;
-      row.newest = event.time;
+    if (created) row.key = key;
+    // "Events not greater [than a delete] change nothing" in a view of latest values.
+    if (view.latest_values && row.deleted && event.time < *row.deleted) continue;
+    if (row.events.empty()) row.newest = event.time;
+    if (IsDuplicate(row, kept)) {
+      ++duplicates_;
+      continue;
     }
+    const Timestamp newest = std::max(row.newest, event.time);
+    // "One that changed nothing, being late, is not remembered."
+    const bool applied =
+        event.time > row.newest || row.events.empty() || !ChangesNothing(view, event.time, newest);
     // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
     const bool too_late = event.time < row.newest - view.lateness;
     row.newest = std::max(row.newest, event.time);
@@ -68,6 +88,7 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
                                           return position < other.event->position();
                                         });
     row.events.insert(place, {&kept, too_late});
+    if (applied) Remember(row, kept);
   }
   // "If no view of its source can use it, it is accepted, applied nowhere, and dead-lettered too (no_key)."
   if (!used) return Refusal::kNoKey;
@@ -76,7 +97,9 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
 
 std::vector<KeyValues> Oracle::entities(size_t view) const {
   std::vector<KeyValues> keys;
-  for (const auto& [key, row] : rows_[view]) keys.push_back(row.key);
+  for (const auto& [key, row] : rows_[view]) {
+    if (!row.events.empty()) keys.push_back(row.key);
+  }
   return keys;
 }
 
@@ -93,6 +116,9 @@ Oracle::OwnedKey Oracle::Own(const KeyValues& key) {
 }
 
 Value Oracle::Keep(const Value& value) {
+  if (value.kind() == Value::Kind::kPacked) {
+    return Value::Packed(texts_.emplace_back(value.as_packed()));
+  }
   if (value.kind() != Value::Kind::kText) return value;
   return Value::Text(texts_.emplace_back(value.as_text()));
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -47,6 +48,22 @@ struct AskedAt {
 // One key of an entity row, in the order of the view's keys. Text is borrowed.
 using KeyValues = std::vector<Value>;
 
+// A list or a map. Texts are borrowed from the oracle.
+struct Collection {
+  struct Entry {
+    Value key;
+    Value mapped;
+    double scale = 0;  // of a double: what entered it
+  };
+  Type type = {};
+  std::vector<Value> elements = {};  // of a list
+  std::vector<Entry> entries = {};   // of a map, by rising key
+  // Of top_k past its exact bound: `entries` are then all values with their counts, of which up to k are answered; each count
+  // may be told too great by this.
+  double count_error = 0;
+  uint32_t k = 0;
+};
+
 struct Expected {
   CellStatus status = CellStatus::kNotFound;
   Value value;  // text is borrowed from the oracle
@@ -61,6 +78,8 @@ struct Expected {
   bool degraded = false;
   // Values that were aggregated; 0: the window was empty.
   size_t values = 0;
+  // Of lists and maps, in place of `value`.
+  std::optional<Collection> collection = {};
 };
 
 struct ExpectedRow {
@@ -72,7 +91,10 @@ struct ExpectedRow {
 bool Agrees(const Expected& expected, CellStatus status, const Value& value);
 bool Agrees(const Expected& expected, const Cell& cell);
 
-// Whether the oracle can answer features of this aggregation: every scalar one of docs/semantics.md.
+// For people: the status, and the value or what is in the collection.
+std::string ToDebugString(const Expected& expected);
+
+// Whether the oracle can answer features of this aggregation: every one of docs/semantics.md.
 bool Answers(std::string_view aggregate);
 
 // An accepted event, its texts owned by the oracle.
@@ -89,23 +111,35 @@ struct RowEvent {
   bool too_late_for_runs;  // when it came: sessions and lifetime with a ttl do not count it
 };
 
+// "An event that changes no feature of a view counts as late there", of a row whose newest event, this one counted, is `newest`.
+bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest);
+
+// Fills the fields of an event that are computed of others: `derive`, and what any `where` asks (Field::expression). SQL is not the
+// oracle's: tests give closures of their own, so that the engine's expressions are checked too. Texts live until the next call.
+using Derive = std::function<void(std::span<Value> fields)>;
+
 // One source and the views over it. Copies what it is given.
 class Oracle {
  public:
-  // `entities[i]` is the entity of `views[i]`.
-  Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views);
+  // `entities[i]` is the entity of `views[i]`. Without `derive` computed fields are as they are offered, or null.
+  Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureView> views,
+         Derive derive = {});
   Oracle(const Oracle&) = delete;
   Oracle& operator=(const Oracle&) = delete;
 
   // Records in the order of the log. The refusal, if any; kNoKey alone is of a record that was accepted.
   std::optional<Refusal> Offer(const Record& record, Coordinates at);
-  // The same from where a record is decoded. `fields` by index of the source; texts are copied.
+  // The same from where a record is decoded. `fields` by index of the source, computed ones may be left out; texts are copied.
   std::optional<Refusal> OfferDecoded(const Event& event);
+  // A delete of what a view holds of an entity, at its place in the log.
+  void Delete(size_t view, const KeyValues& key, Timestamp time);
 
   ExpectedRow Answer(size_t view, const KeyValues& key, const AskedAt& asked) const;
 
   // Every entity that has a row in a view, by rising key.
   std::vector<KeyValues> entities(size_t view) const;
+  // Events that a row did not take since it remembered their id, so far.
+  uint64_t duplicates() const { return duplicates_; }
   // "the greatest event time accepted": `now` of `clock: event_time`.
   std::optional<Timestamp> now_event_time() const { return now_; }
 
@@ -116,20 +150,28 @@ class Oracle {
   struct EntityRow {
     KeyValues key;
     Timestamp newest;
-    std::vector<RowEvent> events;  // by rising position
+    std::vector<RowEvent> events;      // by rising position; none: deleted
+    std::vector<const Kept*> ids;      // whose ids it remembers, by rising time
+    std::optional<Timestamp> deleted;  // the greatest time of a delete
   };
   using OwnedKey = std::vector<std::variant<int64_t, std::string>>;
 
+  std::optional<Refusal> OfferTombstone(const Record& record, Coordinates at);
+  bool IsDuplicate(const EntityRow& row, const Kept& event) const;
+  void Remember(EntityRow& row, const Kept& event) const;
   static OwnedKey Own(const KeyValues& key);
   Value Keep(const Value& value);
 
   const Source source_;
   const std::vector<Entity> entities_;
   const std::vector<FeatureView> views_;
+  const Derive derive_;
   std::deque<std::string> texts_;
   std::deque<Kept> events_;
   std::vector<std::map<OwnedKey, EntityRow>> rows_;  // by view
   std::optional<Timestamp> now_;
+  std::map<int32_t, Timestamp> newest_of_;  // by partition: the greatest event time accepted
+  uint64_t duplicates_ = 0;
 };
 
 }  // namespace freshet::oracle

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "featurestore/serve/answer_lists.h"
+
 namespace freshet {
 namespace {
 
@@ -15,7 +17,8 @@ T LoadLe(const std::string& bytes, size_t index) {
 
 }  // namespace
 
-size_t FixedBytes(Type type) {
+size_t FixedBytes(Type type, uint32_t vector_size) {
+  if (type == kFloatVector) return 4 * size_t{vector_size};
   switch (type) {
     case Type::kBool:
       return 1;
@@ -57,7 +60,9 @@ Value AnswerValue(Type type, const AnswerColumn& column, size_t row) {
 
 size_t FrameBytes(const Plan& plan) {
   size_t bytes = 256;
-  for (const PlanColumn& column : plan.columns) bytes += 64 + 2 * column.name.size();
+  for (const PlanColumn& column : plan.columns) {
+    bytes += 64 + 2 * column.name.size() + (IsScalar(column.type) ? 0 : 64);
+  }
   for (size_t v = 0; v < plan.views.size(); ++v) bytes += 64 + plan.view_name(v).size();
   return bytes;
 }
@@ -71,11 +76,12 @@ size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows) {
     const size_t values = column.broadcast && !matrix ? std::min<size_t>(rows, 1) : rows;
     bytes += flags * values;
     if (matrix) continue;
-    const size_t fixed = FixedBytes(plan.columns[c].type);
+    const PlanColumn& planned = plan.columns[c];
+    const size_t fixed = FixedBytes(planned.type, planned.vector_size);
     bytes += fixed * values;
-    if (fixed == 0 && values < column.offsets.size() / 4) {
-      bytes += 4 * (values + 1) + LoadLe<uint32_t>(column.offsets, values);
-    }
+    if (fixed > 0 || values >= column.offsets.size() / 4) continue;
+    bytes += IsText(planned.type) ? 4 * (values + 1) + LoadLe<uint32_t>(column.offsets, values)
+                                  : ListBytes(planned.type, column, values);
   }
   for (const AnswerView& view : answer.views) {
     if (!view.event_times.empty()) bytes += 8 * (view.broadcast ? std::min<size_t>(rows, 1) : rows);

@@ -16,14 +16,18 @@ namespace freshet {
 
 enum class AnswerForm : uint8_t { kColumns, kMatrixFloat32, kMatrixFloat64 };
 
-// Bytes of one value where they do not depend on it; 0 of text.
-size_t FixedBytes(Type type);
+// Bytes of one value where they do not depend on it; 0 of text, lists and maps.
+size_t FixedBytes(Type type, uint32_t vector_size = 0);
 
 // One feature's values: packed little-endian, text as offsets (n + 1 uint32) and data.
 struct AnswerColumn {
   bool broadcast = false;  // one value stands for every row
-  std::string values;
-  std::string offsets;
+  std::string values;      // of lists and vectors all their elements, of maps all their keys
+  std::string offsets;     // of text into `values`; of lists and maps n + 1 numbers of elements
+  // Of lists and maps alone.
+  std::string element_offsets;  // of text elements: offsets into `values`
+  std::string nulls;            // one byte an element, 1: null; empty: none is
+  std::string mapped;           // of maps: 8 bytes a key
 };
 
 struct AnswerView {
@@ -42,12 +46,13 @@ struct Answer {
   std::string statuses;  // one CellStatus a value sent, column by column; empty: all PRESENT
   std::string degraded;  // the same shape, 0 or 1; empty: none
   std::string matrix;    // row-major
-  std::vector<AnswerView> views;  // one a view of the plan
+  std::vector<AnswerView> views;   // one a view of the plan
+  uint64_t expression_errors = 0;  // of derived features, and of what the request's event derives
   // Wall time of the stages, for metrics.
   double keys_seconds = 0, read_seconds = 0, finish_seconds = 0;
 };
 
-// One value of a column; `status` says whether it is one.
+// One value of a column of scalars (of others: answer_lists.h); `status` says whether it is one.
 Value AnswerValue(Type type, const AnswerColumn& column, size_t row);
 // What a response takes beside its values: names, lengths and tags, counted generously.
 size_t FrameBytes(const Plan& plan);

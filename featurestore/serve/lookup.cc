@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/type_text.h"
+#include "featurestore/serve/answer_lists.h"
 #include "featurestore/state/row.h"
 
 namespace freshet {
@@ -89,8 +91,8 @@ Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const 
   for (const PlanColumn& column : plan.columns) {
     if (IsNumeric(column.type) || column.type == Type::kBool) continue;
     if (++count <= 16)
-      names +=
-          fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name, TypeName(column.type));
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", column.name,
+                           TypeText(column.type, column.vector_size));
   }
   if (count == 0) return std::nullopt;
   if (count > 16) names += fmt::format(" and {} more", count - 16);
@@ -108,7 +110,15 @@ void Lookup::PlanViews(const Plan& plan, const FeatureRequest& request) {
     bool one = n > 1;
     for (const uint32_t key : plan.views[v].keys) one = one && keys_.one_value(key);
     runs_[v].reads = one ? 1 : n;
+    if (plan.views[v].joins) one = one && !EventVaries(plan);
     runs_[v].values = one && request.as_of_us.size() <= 1 ? 1 : n;
+  }
+  column_values_.resize(plan.columns.size());
+  for (size_t c = 0; c < plan.first_derived; ++c) {
+    column_values_[c] = runs_[plan.columns[c].view].values;
+  }
+  for (size_t d = 0; d < plan.derived.size(); ++d) {
+    column_values_[plan.first_derived + d] = n > 1 && !Varies(plan.derived[d], request) ? 1 : n;
   }
 }
 
@@ -118,11 +128,12 @@ Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const 
   size_t once = 0;
   size_t a_row = 0;
   size_t statuses_a_row = 0;
-  for (const PlanColumn& column : plan.columns) {
+  for (size_t c = 0; c < plan.columns.size(); ++c) {
     const bool matrix = options.form != AnswerForm::kColumns;
     size_t width = options.form == AnswerForm::kMatrixFloat32 ? 4 : 8;
-    if (!matrix) width = std::max<size_t>(FixedBytes(column.type), 1);
-    const bool each = matrix || runs_[column.view].values == keys_.num_rows;
+    const PlanColumn& column = plan.columns[c];
+    if (!matrix) width = std::max<size_t>(FixedBytes(column.type, column.vector_size), 1);
+    const bool each = matrix || column_values_[c] == keys_.num_rows;
     (each ? a_row : once) += width;
     statuses_a_row += each ? 2 : 0;
   }
@@ -143,6 +154,10 @@ Status Lookup::ReadRows(const Plan& plan) {
   // First all bytes, then the reads: they borrow, and the buffer may move while it grows.
   for (size_t v = 0; v < plan.views.size(); ++v) {
     const PlanView& view = plan.views[v];
+    if (view.same_rows) {
+      runs_[v].first_read = runs_[*view.same_rows].first_read;
+      continue;
+    }
     runs_[v].first_read = read_of_.size();
     key_values_.resize(view.keys.size());
     for (size_t row = 0; row < runs_[v].reads; ++row) {
@@ -156,6 +171,7 @@ Status Lookup::ReadRows(const Plan& plan) {
   size_t begin = 0;
   for (size_t v = 0; v < plan.views.size(); ++v) {
     const ViewId view{plan.views[v].view};
+    if (plan.views[v].same_rows) continue;
     for (size_t row = 0; row < runs_[v].reads; ++row) {
       const uint32_t read = read_of_[runs_[v].first_read + row];
       if (read == kNoEntity) continue;
@@ -192,23 +208,31 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   size_t cells = 0;
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     const PlanColumn& planned = plan.columns[c];
-    const size_t values = runs_[planned.view].values;
+    const size_t values = column_values_[c];
     AnswerColumn& column = answer.columns[c];
     column.broadcast = values != n;
     column.values.clear();
     column.offsets.clear();
+    column.element_offsets.clear();
+    column.nulls.clear();
+    column.mapped.clear();
     Sink& sink = sinks_[c];
     sink.type = planned.type;
+    sink.vector_size = planned.vector_size;
+    sink.fixed = nullptr;
     sink.column = &column;
     sink.first_status = cells;
     cells += matrix ? n : values;
     if (matrix) continue;
-    if (const size_t width = FixedBytes(planned.type); width > 0) {
+    if (const size_t width = FixedBytes(planned.type, planned.vector_size); width > 0) {
       column.values.resize(values * width);
       sink.fixed = column.values.data();
     } else {
       column.offsets.assign(4, '\0');
       column.offsets.reserve(4 * (values + 1));
+      if (!IsScalar(planned.type) && IsText(ElementOf(planned.type))) {
+        column.element_offsets.assign(4, '\0');
+      }
     }
   }
   answer.statuses.assign(cells, static_cast<char>(CellStatus::kPresent));
@@ -233,8 +257,13 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
     view.cells_by_status = {};
   }
   text_bytes_ = 0;
+  damaged_ = false;
   any_status_ = false;
   any_degraded_ = false;
+  answer.expression_errors = 0;
+  if (plan.derived.empty()) return;
+  kept_texts_.Clear();
+  kept_.resize(std::max<size_t>(kept_.size(), plan.kept_features));
 }
 
 void Lookup::PutValue(const Sink& sink, size_t index, const Cell& cell) {
@@ -261,19 +290,36 @@ void Lookup::PutValue(const Sink& sink, size_t index, const Cell& cell) {
       return;
     }
     case Type::kString:
-    case Type::kBytes: {
-      AnswerColumn& column = *sink.column;
-      if (!null) {
-        column.values.append(value.as_text());
-        text_bytes_ += value.as_text().size();
-      }
-      const auto end = static_cast<uint32_t>(column.values.size());
-      char bytes[4];
-      std::memcpy(bytes, &end, 4);
-      column.offsets.append(bytes, 4);
-      return;
-    }
+    case Type::kBytes:
+      return PutText(*sink.column, value);
   }
+  if (sink.type == kFloatVector) {
+    damaged_ |=
+        !PutVector(value, sink.vector_size, sink.fixed + 4 * size_t{sink.vector_size} * index);
+  } else {
+    PutList(sink, value);
+  }
+}
+
+void Lookup::PutText(AnswerColumn& column, const Value& value) {
+  if (!value.is_null()) {
+    column.values.append(value.as_text());
+    text_bytes_ += value.as_text().size();
+  }
+  const auto end = static_cast<uint32_t>(column.values.size());
+  char bytes[4];
+  std::memcpy(bytes, &end, 4);
+  column.offsets.append(bytes, 4);
+}
+
+void Lookup::PutList(const Sink& sink, const Value& value) {
+  const auto bytes_of = [](const AnswerColumn& column) {
+    return column.values.size() + column.element_offsets.size() + column.nulls.size() +
+           column.mapped.size();
+  };
+  const size_t before = bytes_of(*sink.column);
+  damaged_ |= !AppendPacked(sink.type, value, *sink.column);
+  text_bytes_ += bytes_of(*sink.column) - before;
 }
 
 void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const {
@@ -286,27 +332,50 @@ void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& 
   }
 }
 
+Outcome Lookup::CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
+                              Answer& answer) const {
+  if (options.expired && options.expired()) return Expired();
+  // Text and lists were not counted by CheckSize: stop before memory grows far beyond what can be sent.
+  if (text_bytes_ <= options.max_response_bytes) return std::nullopt;
+  answer.num_rows = rows;
+  return ResponseTooLarge(keys_.num_rows, RowsThatFit(plan, answer, options.max_response_bytes),
+                          options.max_response_bytes);
+}
+
+void Lookup::PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
+                     Answer& answer) {
+  const Sink& sink = sinks_[column];
+  any_status_ |= cell.status != CellStatus::kPresent;
+  any_degraded_ |= cell.degraded;
+  const bool matrix = form != AnswerForm::kColumns;
+  // A broadcast value is sent once in columns and n times in a matrix.
+  const size_t copies = matrix && spread ? answer.num_rows : 1;
+  for (size_t copy = 0; copy < copies; ++copy) {
+    const size_t at = copies == 1 ? i : copy;
+    answer.statuses[sink.first_status + at] = static_cast<char>(cell.status);
+    answer.degraded[sink.first_status + at] = cell.degraded ? 1 : 0;
+    if (matrix) {
+      PutMatrix(form, at * sinks_.size() + column, cell, answer);
+    } else {
+      PutValue(sink, at, cell);
+    }
+  }
+}
+
 Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& request,
                            const LookupOptions& options, Answer& answer) {
   const PlanView& view = plan.views[v];
   const ViewRun& run = runs_[v];
   AnswerView& info = answer.views[v];
   const size_t n = keys_.num_rows;
-  const size_t width = plan.columns.size();
-  const bool matrix = options.form != AnswerForm::kColumns;
   cells_.resize(view.features.size());
   std::optional<Row> row;
   for (size_t i = 0; i < run.values; ++i) {
     if (i % kRowsABlock == 0 && i > 0) {
-      if (options.expired && options.expired()) return Expired();
-      // Text was not counted by CheckSize: stop before memory grows far beyond what can be sent.
-      if (text_bytes_ > options.max_response_bytes) {
-        answer.num_rows = i;
-        return ResponseTooLarge(n, RowsThatFit(plan, answer, options.max_response_bytes),
-                                options.max_response_bytes);
-      }
+      if (auto error = CheckProgress(plan, options, i, answer)) return error;
     }
-    if (run.reads > 1 || i == 0) {
+    // A row that an event joined is no longer the stored one.
+    if (run.reads > 1 || i == 0 || view.joins) {
       row.reset();
       const uint32_t read = read_of_[run.first_read + (run.reads == 1 ? 0 : i)];
       const auto bytes = read == kNoEntity ? std::nullopt : reads_.row(read);
@@ -319,34 +388,29 @@ Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& req
     ReadTime time{answer.evaluated_at, std::nullopt};
     if (!request.as_of_us.empty())
       time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
+    const bool joined = view.joins && JoinEvent(plan, view, i, time.at(), row, answer);
     std::optional<Timestamp> event_time;
     if (row) {
       event_time = row->Finish(time, view.features, cells_);
     } else {
       FinishMissing(*view.layout, time, view.features, cells_);
     }
+    if (options.explanation != nullptr && i == 0) {
+      ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
+                  store_.view_status(ViewId{view.view}), *options.explanation);
+      options.explanation->views[v].joined = joined;
+    }
     if (options.event_times) {
       Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);
     }
+    if (!view.kept.empty()) KeepValues(view, i, run.values);
     for (size_t f = 0; f < cells_.size(); ++f) {
       const Cell& cell = cells_[f];
-      const Sink& sink = sinks_[view.columns[f]];
-      const auto status = static_cast<uint8_t>(cell.status);
-      ++info.cells_by_status[status % info.cells_by_status.size()];
-      any_status_ |= cell.status != CellStatus::kPresent;
-      any_degraded_ |= cell.degraded;
-      // A broadcast value is sent once in columns and n times in a matrix.
-      const size_t copies = matrix && run.values != n ? n : 1;
-      for (size_t copy = 0; copy < copies; ++copy) {
-        const size_t at = copies == 1 ? i : copy;
-        answer.statuses[sink.first_status + at] = static_cast<char>(status);
-        answer.degraded[sink.first_status + at] = cell.degraded ? 1 : 0;
-        if (matrix) {
-          PutMatrix(options.form, at * width + view.columns[f], cell, answer);
-        } else {
-          PutValue(sink, at, cell);
-        }
-      }
+      ++info.cells_by_status[static_cast<uint8_t>(cell.status) % info.cells_by_status.size()];
+      PutCell(options.form, view.columns[f], i, run.values != n, cell, answer);
+    }
+    if (damaged_) {
+      return Broken(DataLoss("view {}: a damaged list, vector or map", plan.view_name(v)));
     }
   }
   return std::nullopt;
@@ -375,6 +439,9 @@ Outcome Lookup::RunPinned(const Plan& plan, const FeatureRequest& request,
   for (size_t v = 0; v < plan.views.size(); ++v) {
     if (options.expired && options.expired()) return Expired();
     if (auto error = FinishView(plan, v, request, options, answer)) return error;
+  }
+  if (!plan.derived.empty()) {
+    if (auto error = FinishDerived(plan, request, options, answer)) return error;
   }
   if (!any_status_) answer.statuses.clear();
   if (!any_degraded_) answer.degraded.clear();

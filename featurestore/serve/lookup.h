@@ -7,11 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "featurestore/base/arena.h"
 #include "featurestore/base/clock.h"
+#include "featurestore/model/event.h"
 #include "featurestore/serve/answer.h"
+#include "featurestore/serve/explain.h"
 #include "featurestore/serve/plan.h"
 #include "featurestore/serve/request.h"
 #include "featurestore/serve/serve_error.h"
+#include "featurestore/state/row.h"
 #include "featurestore/store/store.h"
 
 namespace freshet {
@@ -19,6 +23,8 @@ namespace freshet {
 struct LookupOptions {
   AnswerForm form = AnswerForm::kColumns;
   bool event_times = false;
+  // Not null: why the first row's values are what they are. Whole where every view of the plan answered.
+  Explanation* explanation = nullptr;
   size_t max_rows = 10000;
   size_t max_response_bytes = 4 << 20;
   // True once nobody waits for the answer. Asked before work and between blocks of rows; none: never.
@@ -58,6 +64,7 @@ class Lookup {
   // Where a column's cells go.
   struct Sink {
     Type type = Type::kDouble;
+    uint32_t vector_size = 0;
     char* fixed = nullptr;  // of fixed width; else `column`
     AnswerColumn* column = nullptr;
     size_t first_status = 0;
@@ -71,8 +78,31 @@ class Lookup {
   void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
   Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request,
                      const LookupOptions& options, Answer& answer);
+  // Between blocks of rows: DEADLINE_EXCEEDED, or RESPONSE_TOO_LARGE by the text of the first `rows`.
+  Outcome CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
+                        Answer& answer) const;
+  // Cell i of a column; `spread`: one value that a matrix repeats in every row.
+  void PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
+               Answer& answer);
+  void PutText(AnswerColumn& column, const Value& value);
+  void PutList(const Sink& sink, const Value& value);
   void PutValue(const Sink& sink, size_t index, const Cell& cell);
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
+
+  // lookup_request.cc: what comes with the request.
+  // The request's own event at `q`, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
+  // True where it did.
+  bool JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
+                 std::optional<Row>& row, Answer& answer);
+  void KeepValues(const PlanView& view, size_t i, size_t values);
+  Outcome FinishDerived(const Plan& plan, const FeatureRequest& request,
+                        const LookupOptions& options, Answer& answer);
+  Value ScopeValue(const Plan& plan, const FeatureRequest& request, uint32_t column, size_t i,
+                   Timestamp now) const;
+  void ExplainDerivedCell(const Plan& plan, uint32_t derived, const Evaluated& result,
+                          CellStatus status, Explanation& explanation) const;
+  bool EventVaries(const Plan& plan) const;
+  bool Varies(const PlanDerived& derived, const FeatureRequest& request) const;
 
   const Store& store_;
   const Clock& clock_;
@@ -86,9 +116,18 @@ class Lookup {
   std::vector<Value> key_values_;
   std::vector<Cell> cells_;
   std::vector<Sink> sinks_;
-  size_t text_bytes_ = 0;
+  std::vector<size_t> column_values_;  // by column: how many are sent
+  size_t text_bytes_ = 0;              // of text, lists and maps so far
+  bool damaged_ = false;               // a list, vector or map was not what its column is
   bool any_status_ = false;
   bool any_degraded_ = false;
+  // Of inputs, derived features and the request's event.
+  std::vector<std::vector<Value>> kept_;  // by slot of PlanView::kept: one value a value sent
+  std::vector<std::vector<Value>> kept_derived_;  // by derived feature that another one reads
+  TextArena kept_texts_;
+  std::vector<Value> scope_;
+  std::vector<Value> event_fields_;
+  Scratch scratch_;
 };
 
 }  // namespace freshet

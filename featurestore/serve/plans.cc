@@ -48,6 +48,17 @@ ServeError UnknownFeature(const Catalog& catalog, std::string_view name, size_t 
       return NotFoundError("UNKNOWN_FEATURE", std::move(message),
                            {{"feature", std::string(name)}, {"nearest", valid.front()}});
     }
+    for (const FeatureService& service : catalog.services) {
+      for (const ServedView& served : service.views) {
+        if (served.role.empty() || served.role != view_name) continue;
+        message = fmt::format(
+            "{}: {} is a role of feature service {}, and a list of features has none; ask for the "
+            "service, or for view {}",
+            where, served.role, service.name, catalog.views[served.view].name);
+        return NotFoundError("UNKNOWN_FEATURE", std::move(message),
+                             {{"feature", std::string(name)}, {"feature_service", service.name}});
+      }
+    }
     valid = NamesOf(catalog.views);
     message = fmt::format(
         "{}: there is no feature view {}{}; write view:feature, or view for all of its features",
@@ -58,26 +69,31 @@ ServeError UnknownFeature(const Catalog& catalog, std::string_view name, size_t 
 }
 
 // The feature's name, or view:feature where another view of the list has one of that name.
-void NameServed(const Catalog& catalog, std::vector<ServedFeature>& served) {
+void NameServed(const Catalog& catalog, FeatureService& list) {
+  const auto view_of = [&](const ServedFeature& one) -> const FeatureView& {
+    return catalog.views[list.views[one.view].view];
+  };
   std::unordered_map<std::string_view, uint32_t> views_of_name;
   std::unordered_map<std::string_view, bool> collides;
-  for (const ServedFeature& one : served) {
-    const std::string_view name = catalog.views[one.view].features[one.feature].name;
+  for (const ServedFeature& one : list.features) {
+    const std::string_view name = view_of(one).features[one.feature].name;
     const auto [at, fresh] = views_of_name.emplace(name, one.view);
     if (!fresh && at->second != one.view) collides[name] = true;
   }
-  for (ServedFeature& one : served) {
-    const FeatureView& view = catalog.views[one.view];
-    const std::string& name = view.features[one.feature].name;
-    one.name = collides.contains(name) ? view.name + ":" + name : name;
+  for (ServedFeature& one : list.features) {
+    const std::string& name = view_of(one).features[one.feature].name;
+    one.name = collides.contains(name) ? view_of(one).name + ":" + name : name;
   }
 }
 
 }  // namespace
 
 Plans::Plans(std::shared_ptr<const Catalog> catalog) : catalog_(std::move(catalog)) {
-  for (const FeatureService& service : catalog_->services) {
-    services_[service.name] = CompilePlan(catalog_, service.name, service.features);
+  for (size_t s = 0; s < catalog_->services.size(); ++s) {
+    const FeatureService& service = catalog_->services[s];
+    const ServiceExpressions* expressions =
+        s < catalog_->service_expressions.size() ? catalog_->service_expressions[s].get() : nullptr;
+    services_[service.name] = CompilePlan(catalog_, service, expressions);
   }
 }
 
@@ -134,13 +150,23 @@ Outcome Plans::CompileList(std::span<const std::string* const> names,
     return BadField("MISSING_SELECTION", "features.names",
                     "is empty; write view:feature, or view for all of its features");
   }
-  std::vector<ServedFeature> served;
+  FeatureService list;
+  std::vector<uint32_t> used(catalog_->views.size(), kNoIndex);  // by view: index in list.views
   std::vector<std::vector<bool>> seen(catalog_->views.size());
   const auto add = [&](uint32_t view, uint32_t feature) {
-    if (seen[view].empty()) seen[view].resize(catalog_->views[view].features.size());
+    const FeatureView& declared = catalog_->views[view];
+    if (used[view] == kNoIndex) {
+      used[view] = static_cast<uint32_t>(list.views.size());
+      seen[view].resize(declared.features.size());
+      ServedView& served = list.views.emplace_back();
+      served.view = view;
+      for (const EntityKeyField& key : catalog_->entities[declared.entity].keys) {
+        served.keys.push_back(key.name);
+      }
+    }
     if (seen[view][feature]) return;
     seen[view][feature] = true;
-    served.push_back({view, feature, ""});
+    list.features.push_back({used[view], feature, ""});
   };
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string_view name = *names[i];
@@ -156,8 +182,8 @@ Outcome Plans::CompileList(std::span<const std::string* const> names,
     if (!feature) return UnknownFeature(*catalog_, name, i);
     add(*view, *feature);
   }
-  NameServed(*catalog_, served);
-  plan = CompilePlan(catalog_, "", served);
+  NameServed(*catalog_, list);
+  plan = CompilePlan(catalog_, list);
   return std::nullopt;
 }
 

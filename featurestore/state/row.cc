@@ -5,7 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "featurestore/aggregate/time_span.h"
 #include "featurestore/state/row_layout_impl.h"
+#include "featurestore/state/row_parts.h"
 
 namespace freshet {
 namespace {
@@ -18,6 +20,8 @@ constexpr Duration kBeyondEvents = Duration::Days(1000 * 366);
 Timestamp ClampRead(Timestamp q) {
   return std::clamp(q, kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents);
 }
+
+bool IsEventTime(Timestamp t) { return t >= kMinEventTime && t <= kMaxEventTime; }
 
 bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
   if (!read.as_of) return false;
@@ -70,6 +74,8 @@ struct Row::Impl {
     runs.reserve(layout->runs.size());
     for (const RunLayout& list : layout->runs) runs.emplace_back(list);
     if (layout->log) log.emplace(*layout->log);
+    if (layout->ids) ids.emplace(*layout->ids);
+    if (layout->latest) latest.emplace(*layout->latest);
     if (layout->lifetime) {
       lifetime.emplace(*layout->lifetime);
       lifetime->Fill(1);
@@ -81,6 +87,14 @@ struct Row::Impl {
   }
   std::span<const PaneRing> chain(const ChainLayout& c) const {
     return std::span(rings).subspan(c.begin, c.end - c.begin);
+  }
+
+  // No as_of that may be asked reaches before the delete any more.
+  void ForgetDelete() {
+    if (deleted && !empty && *deleted <= newest - layout->view.keep_deleted()) deleted.reset();
+  }
+  bool IsDuplicate(const Event& event, std::optional<uint64_t> id) const {
+    return id && ids->Holds(*id, event.time, empty ? event.time : std::max(newest, event.time));
   }
 
   std::optional<Timestamp> TimeAsOf(const ReadTime& read) const;
@@ -99,13 +113,18 @@ struct Row::Impl {
   const RowLayout::Impl* layout;
   bool empty = true;
   Timestamp newest;
+  std::optional<Timestamp> deleted;  // the greatest time of a delete that an as_of may be before
   std::vector<PaneRing> rings;
   std::vector<RunList> runs;
   std::optional<AccumulatorTable> lifetime;  // one entry
   std::optional<EventLog> log;
+  std::optional<IdList> ids;
+  uint64_t forgotten_ids = 0;
+  std::optional<LatestValues> latest;
   std::string bytes;  // that texts were decoded from and are borrowed from
   // Accumulators that events of the log were replayed through: cells borrow their texts.
   mutable std::vector<Replayed> replayed;
+  mutable PackedArena packed;  // lists and maps of cells
 };
 
 Row::Row(const RowLayout& layout) : impl_(std::make_unique<Impl>(layout.impl())) {}
@@ -115,20 +134,57 @@ Row& Row::operator=(Row&&) noexcept = default;
 Row::~Row() = default;
 
 bool Row::empty() const { return impl_->empty; }
+std::optional<Timestamp> Row::deleted() const { return impl_->deleted; }
 Timestamp Row::newest() const { return impl_->newest; }
 
 size_t Row::memory_bytes() const {
   size_t total = sizeof(Row) + sizeof(Impl) + impl_->bytes.capacity() +
-                 impl_->rings.capacity() * sizeof(PaneRing);
+                 impl_->packed.memory_bytes() + impl_->rings.capacity() * sizeof(PaneRing);
   for (const PaneRing& ring : impl_->rings) total += ring.memory_bytes();
   for (const RunList& list : impl_->runs) total += list.memory_bytes();
   if (impl_->log) total += impl_->log->memory_bytes();
+  if (impl_->ids) total += impl_->ids->memory_bytes();
+  if (impl_->latest) total += impl_->latest->memory_bytes();
   if (impl_->lifetime) total += impl_->lifetime->memory_bytes();
   return total;
 }
 
+bool Row::IsDuplicate(const Event& event) const {
+  return impl_->ids && impl_->IsDuplicate(event, impl_->layout->ids->IdOf(event.fields));
+}
+
+uint64_t Row::TakeForgottenIds() { return std::exchange(impl_->forgotten_ids, 0); }
+
+void Row::Delete(Timestamp time) {
+  impl_->ForgetDelete();  // as any Encode since would have
+  const std::optional<Timestamp> before = impl_->deleted;
+  // Of latest values, those stay that an event of a later time set.
+  if (impl_->latest && !impl_->empty && impl_->newest > time) {
+    impl_->latest->Delete(time);
+    impl_->deleted = std::max(before.value_or(time), time);
+    return;
+  }
+  auto fresh = std::make_unique<Impl>(*impl_->layout);
+  fresh->deleted = std::max(before.value_or(time), time);
+  fresh->forgotten_ids = impl_->forgotten_ids;
+  impl_ = std::move(fresh);
+}
+
+RowParts Row::parts() const {
+  return {impl_->layout,
+          impl_->newest,
+          impl_->rings,
+          impl_->runs,
+          impl_->log ? &*impl_->log : nullptr,
+          impl_->latest ? &*impl_->latest : nullptr};
+}
+
 Applied Row::Apply(const Event& event) {
   Impl& row = *impl_;
+  const std::optional<uint64_t> id = row.ids ? row.layout->ids->IdOf(event.fields) : std::nullopt;
+  if (row.IsDuplicate(event, id)) return Applied::kDuplicate;
+  // "Events not greater change nothing": an entity is in one partition, so one of the delete's own time came after it.
+  if (row.latest && row.deleted && event.time < *row.deleted) return Applied::kLate;
   bool changed = row.empty || event.time > row.newest;
   // Before routing: what is kept depends on the newest event, this one counted.
   if (changed) row.newest = event.time;
@@ -142,15 +198,21 @@ Applied Row::Apply(const Event& event) {
     changed = true;
   }
   if (row.log) changed |= row.log->Add(event, row.newest);
-  return changed ? Applied::kChanged : Applied::kLate;
+  if (row.latest) changed |= row.latest->Apply(event);
+  if (!changed) return Applied::kLate;
+  if (id) row.forgotten_ids += row.ids->Add(*id, event.time, row.newest);
+  return Applied::kChanged;
 }
 
 void Row::Encode(std::string& out) {
   Impl& row = *impl_;
   ByteWriter writer(out);
-  writer.Byte(kRowFormat);
+  row.ForgetDelete();
+  writer.Byte(!row.deleted ? kRowFormat : row.empty ? kRowFormatDeleted : kRowFormatAfterDelete);
   writer.Fixed16(row.layout->version_tag);
-  writer.Fixed64(static_cast<uint64_t>(row.newest.us));
+  writer.Fixed64(static_cast<uint64_t>((row.empty && row.deleted ? *row.deleted : row.newest).us));
+  if (row.empty && row.deleted) return;
+  if (row.deleted) WriteTimeSpan(writer, row.newest - *row.deleted);
   for (const ChainLayout& chain : row.layout->chains) {
     FoldChain(chain, row.chain(chain), row.newest);
   }
@@ -162,9 +224,14 @@ void Row::Encode(std::string& out) {
   if (row.lifetime) {
     row.layout->lifetime->Encode(row.lifetime->accumulators(0), writer, {row.newest});
   }
+  if (row.latest) row.latest->Encode(writer, row.newest);
   if (row.log) {
     row.log->Trim(row.newest);
     row.log->Encode(writer, row.newest);
+  }
+  if (row.ids) {
+    row.ids->Evict(row.newest);
+    row.ids->Encode(writer, row.newest);
   }
 }
 
@@ -175,18 +242,23 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
   }
   ByteReader header(bytes);
   const uint8_t format = header.Byte();
-  if (format != kRowFormat) {
-    return DataLoss("view {}: a row of format {}, this version reads {}", view, format, kRowFormat);
+  if (format < kRowFormat || format > kRowFormatDeleted) {
+    return DataLoss("view {}: a row of format {}, this version reads {} to {}", view, format,
+                    kRowFormat, kRowFormatDeleted);
   }
   if (const uint16_t tag = header.Fixed16(); tag != layout.version_tag()) {
     return DataLoss("view {}: a row of another version of the view ({:04x}, not {:04x})", view, tag,
                     layout.version_tag());
   }
-  const Timestamp newest{static_cast<int64_t>(header.Fixed64())};
-  if (newest < kMinEventTime || newest > kMaxEventTime) {
-    return DataLoss("view {}: a row whose newest event time cannot be", view);
-  }
+  const std::optional<RowTimes> times = PeekTimes(bytes);
+  if (!times) return DataLoss("view {}: a row with a time that cannot be", view);
   auto impl = std::make_unique<Impl>(layout.impl());
+  impl->deleted = times->deleted;
+  if (!times->newest) {
+    if (bytes.size() != kBodyAt) return DataLoss("view {}: a damaged row", view);
+    return Row(std::move(impl));
+  }
+  const Timestamp newest = *times->newest;
   impl->empty = false;
   impl->newest = newest;
   if (impl->layout->has_text) {
@@ -194,12 +266,19 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
     bytes = impl->bytes;
   }
   ByteReader body(bytes.substr(kBodyAt));
+  if (impl->deleted) {
+    (void)ReadTimeSpan(body);
+    impl->ForgetDelete();  // it would have been forgotten, and was stored
+    if (!impl->deleted) body.MarkBad();
+  }
   for (PaneRing& ring : impl->rings) ring.Decode(body, newest);
   for (RunList& list : impl->runs) list.Decode(body, newest);
   if (impl->lifetime) {
     impl->layout->lifetime->Decode(impl->lifetime->accumulators(0), body, {newest});
   }
   if (impl->log) impl->log->Decode(body, newest);
+  if (impl->ids) impl->ids->Decode(body, newest);
+  if (impl->latest) impl->latest->Decode(body, newest);
   if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
   return Row(std::move(impl));
 }
@@ -237,7 +316,8 @@ Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const FinishMoment& mo
   return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is.
+// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is, and that the row's ttl still reaches:
+// an older one was gone with its row, if compaction came by, before the row's newest event.
 Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& moment,
                            std::byte* scratch) const {
   const RunList& list = runs[feature.list];
@@ -251,6 +331,8 @@ Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& momen
     if (feature.window.completed) {
       while (run > 0 && !is_over(run - 1)) --run;
       run = run > 0 ? run - 1 : list.size();
+      const std::optional<Duration>& ttl = layout->view.ttl;
+      if (run < list.size() && ttl && list.end(run) < newest - *ttl) run = list.size();
     } else if (!is_over(run - 1)) {
       --run;
     }
@@ -331,6 +413,8 @@ Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& mo
       return FinishRuns(feature, moment, scratch);
     case FeaturePlace::kLog:
       return FinishLog(feature, moment, scratch);
+    case FeaturePlace::kLatest:
+      return latest->Finish(feature.list, moment.read, layout->view.ttl);
     case FeaturePlace::kLifetime:
       break;
   }
@@ -340,6 +424,7 @@ Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& mo
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
                                      std::span<Cell> out) const {
   const FeatureView& view = impl_->layout->view;
+  const bool before_delete = read.as_of && impl_->deleted && *read.as_of < *impl_->deleted;
   const std::optional<Timestamp> time = impl_->TimeAsOf(read);
   const CellStatus row_status = StatusByAge(view, time, read.at());
   const Timestamp q = ClampRead(read.at());
@@ -347,7 +432,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
   Scratch scratch(impl_->layout->scratch_bytes_max);
   for (size_t i = 0; i < features.size(); ++i) {
     const FeaturePlan& feature = impl_->layout->features[features[i]];
-    if (OutsideHistory(view, feature, read)) {
+    if (before_delete || OutsideHistory(view, feature, read)) {
       out[i] = {.status = CellStatus::kOutsideHistory};
       continue;
     }
@@ -356,7 +441,8 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       continue;
     }
     // What has no history answers from every event, whatever the as_of.
-    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest};
+    const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest,
+                              &impl_->packed};
     out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
     if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
       out[i].status = CellStatus::kPresent;
@@ -364,7 +450,7 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
     }
     out[i].degraded &= out[i].status == CellStatus::kPresent;
   }
-  if (row_status == CellStatus::kNotFound) return std::nullopt;
+  if (before_delete || row_status == CellStatus::kNotFound) return std::nullopt;
   if (read.as_of && *read.as_of < read.now - view.history) return std::nullopt;
   return time;
 }
@@ -381,12 +467,23 @@ void FinishMissing(const RowLayout& layout, const ReadTime& read,
   }
 }
 
-std::optional<Timestamp> PeekNewest(std::string_view bytes) {
-  if (bytes.size() < kBodyAt || static_cast<uint8_t>(bytes[0]) != kRowFormat) return std::nullopt;
+std::optional<RowTimes> PeekTimes(std::string_view bytes) {
+  if (bytes.size() < kBodyAt) return std::nullopt;
+  const auto format = static_cast<uint8_t>(bytes[0]);
+  if (format < kRowFormat || format > kRowFormatDeleted) return std::nullopt;
   ByteReader reader(bytes.substr(kNewestAt));
   const Timestamp newest{static_cast<int64_t>(reader.Fixed64())};
-  if (newest < kMinEventTime || newest > kMaxEventTime) return std::nullopt;
-  return newest;
+  if (!IsEventTime(newest)) return std::nullopt;
+  if (format == kRowFormatDeleted) return RowTimes{std::nullopt, newest};
+  if (format == kRowFormat) return RowTimes{newest, std::nullopt};
+  const Timestamp deleted = newest - ReadTimeSpan(reader);  // saturates
+  if (!reader.ok() || !IsEventTime(deleted)) return std::nullopt;
+  return RowTimes{newest, deleted};
+}
+
+std::optional<Timestamp> PeekNewest(std::string_view bytes) {
+  const std::optional<RowTimes> times = PeekTimes(bytes);
+  return times ? times->newest : std::nullopt;
 }
 
 }  // namespace freshet

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "featurestore/base/hash.h"
+#include "featurestore/model/default_value.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/state/row_layout_impl.h"
 
 namespace freshet {
@@ -45,23 +47,10 @@ std::vector<std::vector<RingPlan>> MakeChains(std::vector<RingPlan> rings) {
   return chains;
 }
 
-Value AsValue(const DefaultValue& value, Type type) {
-  return std::visit(
-      [&]<typename T>(const T& v) {
-        if constexpr (std::is_same_v<T, bool>) return Value::Bool(v);
-        if constexpr (std::is_same_v<T, int64_t>) {
-          return type == Type::kInt64 ? Value::Int64(v) : Value::Double(static_cast<double>(v));
-        }
-        if constexpr (std::is_same_v<T, double>) return Value::Double(v);
-        if constexpr (std::is_same_v<T, std::string>) return Value::Text(v);
-        if constexpr (std::is_same_v<T, Timestamp>) return Value::Time(v);
-      },
-      value);
-}
-
 Value WhenEmpty(const Feature& feature, const Aggregation& aggregation) {
   if (feature.default_value) return AsValue(*feature.default_value, feature.type);
   if (!aggregation.zero_when_empty) return {};
+  if (IsMap(feature.type)) return EmptyPacked(feature.type);  // 0 of every key
   return feature.type == Type::kInt64 ? Value::Int64(0) : Value::Double(0);
 }
 
@@ -77,7 +66,7 @@ std::vector<AccumulatorSpec> Needs(const Feature& feature, const Aggregation& ag
 Status CheckDurations(const FeatureView& view) {
   const auto fits = [](Duration d) { return d >= Duration{} && d <= kLongest; };
   if (!fits(view.history) || !fits(view.lateness) || !fits(view.max_future_skew) ||
-      (view.ttl && !fits(*view.ttl))) {
+      !fits(view.dedup_within) || (view.ttl && !fits(*view.ttl))) {
     return Internal("view {}: a duration is negative or above {}", view.name,
                     FormatDuration(kLongest));
   }
@@ -119,11 +108,16 @@ class Compiler {
 
   StatusOr<std::unique_ptr<const RowLayout::Impl>> Run() {
     RETURN_IF_ERROR(CheckDurations(impl_->view));
+    if (impl_->view.latest_values) {
+      RETURN_IF_ERROR(PlanLatest(*impl_));
+      return std::move(impl_);
+    }
     for (const Feature& feature : impl_->view.features) RETURN_IF_ERROR(Plan(feature));
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeLifetime());
     RETURN_IF_ERROR(MakeSessions());
     RETURN_IF_ERROR(MakeLog());
+    ASSIGN_OR_RETURN(impl_->ids, IdListLayout::Of(impl_->source));
     for (size_t f = 0; f < impl_->features.size(); ++f) FindParts(f);
     return std::move(impl_);
   }
@@ -137,7 +131,8 @@ class Compiler {
       return Internal("view {}: feature {}: no aggregation {}", view.name, feature.name,
                       feature.aggregate);
     }
-    for (const std::optional<uint32_t> field : {feature.of, feature.arguments.order_by}) {
+    for (const std::optional<uint32_t> field :
+         {feature.of, feature.arguments.order_by, feature.arguments.by}) {
       if (field && *field >= impl_->source.fields.size()) {
         return Internal("view {}: feature {}: its source has no field {}", view.name, feature.name,
                         *field);
@@ -147,17 +142,26 @@ class Compiler {
       return field ? std::optional(impl_->source.fields[*field].type) : std::nullopt;
     };
     const std::optional<Type> of = type(feature.of);
-    if (aggregation->ResultType(of) != feature.type) {
+    const std::optional<Type> by = type(feature.arguments.by);
+    if (aggregation->ResultType(of, feature.arguments, by) != feature.type) {
       return Internal("view {}: feature {}: {} does not give {}", view.name, feature.name,
                       feature.aggregate, TypeName(feature.type));
     }
     RETURN_IF_ERROR(aggregation->CheckArguments(feature));
+    aggregation = &aggregation->Form(feature.arguments);
+    const std::vector<uint32_t>& columns = feature.arguments.of;
     FeaturePlan plan;
     plan.aggregation = aggregation;
     plan.context = {.of = of,
                     .order_by = type(feature.arguments.order_by),
+                    .by = by,
                     .arguments = &feature.arguments,
-                    .length = HasLength(feature.window) ? feature.window.length : Duration{}};
+                    .length = HasLength(feature.window) ? feature.window.length : Duration{},
+                    .column = columns.empty()
+                                  ? 0
+                                  : static_cast<uint32_t>(
+                                        std::find(columns.begin(), columns.end(), feature.of) -
+                                        columns.begin())};
     plan.window = feature.window;
     plan.when_empty = WhenEmpty(feature, *aggregation);
     needs_.push_back(Needs(feature, *aggregation, of));
@@ -372,32 +376,6 @@ class Compiler {
   std::vector<std::vector<AccumulatorSpec>> needs_;  // of each feature
 };
 
-// Panes of ring r of a chain: from its own edge to the farthest edge of finer rings, which hold what is newer.
-uint64_t PanesMax(const RowLayout::Impl& impl, const ChainLayout& chain, uint32_t r) {
-  Duration finer{-1};
-  for (uint32_t k = chain.begin; k < r; ++k) finer = std::max(finer, impl.rings[k].keep);
-  const RingLayout& ring = impl.rings[r];
-  if (finer >= ring.keep) return 0;
-  const int64_t span = ring.keep.us - std::max<int64_t>(finer.us, 0);
-  return static_cast<uint64_t>(span / ring.grid.hop.us) + 2;
-}
-
-constexpr uint64_t kRunTimesMax = 2 * 6;  // of a run: its length, its distance from the next
-constexpr uint64_t kLogHeadMax =
-    3 + 9 + 6;  // count; of the newest event its place; the greatest time dropped
-
-// Runs are further apart than what joins, so only so many end within what is kept.
-uint64_t RunsMax(const RunLayout& list) {
-  return static_cast<uint64_t>(list.keep.us / (list.joins.us + 1)) + 1 +
-         (list.keeps_one_more ? 1 : 0);
-}
-
-uint64_t PaneBytesMax(const RingLayout& ring) {
-  constexpr uint64_t kIndexMax = 2;
-  constexpr uint64_t kTimeMax = 6;
-  return kIndexMax + (ring.keeps_times ? kTimeMax : 0) + ring.set.encoded_max();
-}
-
 }  // namespace
 
 RowLayout::RowLayout(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -411,86 +389,5 @@ StatusOr<std::shared_ptr<const RowLayout>> RowLayout::Compile(const FeatureView&
 
 const FeatureView& RowLayout::view() const { return impl_->view; }
 uint16_t RowLayout::version_tag() const { return impl_->version_tag; }
-
-RowSize RowLayout::size() const {
-  constexpr uint64_t kHeader = 1 + 2 + 8;
-  RowSize size;
-  size.bytes_max = kHeader;
-  size.bytes_one_event = kHeader;
-  for (const ChainLayout& chain : impl_->chains) {
-    for (uint32_t r = chain.begin; r < chain.end; ++r) {
-      const uint64_t panes = PanesMax(*impl_, chain, r);
-      const uint64_t bytes = PaneBytesMax(impl_->rings[r]);
-      size.panes_max += panes;
-      size.bytes_per_pane_max = std::max(size.bytes_per_pane_max, bytes);
-      size.bytes_max += (panes < 128 ? 1 : 2) + panes * bytes;
-      size.bytes_one_event += 1;
-      if (r == chain.begin) {
-        const AccumulatorSet& set = impl_->rings[r].set;
-        size.bytes_one_event += bytes - set.encoded_max() + set.encoded_one();
-      }
-    }
-  }
-  for (const RunLayout& list : impl_->runs) {
-    const uint64_t runs = RunsMax(list);
-    size.runs_max += runs;
-    size.bytes_max += (runs < 128 ? 1 : 2) + runs * (kRunTimesMax + list.set.encoded_max());
-    size.bytes_one_event += 2 + list.set.encoded_one();
-  }
-  if (impl_->log) {
-    size.events_max = impl_->log->events_max();
-    size.bytes_max += kLogHeadMax + size.events_max * impl_->log->encoded_max();
-    size.bytes_one_event += kLogHeadMax + impl_->log->encoded_max();
-  }
-  if (impl_->lifetime) {
-    size.bytes_max += impl_->lifetime->encoded_max();
-    size.bytes_one_event += impl_->lifetime->encoded_one();
-  }
-  return size;
-}
-
-std::vector<RunListInfo> RowLayout::run_lists() const {
-  std::vector<RunListInfo> infos;
-  for (const RunLayout& list : impl_->runs) {
-    RunListInfo& info = infos.emplace_back();
-    const bool lifetime = impl_->lifetime_runs && infos.size() == 1;
-    if (!lifetime) info.gap = list.joins + Duration{1};
-    info.runs_max = RunsMax(list);
-    for (const auto& slot : list.set.slots()) {
-      info.accumulators.push_back(ToString(slot.spec, impl_->source));
-    }
-  }
-  return infos;
-}
-
-std::vector<std::string> RowLayout::log_fields() const {
-  std::vector<std::string> names;
-  if (!impl_->log) return names;
-  for (const EventLogLayout::Column& column : impl_->log->columns) {
-    names.push_back(impl_->source.fields[column.field].name);
-  }
-  return names;
-}
-
-std::vector<RingInfo> RowLayout::rings() const {
-  std::vector<RingInfo> infos;
-  const Duration beyond_reach = impl_->view.history + impl_->view.max_future_skew;
-  for (uint32_t c = 0; c < impl_->chains.size(); ++c) {
-    const ChainLayout& chain = impl_->chains[c];
-    for (uint32_t r = chain.begin; r < chain.end; ++r) {
-      const RingLayout& ring = impl_->rings[r];
-      RingInfo& info = infos.emplace_back();
-      info.chain = c;
-      info.hop = ring.grid.hop;
-      info.offset = ring.grid.offset;
-      info.longest_window = ring.keep - beyond_reach;
-      info.panes_max = PanesMax(*impl_, chain, r);
-      for (const auto& slot : ring.set.slots()) {
-        info.accumulators.push_back(ToString(slot.spec, impl_->source));
-      }
-    }
-  }
-  return infos;
-}
 
 }  // namespace freshet

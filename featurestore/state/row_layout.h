@@ -21,6 +21,8 @@ struct RowSize {
   uint64_t bytes_per_pane_max = 0;  // of the widest ring; text counted as kAssumedTextBytes
   uint64_t runs_max = 0;            // sessions, and lifetime in a view with a ttl
   uint64_t events_max = 0;          // of rows and exact windows
+  uint64_t ids_max = 0;             // of `dedup`
+  uint64_t ids_bytes_max = 0;       // their list, part of bytes_max
   uint64_t bytes_max = 0;           // a row whose every pane is filled, and all else
   uint64_t bytes_one_event = 0;     // a row that saw one event
   static constexpr uint64_t kAssumedTextBytes = 16;

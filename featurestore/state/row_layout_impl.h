@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "featurestore/aggregate/catalog.h"
+#include "featurestore/state/id_list.h"
+#include "featurestore/state/latest_values.h"
 #include "featurestore/state/row_layout.h"
 #include "featurestore/window/event_log.h"
 #include "featurestore/window/pane_ring.h"
@@ -14,7 +16,7 @@
 namespace freshet {
 
 // Where a feature's accumulators are kept.
-enum class FeaturePlace : uint8_t { kPanes, kRuns, kLifetime, kLog };
+enum class FeaturePlace : uint8_t { kPanes, kRuns, kLifetime, kLog, kLatest };
 
 struct FeaturePlan {
   // One of the accumulators that the feature is finished from.
@@ -34,7 +36,7 @@ struct FeaturePlan {
   std::optional<Duration> keep;  // its own reach, history and skew; of rows the ttl. None: for ever
   uint32_t ring_begin = 0;       // kPanes: its ring and all finer ones of the chain
   uint32_t ring_end = 0;
-  uint32_t list = 0;      // kRuns: which run list
+  uint32_t list = 0;      // kRuns: which run list; kLatest: which field
   AccumulatorSet replay;  // kLog: what the events are replayed through
   std::vector<Part> parts;
   uint32_t scratch_bytes = 0;
@@ -54,9 +56,16 @@ struct RowLayout::Impl {
   std::vector<RunLayout> runs;             // then sessions, by gap
   std::optional<EventLogLayout> log;       // rows and exact windows
   bool log_has_history = false;  // exact ones are there: an as_of finds its event time in the log
+  std::optional<IdListLayout> ids;     // the source says `dedup`
+  std::optional<LatestLayout> latest;  // a view of latest values: this alone
   std::vector<FeaturePlan> features;
   uint32_t scratch_bytes_max = 0;
   bool has_text = false;
 };
+
+// `value` as one of the type; text is borrowed.
+Value AsValue(const DefaultValue& value, Type type);
+// Fills `latest` and `features` of a view of latest values.
+Status PlanLatest(RowLayout::Impl& impl);
 
 }  // namespace freshet

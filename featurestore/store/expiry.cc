@@ -13,24 +13,29 @@ namespace {
 class ExpiryFilter final : public rocksdb::CompactionFilter {
  public:
   explicit ExpiryFilter(std::shared_ptr<Expiry> expiry)
-      : expiry_(std::move(expiry)), limit_(expiry_->Limit()) {}
+      : expiry_(std::move(expiry)), limits_(expiry_->limits()) {}
   ~ExpiryFilter() override { expiry_->CountDropped(dropped_); }
 
   const char* Name() const override { return "freshet.Expiry"; }
   bool Filter(int /*level*/, const rocksdb::Slice& /*key*/, const rocksdb::Slice& row,
               std::string* /*new_value*/, bool* /*value_changed*/) const override {
-    if (!limit_) return false;
     // A damaged row stays: a read reports it.
-    const auto newest = PeekNewest(std::string_view(row.data(), row.size()));
-    if (!newest || !(*newest < *limit_)) return false;
+    const auto times = PeekTimes(std::string_view(row.data(), row.size()));
+    if (!times || !Before(times->newest, limits_.newest) ||
+        !Before(times->deleted, limits_.deleted)) {
+      return false;
+    }
     ++dropped_;
     return true;
   }
 
  private:
+  static bool Before(const std::optional<Timestamp>& time, const std::optional<Timestamp>& limit) {
+    return !time || (limit && *time < *limit);
+  }
+
   const std::shared_ptr<Expiry> expiry_;
-  const std::optional<Timestamp>
-      limit_;  // as it was when the compaction began: the bound only rises
+  const Expiry::Limits limits_;  // as they were when the compaction began: the bound only rises
   mutable uint64_t dropped_ = 0;
 };
 
@@ -40,7 +45,7 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
   const char* Name() const override { return "freshet.ExpiryFactory"; }
   std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
       const rocksdb::CompactionFilter::Context& /*context*/) override {
-    if (!expiry_->Limit()) return nullptr;
+    if (!expiry_->limits().deleted) return nullptr;  // the bound is not known: nothing goes
     return std::make_unique<ExpiryFilter>(expiry_);
   }
 

@@ -26,6 +26,10 @@ struct ViewStatus {
   std::atomic<int64_t> watermark_us{kNoTime};       // of its source as this view has read it
   std::atomic<int64_t> newest_event_us{
       kNoTime};  // greatest event time accepted: `now` with clock: event_time
+  // Events since this process began, for ExplainFeatures: they are counted by view, not by row.
+  std::atomic<uint64_t> late_events{0};
+  std::atomic<uint64_t> skipped_no_key{0};
+  std::atomic<uint64_t> skipped_where{0};
 };
 
 struct PartitionStatus {

@@ -64,6 +64,8 @@ struct StoreView {
   std::string version;  // 16 hex digits
   // A row may be removed once its newest event + keep < the view's expiry bound. None: never.
   std::optional<Duration> keep;
+  // The same of a row that was deleted, from the delete's time on.
+  Duration keep_deleted;
 };
 
 struct DeadLetter {

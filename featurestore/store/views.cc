@@ -15,7 +15,7 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   for (uint32_t i = 0; i < count; ++i) {
     OpenedView& opened = impl_->view({i});
     if (opened.family != name || opened.dropped) continue;
-    opened.expiry->SetKeep(view.keep);
+    opened.expiry->SetKeep(view.keep, view.keep_deleted);
     return ViewId{i};
   }
   if (count == Impl::kMaxViews) {
@@ -43,7 +43,7 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   opened->family = name;
   opened->handle = it->second.handle;
   opened->expiry = it->second.expiry;
-  opened->expiry->SetKeep(view.keep);
+  opened->expiry->SetKeep(view.keep, view.keep_deleted);
   const auto complete = impl_->complete.find(view.name);
   opened->complete = complete != impl_->complete.end() && complete->second == view.version;
   opened->status.complete = opened->complete.load();

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "featurestore/aggregate/ordered.h"
+#include "featurestore/aggregate/kept_value.h"
 #include "featurestore/aggregate/time_span.h"
 
 namespace freshet {
@@ -37,11 +37,7 @@ uint64_t EventLogLayout::encoded_max() const {
   constexpr uint64_t kPlace = 6 + 2 + 4;  // time, partition, offset
   uint64_t bytes = kPlace;
   for (const Column& column : columns) {
-    if (column.type == Type::kBool) {
-      bytes += 1;
-    } else {
-      bytes += IsText(column.type) ? 1 + kAssumedTextBytes : 10;
-    }
+    bytes += KeptBytesMax(column.type);
   }
   return bytes;
 }
@@ -123,42 +119,6 @@ void EventLog::Trim(Timestamp newest) {
   if (dropped_ && (!reach || *dropped_ < newest - *reach)) dropped_.reset();
 }
 
-namespace {
-
-// A kept value (ordered.h), times as their distance from the event's.
-void WriteValue(ByteWriter& out, Type type, const Value& value, Timestamp base) {
-  if (IsText(type)) {
-    out.Varint(value.is_null() ? 0 : value.as_text().size() + 1);
-    if (!value.is_null()) out.Raw(value.as_text());
-    return;
-  }
-  WithStored(type, [&](auto stored) {
-    if constexpr (!kIsText<decltype(stored)>) {
-      if (!value.is_null()) stored.Set(value);
-      stored.Encode(!value.is_null(), out, {base});
-    }
-  });
-}
-
-Value ReadValue(ByteReader& in, Type type, Timestamp base) {
-  if (IsText(type)) {
-    const uint64_t size = in.Varint();
-    if (size == 0) return {};
-    const std::string_view text = in.Raw(size - 1);
-    if (text.size() > UINT32_MAX) in.MarkBad();
-    return in.ok() ? Value::Text(text) : Value();
-  }
-  Value value;
-  WithStored(type, [&](auto stored) {
-    if constexpr (!kIsText<decltype(stored)>) {
-      if (stored.Decode(in, {base})) value = stored.value();
-    }
-  });
-  return value;
-}
-
-}  // namespace
-
 // count × 2 + whether a drop is told | from the newest event to the oldest: span of the time of the one before − this one's
 // (not of the newest, whose time is the row's) | place in the log, as a difference from the one before | values | span of the
 // oldest's time − the greatest dropped one's, where told.
@@ -168,15 +128,10 @@ void EventLog::Encode(ByteWriter& out, Timestamp newest) const {
   for (size_t i = size(); i-- > 0;) {
     const Position& here = at(i);
     if (i + 1 < size()) WriteTimeSpan(out, before.time - here.time);
-    const bool moved = here.at.incarnation != before.at.incarnation;
-    out.Varint(ZigZag(int64_t{here.at.partition} - before.at.partition) * 2 + (moved ? 1 : 0));
-    if (moved) out.Varint(here.at.incarnation);
-    // Unsigned: offsets of damaged rows may be anything.
-    out.Signed(static_cast<int64_t>(static_cast<uint64_t>(here.at.offset) -
-                                    static_cast<uint64_t>(before.at.offset)));
+    WritePlaceAfter(out, before.at, here.at);
     const Value* value = values(i);
     for (const EventLogLayout::Column& column : layout_->columns) {
-      WriteValue(out, column.type, *value++, here.time);
+      WriteKept(out, column.type, *value++, here.time);
     }
     before = here;
   }
@@ -198,22 +153,12 @@ void EventLog::Decode(ByteReader& in, Timestamp newest) {
   for (size_t i = count; i-- > 0;) {
     Position here = before;
     if (i + 1 < count) here.time = before.time - ReadTimeSpan(in);
-    const uint64_t where = in.Varint();
-    const int64_t partition = before.at.partition + UnZigZag(where / 2);
-    if (partition < INT32_MIN || partition > INT32_MAX) in.MarkBad();
-    here.at.partition = static_cast<int32_t>(partition);
-    if (where % 2 == 1) {
-      const uint64_t incarnation = in.Varint();
-      if (incarnation > UINT32_MAX) in.MarkBad();
-      here.at.incarnation = static_cast<uint32_t>(incarnation);
-    }
-    here.at.offset = static_cast<int64_t>(static_cast<uint64_t>(before.at.offset) +
-                                          static_cast<uint64_t>(in.Signed()));
+    here.at = ReadPlaceAfter(in, before.at);
     if (i + 1 < count && here > before) in.MarkBad();
     if (here.time < kMinEventTime || !in.ok()) return in.MarkBad();
     at_[i] = here;
     for (size_t c = 0; c < columns(); ++c) {
-      values_[i * columns() + c] = ReadValue(in, layout_->columns[c].type, here.time);
+      values_[i * columns() + c] = ReadKept(in, layout_->columns[c].type, here.time);
     }
     before = here;
   }

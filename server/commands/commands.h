@@ -19,7 +19,9 @@ void AddValidateCommand(CLI::App& app, Run& run);
 void AddConfigCommand(CLI::App& app, Run& run);
 void AddBrokerCommand(CLI::App& app, Run& run);
 void AddGetCommand(CLI::App& app, Run& run);
+void AddExplainCommand(CLI::App& app, Run& run);
 void AddReplayCommand(CLI::App& app, Run& run);
+void AddTestCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {

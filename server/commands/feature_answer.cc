@@ -1,11 +1,10 @@
 #include "server/commands/feature_answer.h"
 
-#include <absl/strings/escaping.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
+
+#include "featurestore/model/type_text.h"
+#include "server/commands/column_values.h"
 
 namespace freshet {
 namespace {
@@ -26,108 +25,6 @@ Status Malformed(std::string_view what) {
       "the server's answer is not whole: {}; is it of another version than this freshet?", what);
 }
 
-// JSON has no words for them.
-Json NumberAsJson(double number) {
-  if (std::isnan(number)) return "NaN";
-  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
-  return number;
-}
-
-// A float's shortest text, read back as a double: 0.1, not 0.10000000149011612.
-Json FloatAsJson(float number) {
-  if (!std::isfinite(number)) return NumberAsJson(number);
-  return std::strtod(fmt::format("{}", number).c_str(), nullptr);
-}
-
-// One value of a column by its type's form; `size` says how many there are.
-class ColumnValues {
- public:
-  static StatusOr<ColumnValues> Of(const v1::Column& column, const std::string& name, Type type,
-                                   size_t size) {
-    ColumnValues values(column, type);
-    const auto wrong = [&] {
-      return Malformed(fmt::format("column {} does not hold {} values", name, size));
-    };
-    switch (column.values_case()) {
-      case v1::Column::kInt64Le:
-        values.bytes_ = column.int64_le();
-        break;
-      case v1::Column::kTimestampUsLe:
-        values.bytes_ = column.timestamp_us_le();
-        break;
-      case v1::Column::kDoubleLe:
-        values.bytes_ = column.double_le();
-        break;
-      case v1::Column::kFloatLe:
-        values.bytes_ = column.float_le();
-        break;
-      case v1::Column::kBoolU8:
-        values.bytes_ = column.bool_u8();
-        break;
-      case v1::Column::kText:
-        values.bytes_ = column.text().data();
-        values.offsets_ = column.text().offsets();
-        break;
-      default:
-        return wrong();
-    }
-    return values.Fits(size) ? StatusOr<ColumnValues>(values) : StatusOr<ColumnValues>(wrong());
-  }
-
-  Json At(size_t index) const {
-    switch (form_) {
-      case v1::Column::kInt64Le:
-        return ReadAt<int64_t>(bytes_, index);
-      case v1::Column::kTimestampUsLe:
-        return FormatTimestamp({ReadAt<int64_t>(bytes_, index)});
-      case v1::Column::kDoubleLe:
-        return NumberAsJson(ReadAt<double>(bytes_, index));
-      case v1::Column::kFloatLe:
-        return FloatAsJson(ReadAt<float>(bytes_, index));
-      case v1::Column::kBoolU8:
-        return bytes_[index] != 0;
-      default:
-        return TextAt(index);
-    }
-  }
-
- private:
-  ColumnValues(const v1::Column& column, Type type) : form_(column.values_case()), type_(type) {}
-
-  bool Fits(size_t size) const {
-    switch (form_) {
-      case v1::Column::kBoolU8:
-        return bytes_.size() == size;
-      case v1::Column::kFloatLe:
-        return bytes_.size() == size * sizeof(float);
-      case v1::Column::kText: {
-        if (offsets_.size() != (size + 1) * sizeof(uint32_t)) return false;
-        for (size_t i = 0; i < size; ++i) {
-          if (ReadAt<uint32_t>(offsets_, i) > ReadAt<uint32_t>(offsets_, i + 1)) return false;
-        }
-        return ReadAt<uint32_t>(offsets_, size) <= bytes_.size();
-      }
-      default:
-        return bytes_.size() == size * sizeof(int64_t);
-    }
-  }
-
-  Json TextAt(size_t index) const {
-    const uint32_t begin = ReadAt<uint32_t>(offsets_, index);
-    const std::string_view text =
-        bytes_.substr(begin, ReadAt<uint32_t>(offsets_, index + 1) - begin);
-    if (type_ != Type::kBytes) return std::string(text);
-    std::string encoded;
-    absl::Base64Escape(absl::string_view(text.data(), text.size()), &encoded);
-    return encoded;
-  }
-
-  v1::Column::ValuesCase form_;
-  Type type_;
-  std::string_view bytes_;
-  std::string_view offsets_;
-};
-
 bool HasValue(v1::FeatureStatus status, bool has_default) {
   if (status == v1::PRESENT) return true;
   return has_default && (status == v1::NOT_FOUND || status == v1::OUTSIDE_MAX_AGE);
@@ -141,7 +38,7 @@ std::string StatusName(uint8_t status) {
 Status DecodeViews(const v1::GetFeaturesResponse& response, FeatureAnswer& answer) {
   for (const v1::ViewInfo& info : response.views()) {
     FeatureAnswer::View& view = answer.views.emplace_back();
-    view.name = info.view();
+    view.name = info.role().empty() ? info.view() : info.role() + ":" + info.view();
     if (info.has_watermark_us()) view.watermark = Timestamp{info.watermark_us()};
     if (info.has_complete_since_us()) view.complete_since = Timestamp{info.complete_since_us()};
     const size_t sent = info.broadcast() ? 1 : answer.rows.size();
@@ -162,11 +59,19 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
   for (int c = 0; c < response.columns_size(); ++c) {
     const v1::Column& column = response.columns(c);
     const v1::FeatureField& field = response.schema().fields(c);
-    if (field.view() >= answer.views.size()) return Malformed("the view of column " + field.name());
-    answer.features.push_back({field.name(), field.view()});
+    std::vector<uint32_t> views = {field.view()};
+    if (field.derived()) views.assign(field.derived_from().begin(), field.derived_from().end());
+    for (const uint32_t view : views) {
+      if (view >= answer.views.size()) return Malformed("the view of column " + field.name());
+    }
+    answer.features.push_back({field.name(), std::move(views)});
     const size_t sent = column.broadcast() ? 1 : answer.rows.size();
-    const Type type = TypeFromName(field.type()).value_or(Type::kString);
-    ASSIGN_OR_RETURN(const ColumnValues values, ColumnValues::Of(column, field.name(), type, sent));
+    const auto type = ParseTypeText(field.type());
+    const auto values = ColumnValues::Of(column, type ? type->type : Type::kString, sent);
+    if (!values) {
+      return Malformed(fmt::format("column {} does not hold {} values of type {}", field.name(),
+                                   sent, field.type()));
+    }
     const bool statuses = !response.statuses().empty();
     const bool degraded = !response.degraded().empty();
     if (statuses && response.statuses().size() < before + sent) return Malformed("statuses");
@@ -179,11 +84,18 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
       cell.status = StatusName(status);
       cell.degraded = degraded && response.degraded()[before + at] != 0;
       if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default()))
-        cell.value = values.At(at);
+        cell.value = values->At(at);
     }
     before += sent;
   }
   return OkStatus();
+}
+
+// The newest of what it is computed of.
+std::optional<Timestamp> EventTime(const FeatureAnswer::Feature& feature, const AnswerRow& row) {
+  std::optional<Timestamp> newest;
+  for (const uint32_t view : feature.views) newest = std::max(newest, row.event_times[view]);
+  return newest;
 }
 
 std::string Dump(const Json& json) {
@@ -253,7 +165,7 @@ std::string OneRowTable(const FeatureAnswer& answer) {
     const AnswerCell& cell = row.cells[i];
     lines.push_back({answer.features[i].name, Plain(cell.value),
                      cell.status + (cell.degraded ? " (degraded)" : ""),
-                     TimeText(row.event_times[answer.features[i].view])});
+                     TimeText(EventTime(answer.features[i], row))});
   }
   return Align(lines);
 }
@@ -297,14 +209,17 @@ std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const R
   const AnswerRow& answered = answer.rows[row];
   // One object after the other: Json keeps the order of insertion, and an insertion moves what stands in it already.
   Json key_values = Json::object();
-  for (size_t i = 0; i < keys.size(); ++i) key_values[keys[i].name] = asked.keys[i];
+  // As LAYOUT_ROWS: an answer does not repeat inputs.
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!keys[i].is_input) key_values[keys[i].name] = asked.keys[i];
+  }
   Json values = Json::object();
   Json statuses = Json::object();
   Json degraded = Json::array();
   Json times = Json::object();
   for (size_t i = 0; i < answer.features.size(); ++i) {
     const std::string& name = answer.features[i].name;
-    const auto& time = answered.event_times[answer.features[i].view];
+    const auto time = EventTime(answer.features[i], answered);
     values[name] = answered.cells[i].value;
     statuses[name] = answered.cells[i].status;
     times[name] = time.has_value() ? Json(FormatTimestamp(*time)) : Json(nullptr);

@@ -28,10 +28,11 @@ struct AnswerRow {
 struct FeatureAnswer {
   struct Feature {
     std::string name;
-    uint32_t view = 0;
+    std::vector<uint32_t>
+        views;  // whose event times are its own: one, or of a derived one any number
   };
   struct View {
-    std::string name;
+    std::string name;  // in a role role:view
     std::optional<Timestamp> watermark;
     std::optional<Timestamp> complete_since;
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "featurestore/base/nearest.h"
@@ -22,6 +23,10 @@ std::vector<std::string> NamesOf(std::span<const RequestKey> keys) {
   return names;
 }
 
+bool HasInputs(std::span<const RequestKey> keys) {
+  return std::any_of(keys.begin(), keys.end(), [](const RequestKey& key) { return key.is_input; });
+}
+
 std::string Joined(std::span<const std::string> names) {
   std::string text;
   for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
@@ -35,6 +40,14 @@ std::optional<int64_t> ParseInt64(std::string_view text) {
   return number;
 }
 
+std::optional<double> ParseDouble(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number))
+    return std::nullopt;
+  return number;
+}
+
 bool IsBase64(const std::string& text) {
   std::string bytes;
   return absl::Base64Unescape(text, &bytes);
@@ -42,8 +55,8 @@ bool IsBase64(const std::string& text) {
 
 Status WrongType(const std::string& place, const RequestKey& key, std::string_view got,
                  std::string_view wanted) {
-  return InvalidArgument("{}: key {} is {}, and {} is not one; write {}", place, key.name,
-                         TypeName(key.type), got, wanted);
+  return InvalidArgument("{}: {} {} is {}, and {} is not one; write {}", place, key.noun(),
+                         key.name, TypeName(key.type), got, wanted);
 }
 
 // As JSON holds a key of this type: numbers as numbers, times as RFC 3339.
@@ -62,6 +75,10 @@ StatusOr<Json> KeyFromText(const std::string& place, const RequestKey& key,
     case Type::kBytes:
       if (IsBase64(text)) return Json(text);
       return WrongType(place, key, '"' + text + '"', "base64");
+    case Type::kDouble:
+    case Type::kFloat:
+      if (const auto number = ParseDouble(text)) return Json(*number);
+      return WrongType(place, key, '"' + text + '"', key.name + "=12.5");
     default:
       return Json(text);
   }
@@ -81,6 +98,10 @@ StatusOr<Json> KeyFromJson(const std::string& place, const RequestKey& key, cons
     case Type::kBool:
       if (member.is_boolean()) return member;
       return WrongType(place, key, member.dump(), "true or false");
+    case Type::kDouble:
+    case Type::kFloat:
+      if (member.is_number()) return Json(member.get<double>());
+      return WrongType(place, key, member.dump(), "a number: 12.5");
     default:
       if (member.is_string()) return KeyFromText(place, key, member.get<std::string>());
       return WrongType(place, key, member.dump(), "text in quotes");
@@ -112,14 +133,15 @@ StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const Req
     } else if (name == kAsOf) {
       ASSIGN_OR_RETURN(row.as_of_us, AsOfFromJson(place, member));
     } else {
-      return InvalidArgument("{}: \"{}\" is not a key of service {}{}", place, name, service,
+      return InvalidArgument("{}: \"{}\" is not {} of service {}{}", place, name,
+                             HasInputs(keys) ? "a key or an input" : "a key", service,
                              Suggestion(name, NamesOf(keys)));
     }
   }
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!given[i])
-      return InvalidArgument("{}: key {} is missing (null where there is no entity)", place,
-                             keys[i].name);
+      return InvalidArgument("{}: {} {} is missing (null where there is {})", place, keys[i].noun(),
+                             keys[i].name, keys[i].is_input ? "none" : "no entity");
   }
   return row;
 }
@@ -159,6 +181,8 @@ void FillColumn(const RequestKey& key, size_t index, std::span<const RequestRow>
     nulls.push_back(null ? 1 : 0);
     if (key.type == Type::kInt64 || key.type == Type::kTimestamp) {
       AppendLittleEndian<int64_t>(packed, null ? 0 : Int64Of(key, value));
+    } else if (IsNumeric(key.type)) {
+      AppendLittleEndian<double>(packed, null ? 0 : value.get<double>());
     } else if (key.type == Type::kBool) {
       packed.push_back(!null && value.get<bool>() ? 1 : 0);
     } else {
@@ -176,6 +200,10 @@ void FillColumn(const RequestKey& key, size_t index, std::span<const RequestRow>
     case Type::kBool:
       column.set_bool_u8(std::move(packed));
       break;
+    case Type::kDouble:
+    case Type::kFloat:
+      column.set_double_le(std::move(packed));
+      break;
     default:
       column.mutable_text()->set_data(std::move(packed));
       column.mutable_text()->set_offsets(std::move(offsets));
@@ -190,15 +218,18 @@ StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogRespons
   for (const v1::FeatureServiceInfo& info : catalog.services()) {
     if (info.name() != service) continue;
     std::vector<RequestKey> keys;
-    for (const v1::KeyInfo& key : info.keys()) {
-      const std::optional<Type> type = TypeFromName(key.type());
+    const auto add = [&](const v1::KeyInfo& from, bool is_input) -> Status {
+      const std::optional<Type> type = TypeFromName(from.type());
       if (!type.has_value()) {
         return FailedPrecondition(
-            "service {}: key {} is {}, which this freshet does not know; use the server's version",
-            service, key.name(), key.type());
+            "service {}: {} {} is {}, which this freshet does not know; use the server's version",
+            service, is_input ? "input" : "key", from.name(), from.type());
       }
-      keys.push_back({key.name(), *type});
-    }
+      keys.push_back({from.name(), *type, is_input});
+      return OkStatus();
+    };
+    for (const v1::KeyInfo& key : info.keys()) RETURN_IF_ERROR(add(key, false));
+    for (const v1::KeyInfo& input : info.inputs()) RETURN_IF_ERROR(add(input, true));
     return keys;
   }
   std::vector<std::string> names;
@@ -229,19 +260,21 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
     const auto key =
         std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
     if (key == keys.end()) {
-      return InvalidArgument("{}: there is no key \"{}\"{}", place, name,
+      return InvalidArgument("{}: there is no {} \"{}\"{}", place,
+                             HasInputs(keys) ? "key or input" : "key", name,
                              Suggestion(name, NamesOf(keys)));
     }
     const auto index = static_cast<size_t>(key - keys.begin());
     if (given[index])
-      return InvalidArgument("{}: key {} is given twice; several rows come with --rows", place,
-                             name);
+      return InvalidArgument("{}: {} {} is given twice; several rows come with --rows", place,
+                             key->noun(), name);
     given[index] = true;
     ASSIGN_OR_RETURN(row.keys[index], KeyFromText(place, *key, argument.substr(equals + 1)));
   }
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!given[i])
-      return InvalidArgument("{}: key {} is missing; add {}=…", place, keys[i].name, keys[i].name);
+      return InvalidArgument("{}: {} {} is missing; add {}=…", place, keys[i].noun(), keys[i].name,
+                             keys[i].name);
   }
   return row;
 }
@@ -281,7 +314,9 @@ Status FillAsOf(std::optional<int64_t> as_of_us, std::vector<RequestRow>& rows) 
 
 void FillRequest(std::span<const RequestKey> keys, std::span<const RequestRow> rows,
                  v1::GetFeaturesRequest& request) {
-  for (size_t i = 0; i < keys.size(); ++i) FillColumn(keys[i], i, rows, *request.add_keys());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    FillColumn(keys[i], i, rows, keys[i].is_input ? *request.add_inputs() : *request.add_keys());
+  }
   const bool one_time = std::all_of(rows.begin(), rows.end(), [&](const RequestRow& row) {
     return row.as_of_us == rows.front().as_of_us;
   });

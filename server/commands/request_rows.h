@@ -1,4 +1,4 @@
-// What `freshet get` asks for: entity rows from the command line or from a file, typed as the service's keys are.
+// What `freshet get` asks for: entity rows from the command line or from a file, typed as the service's keys and inputs are.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,17 @@ namespace freshet {
 struct RequestKey {
   std::string name;
   Type type = Type::kString;
+  bool is_input = false;  // what comes with the request, and tells no entity
+  const char* noun() const { return is_input ? "input" : "key"; }
 };
 
-// The keys of one service, as DescribeCatalog tells them.
+// The keys of one service, then its inputs, as DescribeCatalog tells them.
 StatusOr<std::vector<RequestKey>> KeysOfService(const v1::DescribeCatalogResponse& catalog,
                                                 const std::string& service);
 
 struct RequestRow {
   std::vector<nlohmann::ordered_json>
-      keys;  // by RequestKey: as answered under "keys"; null: no entity
+      keys;  // by RequestKey: as answered under "keys"; null: no entity, no input
   std::optional<int64_t> as_of_us;
 };
 

@@ -11,7 +11,9 @@
 
 #include "featurestore/aggregate/catalog.h"
 #include "featurestore/declare/project.h"
+#include "featurestore/model/packed.h"
 #include "featurestore/oracle/oracle.h"
+#include "tests/property/arguments.h"
 
 namespace freshet::property {
 namespace {
@@ -78,45 +80,11 @@ std::string ProjectText(const std::string& of_source, const std::string& of_view
   return text;
 }
 
-// What the aggregation takes beside `of`; a random choice where `random` is given.
-std::string ArgumentsOf(const std::string& aggregate, Random* random) {
-  const auto one_of = [random](const std::vector<std::string>& choices) {
-    return random == nullptr ? choices[0] : random->OneOf(choices);
-  };
-  if (aggregate == "min_by" || aggregate == "max_by") {
-    // By k, which has few values, ties are frequent.
-    return ", order_by: " + one_of({"k", "k", "n", "x", "y", "s", "z", "b", "t"});
-  }
-  if (aggregate == "quantile") {
-    std::string text = ", q: " + one_of({"0.5", "0.01", "0.05", "0.07", "0.25", "0.3", "0.55",
-                                         "0.9", "0.95", "0.99", "0.999"});
-    const std::string exact_to = one_of({"", "1", "4", "16", "64"});
-    if (!exact_to.empty()) text += ", exact_to: " + exact_to;
-    const std::string error = one_of({"", "0.01", "0.05", "0.002"});
-    if (!error.empty()) text += ", error: " + error;
-    return text;
-  }
-  if (aggregate == "count_distinct") {
-    const std::string exact_to = one_of({"", "1", "2", "4", "16", "64"});
-    std::string text = exact_to.empty() ? "" : ", exact_to: " + exact_to;
-    const std::string error = one_of({"", "0.02", "0.05"});
-    if (!error.empty()) text += ", error: " + error;
-    return text;
-  }
-  if (aggregate == "rate") {
-    const std::string per = one_of({"", "1s", "1m", "7ms", "1h"});
-    return per.empty() ? "" : ", per: " + per;
-  }
-  if (aggregate.starts_with("decayed_")) {
-    return ", half_life: " + one_of({"1h", "10ms", "1s", "90s", "1d", "7d"});
-  }
-  return "";
-}
-
 std::string FeatureText(const std::string& aggregate, const std::string& of,
                         const std::string& arguments, const std::string& window) {
-  return fmt::format("{{ aggregate: {}{}{}, windows: [{}] }}", aggregate,
-                     of.empty() ? "" : ", of: " + of, arguments, window);
+  return fmt::format("{{ aggregate: {}{}{}, windows: [{}] }}",
+                     aggregate.substr(0, aggregate.find(' ')), of.empty() ? "" : ", of: " + of,
+                     arguments, window);
 }
 
 // Any window of that shape.
@@ -150,12 +118,19 @@ std::string ExampleOf(Shape shape) {
 
 std::vector<CellKind> AskForLegalCells(std::vector<std::string>& left_out) {
   std::vector<CellKind> cells;
+  std::vector<std::string> forms;
   for (const Aggregation& aggregation : AllAggregations()) {
     const std::string name(aggregation.name);
     if (!oracle::Answers(name)) {
       left_out.push_back(name);
       continue;
     }
+    forms.push_back(name);
+    if ((aggregation.takes & kArgumentBy) != 0) forms.push_back(name + " by");
+    if ((aggregation.takes & kArgumentCounts) != 0) forms.push_back(name + " counts");
+    if ((aggregation.takes & kArgumentBounds) != 0) forms.push_back(name + " bounds");
+  }
+  for (const std::string& name : forms) {
     std::vector<std::string> fields = FieldNames();
     fields.insert(fields.begin(), "");
     std::array<CellKind, kShapes> by_shape;
@@ -241,7 +216,8 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
           days < 3    ? std::vector<std::string>{"day"}
           : days < 14 ? std::vector<std::string>{"day", "week", "week"}
                       : std::vector<std::string>{"day", "week", "month", "month"});
-      return fmt::format("{{ tumbling: {}, timezone: {}{} }}", unit, random.OneOf(Zones()), report);
+      return fmt::format("{{ tumbling: {}, timezone: {}{}{} }}", unit, random.OneOf(Zones()),
+                         report, offset(86'400'000));
     }
     case Shape::kHopping:
       return fmt::format("{{ hopping: {}, hop: {}{} }}", Millis(length), Millis(hop), offset(hop));
@@ -261,6 +237,7 @@ std::string RandomWindow(Random& random, const Lengths& lengths, Shape shape,
 }
 
 DefaultValue RandomDefault(Random& random, Type type) {
+  if (!IsScalar(type)) return std::string(EmptyPacked(type).as_packed());
   switch (type) {
     case Type::kBool:
       return random.Chance(0.5);
@@ -275,6 +252,89 @@ DefaultValue RandomDefault(Random& random, Type type) {
       return random.Real(-5, 5);
   }
 }
+
+// Now and then producers send twice, by ids that few or most events share.
+std::string RandomDedup(Random& random, int64_t within) {
+  if (!random.Chance(0.15)) return "";
+  const std::string by = random.OneOf<std::string>({"k", "n", "s, n", "t", "z, b"});
+  const std::string max_ids = random.OneOf<std::string>({"", ", max_ids: 1", ", max_ids: 5"});
+  return fmt::format(", dedup: {{ by: [{}], within: {}{} }}", by, Millis(1 + within), max_ids);
+}
+
+// `derive` and `where` of a source, and what they compute.
+class Computing {
+ public:
+  explicit Computing(Random& random) : random_(random) {
+    const std::vector<Type> types = {Type::kInt64,  Type::kInt64, Type::kDouble, Type::kFloat,
+                                     Type::kString, Type::kBytes, Type::kBool,   Type::kTimestamp};
+    for (uint32_t i = 0; i < types.size(); ++i) {
+      columns_.push_back({FieldNames()[i], types[i], i + 1});  // behind the card
+    }
+    for (int64_t derived = random.Chance(0.4) ? random.Between(1, 3) : 0; derived > 0; --derived) {
+      const RandomExpression expression = RandomDerivation(random, columns_);
+      const std::string name = fmt::format("d{}", derived_.size());
+      of_source_ += fmt::format("{}{}: \"{}\"", derived_.empty() ? ", derive: { " : ", ", name,
+                                expression.sql);
+      columns_.push_back({name, expression.type, static_cast<uint32_t>(columns_.size() + 1)});
+      derived_[name] = expression;
+    }
+    if (!derived_.empty()) of_source_ += " }";
+    if (random.Chance(0.12)) of_source_ += Where("source");
+    if (random.Chance(0.12)) of_view_ = "    " + Where("view").substr(2) + "\n";
+  }
+
+  const std::string& of_source() const { return of_source_; }
+  const std::string& of_view() const { return of_view_; }
+  // `, where: "…"`, or nothing.
+  std::string OfFeature(const std::string& name) {
+    return random_.Chance(0.2) ? Where(name) : std::string();
+  }
+  // Now and then a derived field of the same type, where `of` may stand for any.
+  std::string Of(const std::string& of) {
+    std::vector<std::string> same;
+    for (const Column& column : columns_) {
+      if (column.name != of) continue;
+      for (const Column& other : columns_) {
+        if (other.type == column.type && derived_.count(other.name) > 0) same.push_back(other.name);
+      }
+    }
+    return !same.empty() && random_.Chance(0.4) ? random_.OneOf(same) : of;
+  }
+
+  // By index of the fields that declare has made; equal conditions share one.
+  std::map<uint32_t, RandomExpression> Bind(const Source& source, const FeatureView& view) const {
+    std::map<uint32_t, RandomExpression> all;
+    const auto bind = [&](std::optional<uint32_t> field, const RandomExpression& expression) {
+      if (!field) throw std::runtime_error("declare has lost: " + expression.sql);
+      const auto [bound, is_new] = all.emplace(*field, expression);
+      if (!is_new && bound->second.sql != expression.sql) {
+        throw std::runtime_error("one field for two: " + expression.sql + "; " + bound->second.sql);
+      }
+    };
+    for (const auto& [name, expression] : derived_) bind(source.FieldIndex(name), expression);
+    for (const auto& [of, expression] : wheres_) {
+      if (of == "source") bind(source.where, expression);
+      if (of == "view") bind(view.where, expression);
+      for (const Feature& feature : view.features) {
+        if (feature.declared == of) bind(feature.where, expression);
+      }
+    }
+    return all;
+  }
+
+ private:
+  std::string Where(const std::string& of) {
+    const RandomExpression& where = wheres_[of] = RandomCondition(random_, columns_);
+    return fmt::format(", where: \"{}\"", where.sql);
+  }
+
+  Random& random_;
+  std::vector<Column> columns_;
+  std::map<std::string, RandomExpression> derived_;
+  std::map<std::string, RandomExpression> wheres_;  // by what it is of
+  std::string of_source_;
+  std::string of_view_;
+};
 
 // None: declare refuses it, for the reason given.
 std::optional<Declaration> Draw(Random& random, std::string& refusal) {
@@ -298,19 +358,31 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   const auto about = [&](double times) {
     return static_cast<int64_t>(static_cast<double>(lengths.scale) * random.Real(0, times));
   };
-  const std::string of_source = fmt::format(", lateness: {}, max_future_skew: {}",
+  Computing computing(random);
+  const std::string of_source = fmt::format(", lateness: {}, max_future_skew: {}{}{}",
                                             random.Chance(0.5) ? Millis(about(0.7)) : "10m",
-                                            random.Chance(0.6) ? "0ms" : Millis(about(0.5)));
-  const std::string of_view = fmt::format("    ttl: {}\n    history: {}\n",
-                                          random.Chance(0.4) ? "never" : Millis(1 + about(4)),
-                                          random.Chance(0.5) ? "0ms" : Millis(about(3)));
+                                            random.Chance(0.6) ? "0ms" : Millis(about(0.5)),
+                                            RandomDedup(random, about(1.5)), computing.of_source());
+  const std::string of_view = fmt::format(
+      "    ttl: {}\n    history: {}\n{}", random.Chance(0.4) ? "never" : Millis(1 + about(4)),
+      random.Chance(0.5) ? "0ms" : Millis(about(3)), computing.of_view());
   std::vector<std::string> lines;
   std::map<std::string, std::string> written;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const std::string name = fmt::format("f{}", i);
     const std::string& aggregate = chosen[i].aggregate;
+    std::string of = computing.Of(random.OneOf(chosen[i].of));
+    // Lists side by side.
+    if (FindAggregation(aggregate) != nullptr && FindAggregation(aggregate)->of_list &&
+        random.Chance(0.5)) {
+      std::string all = of;
+      for (const std::string& other : chosen[i].of) {
+        if (other != of && random.Chance(0.25)) all += ", " + other;
+      }
+      of = "[" + all + "]";
+    }
     const std::string line =
-        FeatureText(aggregate, random.OneOf(chosen[i].of), ArgumentsOf(aggregate, &random),
+        FeatureText(aggregate, of, ArgumentsOf(aggregate, &random) + computing.OfFeature(name),
                     RandomWindow(random, lengths, chosen[i].shape, name));
     lines.push_back(name + ": " + line);
     written[name] = line;
@@ -326,6 +398,10 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
   declaration.entity = project.catalog->entities[0];
   declaration.view = project.catalog->views[0];
   declaration.written = std::move(written);
+  declaration.text = text;
+  declaration.derived = project.catalog->derived[0];
+  declaration.computed = std::make_shared<const std::map<uint32_t, RandomExpression>>(
+      computing.Bind(declaration.source, declaration.view));
   declaration.scale = Duration::Millis(lengths.scale);
   for (Feature& feature : declaration.view.features) {
     if (random.Chance(0.15)) feature.default_value = RandomDefault(random, feature.type);
@@ -334,6 +410,13 @@ std::optional<Declaration> Draw(Random& random, std::string& refusal) {
 }
 
 }  // namespace
+
+std::string FormName(const Feature& feature) {
+  if (feature.arguments.by) return feature.aggregate + " by";
+  if (feature.arguments.counts) return feature.aggregate + " counts";
+  if (!feature.arguments.bounds.empty()) return feature.aggregate + " bounds";
+  return feature.aggregate;
+}
 
 std::string_view ShapeName(Shape shape) { return kShapeNames[static_cast<size_t>(shape)]; }
 

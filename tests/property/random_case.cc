@@ -48,7 +48,12 @@ Value RandomValue(Random& random, const Field& field, Numbers numbers) {
       "\xc3\xa9t\xc3\xa9",
       "zzzzzzzzzzzzzzzzzzzz",
       "a text that is longer than what a small string keeps inside itself"};
-  if (random.Chance(0.15)) return {};
+  static const auto& longest = *new std::string(1024, 'l');
+  static const auto& too_long = *new std::string(1025, 'l');  // for lists and maps
+  if (IsText(field.type) && random.Chance(0.02)) {
+    return Value::Text(random.Chance(0.5) ? longest : too_long);
+  }
+  if (random.Chance(0.08)) return {};
   if (field.name == "k") return Value::Int64(random.Between(0, 3));
   switch (field.type) {
     case Type::kBool:
@@ -70,7 +75,7 @@ Timestamp NearAnEdge(Random& random, Timestamp t, Timestamp last, const FeatureV
   const Window& window = random.OneOf(view.features).window;
   const Duration beside{random.Between(-1, 1)};
   if (window.calendar != CalendarUnit::kNone && random.Chance(0.7)) {
-    return oracle::BucketOf(window.calendar, window.time_zone, t).start + beside;
+    return oracle::BucketOf(window.calendar, window.time_zone, t).start + window.offset + beside;
   }
   if (window.has_panes()) {
     const bool bucket = window.calendar == CalendarUnit::kNone && random.Chance(0.3);
@@ -110,14 +115,19 @@ class Life {
         view_(declared.view),
         fields_(declared.source.fields),
         scale_(declared.scale),
-        in_order_(in_order) {}
+        in_order_(in_order),
+        dedup_(declared.source.dedup.has_value()) {}
 
   std::vector<Step> Live() {
-    const int64_t events = random_.Chance(0.1) ? random_.Between(0, 4) : random_.Between(5, 90);
+    const int64_t events = random_.Chance(0.05) ? random_.Between(0, 4) : random_.Between(8, 90);
     for (int64_t i = 0; i < events; ++i) {
       AddEvent();
+      if (deletes_ && random_.Chance(0.03)) AddDelete();
       if (random_.Chance(0.15)) steps_.push_back({.kind = Step::Kind::kReopen});
-      const bool read = random_.Chance(0.3) || i + 1 == events;
+      if (random_.Chance(0.006) && (view_.keep() || deleted_)) AddCompaction();
+      // Rather late in the life: early windows are empty.
+      const double lived = static_cast<double>(i + 1) / static_cast<double>(events);
+      const bool read = random_.Chance(0.7 * lived * lived) || i + 1 == events;
       for (int64_t reads = read ? random_.Between(1, 8) : 0; reads > 0; --reads) AddRead();
     }
     return std::move(steps_);
@@ -140,30 +150,73 @@ class Life {
     if (!in_order_ && random_.Chance(0.1)) {
       t = newest_ - Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
+    std::optional<Timestamp> edge;
     if (random_.Chance(0.15)) {
       t = last_;  // equal times, also across partitions
     } else if (random_.Chance(0.2)) {
-      t = NearAnEdge(random_, t, last_, view_);
-      apply.at_an_edge = true;
+      edge = t = NearAnEdge(random_, t, last_, view_);
       // Windows apart from events may lie far ahead: not every time, or all others are empty.
       if (t > front_ + scale_ + scale_) t = front_;
       front_ = std::max(front_, t);
     }
-    if (in_order_ && t < last_) {
-      t = last_;
-      apply.at_an_edge = false;
-    }
+    if (in_order_) t = std::max(t, last_);
+    t = std::max(t, not_before_);
+    apply.at_an_edge = edge == t;
     apply.time = last_ = t;
-    const auto partition = static_cast<size_t>(random_.Between(0, 2));
+    auto partition = static_cast<size_t>(random_.Between(0, 2));
+    const auto place = static_cast<int64_t>(steps_.size());
+    if (partition == idle_ && place >= idle_from_ && place < idle_from_ + 60) {
+      partition = (partition + 1) % 3;
+    }
     apply.at = {random_.Chance(0.1) ? 1u : 0u, static_cast<int32_t>(partition),
                 offsets_[partition]++};
+    // A producer that sends twice, also with another time.
+    const bool again = dedup_ && !sent_.empty() && random_.Chance(0.25);
+    if (again) {
+      const Step& before = steps_[random_.OneOf(sent_)];
+      apply.fields = before.fields;
+      if (random_.Chance(0.7) && before.time >= (in_order_ ? last_ : not_before_)) {
+        t = apply.time = last_ = before.time;
+        apply.at_an_edge = before.at_an_edge;
+      }
+    }
     for (const Field& field : fields_) {
+      if (again || !field.expression.empty()) break;  // computed ones stand behind the others
       apply.fields.push_back(field.name == "card" ? Value::Text("a")
                                                   : RandomValue(random_, field, numbers_));
     }
+    if (!again) sent_.push_back(steps_.size());
     steps_.push_back(std::move(apply));
     newest_ = any_ ? std::max(newest_, t) : t;
     any_ = true;
+  }
+
+  // Its time is the record's: near the events', before or after.
+  void AddDelete() {
+    Step step;
+    step.kind = Step::Kind::kDelete;
+    step.time = random_.OneOf<Timestamp>({newest_, front_, last_, newest_ - Part(1, scale_)});
+    if (random_.Chance(0.3)) step.time = NearAnEdge(random_, step.time, last_, view_);
+    step.time = std::min(step.time, newest_ + scale_);
+    deleted_ = std::max(deleted_.value_or(step.time), step.time);
+    steps_.push_back(std::move(step));
+  }
+
+  // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
+  // comes later than `lateness` after that is where a removal may show (docs/semantics.md, "The same log, the same answer").
+  void AddCompaction() {
+    Step compact;
+    compact.kind = Step::Kind::kCompact;
+    const Duration keep = view_.keep().value_or(view_.keep_deleted());
+    compact.now = newest_ + keep + Duration{random_.Between(-1, 2)};
+    if (random_.Chance(0.3)) compact.now = newest_ + Part(2, keep);
+    if (deleted_ && random_.Chance(0.5)) {
+      compact.now = *deleted_ + view_.keep_deleted() + Duration{random_.Between(-1, 2)};
+    }
+    steps_.push_back(compact);
+    greatest_ = std::max(greatest_, compact.now);
+    not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    front_ = std::max(front_, not_before_);
   }
 
   void AddRead() {
@@ -171,20 +224,22 @@ class Life {
     read.kind = Step::Kind::kRead;
     read.now = newest_ + Duration{random_.Between(0, step_.us)};
     if (random_.Chance(0.3)) read.now = newest_;
-    if (random_.Chance(0.25)) {
+    if (random_.Chance(0.13)) {
       read.now = newest_ + Meaningful(random_, view_) + Duration{random_.Between(-1, 1)};
     }
-    if (random_.Chance(0.1)) read.now = last_ + Meaningful(random_, view_);
+    if (random_.Chance(0.04)) read.now = last_ + Meaningful(random_, view_);
     if (random_.Chance(0.2)) read.now = NearAnEdge(random_, read.now, last_, view_);
     if (random_.Chance(0.2)) read.now = newest_ - Part(1, view_.max_future_skew);
     // No event is later than now by more than max_future_skew: others were refused.
-    read.now = std::max(read.now, newest_ - view_.max_future_skew);
+    read.now = std::max(read.now, std::max(newest_, greatest_) - view_.max_future_skew);
+    if (deleted_) read.now = std::max(read.now, *deleted_ - view_.max_future_skew);
     if (random_.Chance(0.5)) {
       Timestamp q = read.now - Part(1.1, view_.history);
       if (random_.Chance(0.1)) q = read.now + Duration{random_.Between(0, 3 * step_.us)};
       if (random_.Chance(0.1)) q = newest_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = last_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.3)) q = NearAnEdge(random_, q, last_, view_);
+      if (deleted_ && random_.Chance(0.3)) q = *deleted_ + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.1)) q = read.now - view_.history + Duration{random_.Between(-1, 1)};
       if (random_.Chance(0.05)) q = read.now - kMicro;
       // Without history no pane keeps its greatest event time, so that semantics.md does not say how old a row
@@ -200,9 +255,10 @@ class Life {
   const std::vector<Field>& fields_;
   const Duration scale_;
   const bool in_order_;
+  const bool dedup_;
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
-                                                random_.OneOf<double>({0.003, 0.02, 0.05, 0.2})))};
+                                                random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
   const Numbers numbers_ =
       random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
                               Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge});
@@ -213,7 +269,15 @@ class Life {
                          : Timestamp{1'700'000'000'000'000 + random_.Between(0, 1'000'000'000)};
   Timestamp newest_ = front_;
   Timestamp last_ = front_;
+  Timestamp greatest_ = kMinEventTime;    // of all entities, as far as compaction has shown it
+  Timestamp not_before_ = kMinEventTime;  // no event is, from here on
+  // A partition that is idle for a while; 3: none is.
+  const size_t idle_ = random_.Chance(0.4) ? static_cast<size_t>(random_.Between(0, 2)) : 3;
+  const int64_t idle_from_ = random_.Between(0, 60);
   bool any_ = false;
+  const bool deletes_ = random_.Chance(0.2);
+  std::optional<Timestamp> deleted_;
+  std::vector<size_t> sent_;  // steps that apply an event of its own
   std::array<int64_t, 3> offsets_ = {0, 0, 0};
   std::vector<Step> steps_;
 };
@@ -230,7 +294,7 @@ Case RandomCase(uint64_t seed) {
   Case c;
   c.declared = last->second;
   if (seed % kCasesOfADeclaration != 0) c.declared.refused = 0;  // told once
-  c.in_order = random.Chance(0.5);
+  c.in_order = random.Chance(0.42);  // of the others some turn out to be
   c.steps = Life(random, c.declared, c.in_order).Live();
   return c;
 }
@@ -241,6 +305,7 @@ std::string Describe(const Case& c) {
       fmt::format("view: ttl {}, history {}, lateness {}, skew {}\n",
                   view.ttl ? FormatDuration(*view.ttl) : "never", FormatDuration(view.history),
                   FormatDuration(view.lateness), FormatDuration(view.max_future_skew));
+  text += "as declared:\n" + c.declared.text + "of which:\n";
   for (const Feature& f : view.features) {
     text += fmt::format("  {}{}\n", c.declared.written.at(f.declared),
                         f.default_value ? " with a default" : "");
@@ -249,6 +314,13 @@ std::string Describe(const Case& c) {
     switch (step.kind) {
       case Step::Kind::kReopen:
         text += "  encode, decode\n";
+        break;
+      case Step::Kind::kDelete:
+        text += fmt::format("  delete {} ({})\n", FormatTimestamp(step.time), step.time.us);
+        break;
+      case Step::Kind::kCompact:
+        text += fmt::format("  compaction once events have reached {} ({})\n",
+                            FormatTimestamp(step.now), step.now.us);
         break;
       case Step::Kind::kApply: {
         text += fmt::format("  event {} ({}) at {}.{}.{}:", FormatTimestamp(step.time),

@@ -14,13 +14,14 @@
 namespace freshet::property {
 
 struct Step {
-  enum class Kind { kApply, kReopen, kRead } kind = Kind::kApply;
-  // kApply. Texts are borrowed from literals.
+  enum class Kind { kApply, kDelete, kReopen, kCompact, kRead } kind = Kind::kApply;
+  // kApply, of kDelete the time: the fields of the record, computed ones left out. Texts are borrowed from literals.
   Timestamp time;
   Coordinates at;
   std::vector<Value> fields;
   bool at_an_edge = false;  // of a pane, bucket or run, or a microsecond beside it
-  // kRead; kReopen encodes the row and decodes it again: the end of a batch.
+  // kRead; kReopen encodes the row and decodes it again: the end of a batch, or a restart. kCompact: `now` is the greatest event
+  // time accepted, of whichever entity, as compaction comes by.
   Timestamp now;
   std::optional<Timestamp> as_of;
 };

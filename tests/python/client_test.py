@@ -234,3 +234,36 @@ def test_threads_share_a_client(client):
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_inputs_derived_features_and_the_requests_own_event(server, client):
+    now = server.now
+    hour = len(within(server, floor(now - HOUR, MINUTE), origin="JFK"))
+    day = len(within(server, floor(now - DAY, HOUR), carrier="B6"))
+    answer = client.get_features(
+        "live_board", {"origin": "JFK", "flown_by": ["B6", "none"]},
+        inputs={"dep_delay": [10, None], "factor": 1.5, "note": "Zoë"}, event_times=True)
+    assert answer["departures_1h"].tolist() == [hour + 1, hour + 1]
+    assert answer["operator:carrier_flights_24h"].tolist() == [day + 1, 1]
+    assert answer["late"][0] == 15 and np.isnan(answer["late"][1])
+    assert answer.statuses["late"].tolist() == [FeatureStatus.PRESENT, FeatureStatus.NULL_VALUE]
+    assert answer["label"].tolist() == ["Zoë!", "Zoë!"]
+    assert answer["busy"].tolist() == [hour + 1 > 10, hour + 1 > 10]
+    assert set(answer.event_times) == {"airport_departures", "operator:carrier_punctuality"}
+    assert [field.derived for field in answer.fields] == [False, False, True, True, True]
+
+
+def test_a_missing_or_misspelt_input_is_named(client):
+    keys = {"origin": "JFK", "flown_by": "B6"}
+    with pytest.raises(freshet.InvalidRequest, match="needs input factor, note"):
+        client.get_features("live_board", keys, inputs={"dep_delay": 1})
+    with pytest.raises(freshet.InvalidRequest, match="did you mean factor"):
+        client.get_features("live_board", keys, inputs={"dep_delay": 1, "fctor": 1, "note": ""})
+
+
+def test_describe_tells_inputs_and_derived_features(client):
+    service = client.describe("live_board").services["live_board"]
+    assert service.inputs == {"dep_delay": "int64", "factor": "double", "note": "string"}
+    assert list(service.derived) == ["late", "label", "busy"]
+    assert service.count_request == "departures"
+    assert list(service.keys) == ["origin", "flown_by"]

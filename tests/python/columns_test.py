@@ -154,3 +154,106 @@ def test_text_of_any_kind_is_read_as_python_would():
         assert read.dtype == object and read.tolist() == values, seed
         read = text_to_numpy(np.frombuffer(column.text.offsets, dtype="<u4"), column.text.data, decode=False)
         assert read.tolist() == [v.encode() for v in values], seed
+
+
+def offsets(*numbers):
+    return np.array(numbers, dtype="<u4").tobytes()
+
+
+def list_column(bounds, elements, nulls=b""):
+    elements.nulls = bytes(nulls)
+    return wire.Column(list={"offsets": offsets(*bounds), "elements": elements})
+
+
+@pytest.fixture
+def lists():
+    """Three rows: two elements, an empty list, no value."""
+    vectors = packed("float_le", "<f4", [1, 2, 3, 4, np.nan, np.nan])
+    return answer(3, [
+        ("shops", "list<string>", False, list_column([0, 2, 2, 2], text_column(["a", ""]), [0, 1])),
+        ("amounts", "list<double>", True, list_column([0, 2, 2, 2], packed("double_le", "<f8", [1.5, 2]))),
+        ("counts", "list<int64>", False, list_column([0, 2, 2, 2], packed("int64_le", "<i8", [7, 0]), [0, 1])),
+        ("seen", "list<timestamp>", False, list_column([0, 1, 1, 1], packed("timestamp_us_le", "<i8", [5]))),
+        ("by_shop", "map<string, double>", False, wire.Column(map={
+            "offsets": offsets(0, 2, 2, 2), "keys": text_column(["a", "b"]),
+            "values": packed("double_le", "<f8", [1.5, 2])})),
+        ("embedding", "list<float>[2]", False, wire.Column(fixed_list={"size": 2, "elements": vectors})),
+    ], [P, P, F] * 6)
+
+
+def test_a_list_is_an_array_a_row_and_none_where_there_is_no_value(lists):
+    assert lists["shops"].dtype == object
+    assert lists["shops"][0].tolist() == ["a", None]
+    assert lists["shops"][1].tolist() == [] and lists["shops"][2] is None
+    assert lists["counts"][0].tolist() == [7, None]
+    assert lists["amounts"][0].dtype == np.float64 and lists["amounts"][0].tolist() == [1.5, 2]
+    assert lists["seen"][0].tolist() == [np.datetime64(5, "us").item()]
+
+
+def test_the_default_of_a_list_is_the_empty_one(lists):
+    assert lists.missing("amounts").tolist() == [False, False, False]
+    assert lists["amounts"][2].tolist() == []
+
+
+def test_lists_of_one_length_stay_lists():
+    r = answer(2, [("x", "list<double>", False, list_column([0, 2, 4], packed("double_le", "<f8", [1, 2, 3, 4])))])
+    assert r["x"].shape == (2,) and r["x"][1].tolist() == [3, 4]
+
+
+def test_lists_come_flat_without_a_copy_of_their_elements(lists):
+    bounds, elements = lists.ragged("amounts")
+    assert bounds.tolist() == [0, 2, 2, 2] and elements.tolist() == [1.5, 2] and not elements.flags.owndata
+    with pytest.raises(TypeError, match="embedding is list<float>"):
+        lists.ragged("embedding")
+
+
+def test_a_map_is_a_dict_a_row(lists):
+    assert lists["by_shop"].tolist() == [{"a": 1.5, "b": 2.0}, {}, None]
+
+
+def test_vectors_are_one_rectangle_of_floats_without_a_copy():
+    column = wire.Column(fixed_list={"size": 2, "elements": packed("float_le", "<f4", [1, 2, 3, 4])})
+    r = answer(2, [("embedding", "list<float>[2]", False, column)])
+    assert r["embedding"].shape == (2, 2) and r["embedding"].dtype == np.float32
+    assert r["embedding"].tolist() == [[1, 2], [3, 4]] and not r["embedding"].flags.owndata
+
+
+def test_a_vector_without_a_value_is_nan(lists):
+    assert np.isnan(lists["embedding"][2]).all() and lists.missing("embedding").tolist() == [False, False, True]
+
+
+def test_a_broadcast_list_vector_or_map_stands_for_every_row():
+    vector = wire.Column(fixed_list={"size": 2, "elements": packed("float_le", "<f4", [1, 2])}, broadcast=True)
+    shops = list_column([0, 2], packed("int64_le", "<i8", [5, 6]))
+    shops.broadcast = True
+    counts = wire.Column(map={"offsets": offsets(0, 1), "keys": packed("int64_le", "<i8", [9]),
+                              "values": packed("int64_le", "<i8", [3])}, broadcast=True)
+    r = answer(3, [("v", "list<float>[2]", False, vector), ("l", "list<int64>", False, shops),
+                   ("m", "map<int64, int64>", False, counts)], [P, P, P])
+    assert r["v"].shape == (3, 2) and r["v"][2].tolist() == [1, 2]
+    assert [x.tolist() for x in r["l"]] == [[5, 6]] * 3
+    assert r["m"].tolist() == [{9: 3}] * 3
+    bounds, elements = r.ragged("l")
+    assert bounds.tolist() == [0, 2, 4, 6] and elements.tolist() == [5, 6] * 3
+
+
+def test_a_matrix_of_lists_is_refused_by_name(lists):
+    with pytest.raises(TypeError, match="shops is list<string>"):
+        lists.matrix()
+
+
+def test_pandas_holds_lists_vectors_and_maps_as_objects(lists):
+    frame = lists.to_pandas()
+    assert frame["shops"][0].tolist() == ["a", None] and frame["shops"][2] is None
+    assert frame["embedding"][1].tolist() == [3, 4] and frame["embedding"][2] is None
+    assert frame["by_shop"][0] == {"a": 1.5, "b": 2.0}
+
+
+def test_arrow_holds_lists_vectors_and_maps(lists):
+    pytest.importorskip("pyarrow", reason="pyarrow is not in Debian 12")
+    table = lists.arrow().to_pydict()
+    assert table["shops"] == [["a", None], [], None]
+    assert table["amounts"] == [[1.5, 2], [], []]
+    assert table["counts"] == [[7, None], [], None]
+    assert table["by_shop"] == [[("a", 1.5), ("b", 2.0)], [], None]
+    assert table["embedding"] == [[1, 2], [3, 4], None]

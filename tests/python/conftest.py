@@ -32,6 +32,21 @@ class Server:
         self.now = max(e["at"] for e in events)
 
 
+# What the quickstart has no use for: inputs, derived features, a role, the request's own event.
+LIVE_SERVICE = """
+  live_board:
+    features:
+      - "airport_departures:departures_1h"
+      - { view: carrier_punctuality, as: operator, keys: { carrier: flown_by }, features: [carrier_flights_24h] }
+    request: { dep_delay: int64, factor: double, note: string }
+    derive:
+      late: "dep_delay * factor"
+      label: "note || '!'"
+      busy: "departures_1h > 10 and operator.carrier_flights_24h > 0"
+    count_request: departures
+"""
+
+
 def first_departures():
     with gzip.open(SOURCE / "config/quickstart/flights.jsonl.gz", "rt") as file:
         lines = list(itertools.islice(file, EVENTS))
@@ -60,7 +75,10 @@ def server(tmp_path_factory):
            "FRESHET_SERVER__ADMIN": admin}
     lines, events = first_departures()
     (folder / "departures.jsonl").write_text("".join(lines))
-    project = SOURCE / "config/quickstart"
+    project = folder / "project"
+    project.mkdir()
+    declared = (SOURCE / "config/quickstart/freshet.yaml").read_text()
+    (project / "freshet.yaml").write_text(declared.rstrip() + "\n" + LIVE_SERVICE)
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen([program, "serve", str(project)], env=env, stdout=out, stderr=out)

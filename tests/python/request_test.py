@@ -83,3 +83,25 @@ def test_a_list_of_features_selects_by_name():
     assert built.layout == wire.LAYOUTS["matrix_float32"]
     with pytest.raises(ValueError, match="columns, float32, float64"):
         request.build("svc", {}, None, "rows", False, 0)
+
+
+def doubles(values):
+    column = request.build("svc", {}, None, "columns", False, 0, {"x": values}).inputs[0]
+    assert column.name == "x"
+    return np.frombuffer(column.double_le, dtype="<f8").tolist()
+
+
+@pytest.mark.parametrize("values", [[1.5, 2.0], [1, 2.5], np.array([1.5, 2.0]), pd.Series([1.5, 2.0])])
+def test_inputs_may_be_fractions(values):
+    assert len(doubles(values)) == 2
+    assert doubles(1.5) == [1.5]
+
+
+def test_a_null_input_is_marked(values=(1.5, None)):
+    column = request.build("svc", {}, None, "columns", False, 0, {"x": list(values)}).inputs[0]
+    assert column.nulls == b"\0\1"
+
+
+def test_a_fraction_is_no_key():
+    with pytest.raises(TypeError, match="cannot be a key"):
+        key(1.5)

@@ -37,6 +37,12 @@ struct FakeLog {
     Partition& p = partitions[static_cast<size_t>(partition)];
     p.records.push_back({p.end++, time, false, std::nullopt, std::move(value)});
   }
+  // A tombstone.
+  void Delete(int32_t partition, std::string key, Timestamp time) {
+    const std::lock_guard lock(mutex);
+    Partition& p = partitions[static_cast<size_t>(partition)];
+    p.records.push_back({p.end++, time, false, std::move(key), std::nullopt});
+  }
   // A transaction marker, or what compaction has taken.
   void Skip(int32_t partition, int64_t offsets = 1) {
     const std::lock_guard lock(mutex);

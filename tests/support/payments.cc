@@ -64,8 +64,9 @@ std::string Payment(Timestamp at, const std::string& card, int64_t cents) {
 }
 
 Running::Running(const std::filesystem::path& folder, std::vector<FeatureView> declared,
-                 std::shared_ptr<FakeLog> log_to_read, bool event_time_clock, std::string log_id)
-    : declared_views(std::move(declared)), fake(std::move(log_to_read)) {
+                 std::shared_ptr<FakeLog> log_to_read, bool event_time_clock, std::string log_id,
+                 Source read)
+    : source(std::move(read)), declared_views(std::move(declared)), fake(std::move(log_to_read)) {
   StoreOptions options;
   options.path = folder;
   options.project = "test";
@@ -76,7 +77,8 @@ Running::Running(const std::filesystem::path& folder, std::vector<FeatureView> d
   for (const FeatureView& view : declared_views) {
     layouts.push_back(Must(RowLayout::Compile(view, source)));
     views.push_back(
-        {Must(store->OpenView({view.name, view.version, view.keep()})), layouts.back().get()});
+        {Must(store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()})),
+         layouts.back().get()});
     names.push_back(view.name);
   }
   static constexpr std::string_view kReasons[] = {"malformed", "mistyped", "incomplete", "future",

@@ -23,7 +23,8 @@ std::string Payment(Timestamp at, const std::string& card, int64_t cents);
 // One process's life on a data folder.
 struct Running {
   Running(const std::filesystem::path& folder, std::vector<FeatureView> declared,
-          std::shared_ptr<FakeLog> fake, bool event_time_clock = true, std::string log_id = "");
+          std::shared_ptr<FakeLog> fake, bool event_time_clock = true, std::string log_id = "",
+          Source source = PaymentsSource());
 
   // Begins and steps until nothing is left to read.
   void ReadAll(IngestLoop& loop);
@@ -32,7 +33,7 @@ struct Running {
   std::vector<std::pair<std::string, std::string>> Rows(ViewId view) const;
   std::vector<Store::StoredDeadLetter> DeadLetters() const;
 
-  Source source = PaymentsSource();
+  Source source;
   std::vector<FeatureView> declared_views;
   std::vector<std::shared_ptr<const RowLayout>> layouts;
   std::unique_ptr<Store> store;

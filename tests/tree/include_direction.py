@@ -26,7 +26,8 @@ ARROWS = {
     "oracle": {"base", "model"},
     "ingest": _LEFT_OF_SERVE,
     "serve": _LEFT_OF_SERVE,
-    "server": _LEFT_OF_SERVE | {"ingest", "serve", "oracle"},
+    "scenario": _LEFT_OF_SERVE | {"ingest", "serve"},
+    "server": _LEFT_OF_SERVE | {"ingest", "serve", "scenario", "oracle"},
 }
 
 # How a vendor's includes begin -> the folders that may hold them. The first that fits counts.
@@ -40,6 +41,7 @@ VENDORS = [
     ("pg_query", {"expr"}),
     ("simdjson", {"decode"}),
     ("hll.hpp", {"aggregate"}),  # Apache DataSketches
+    ("frequent_items_sketch.hpp", {"aggregate"}),
     ("xxhash.h", {"base"}),
     ("zlib.h", {"ingest"}),
     ("grpc", {"server"}),
@@ -51,7 +53,7 @@ VENDORS = [
     ("absl/status/", EVERYWHERE),
     ("absl/", {"base", "server"}),
     ("fmt/", EVERYWHERE),
-    ("nlohmann/", {"declare", "expr", "ingest", "observe", "oracle", "server"}),
+    ("nlohmann/", {"declare", "expr", "ingest", "observe", "oracle", "scenario", "server"}),
 ]
 
 _SYSTEM = re.compile(

@@ -171,9 +171,6 @@ TEST_CASE("errors carry reason, domain, metadata and the field") {
 TEST_CASE("what is not supported yet is refused, not ignored") {
   Running running;
   v1::GetFeaturesResponse response;
-  auto inputs = Running::Request("risk", {"c1"});
-  inputs.add_inputs()->set_name("amount");
-  CHECK(DetailsOf(running.Get(inputs, response)).info.reason() == "NOT_SUPPORTED");
   auto event_id = Running::Request("risk", {"c1"});
   event_id.set_event_id("x");
   CHECK(DetailsOf(running.Get(event_id, response)).info.reason() == "NOT_SUPPORTED");

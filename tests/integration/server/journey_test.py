@@ -36,6 +36,37 @@ class Journey(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
 
+    def test_why_of_roles_inputs_latest_values_and_what_is_derived(self):
+        self.folder.write("freshet.yaml", PROJECT.replace("feature_services:", """\
+  newest: { source: trips, entity: rider, ttl: never, fields: [tip] }
+feature_services:
+  asked:
+    features:
+      - "riders:km_lifetime"
+      - "newest:tip"
+      - { view: riders, as: other, keys: { rider: other_rider }, features: [km_lifetime] }
+    request: { km: int64 }
+    derive: { share: "km / km_lifetime", other_share: "km / other.km_lifetime" }"""))
+        self.serve()
+        self.replay(EVENTS)
+        done = self.folder.run("explain", "asked", "rider=bob", "other_rider=zoe", "km=11", "--address", self.folder.grpc,
+                               "--output", "json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        why = json.loads(done.stdout)
+        features = {one["name"]: one for one in why["features"]}
+        self.assertEqual(list(features), ["km_lifetime", "tip", "other:km_lifetime", "share", "other_share"])
+        self.assertEqual((features["share"]["value"], features["share"]["declared"], features["share"]["view"]),
+                         (0.2, "km / km_lifetime", None))
+        self.assertEqual(features["share"]["why"], "of km_lifetime = 55, km = 11 (input)")
+        self.assertEqual((features["other_share"]["value"], features["other_share"]["status"]), (None, "ERROR"))
+        self.assertIn("other:km_lifetime = 0 (NOT_FOUND: its default)", features["other_share"]["why"])
+        self.assertIn("division by zero", features["other_share"]["why"])
+        self.assertEqual((features["tip"]["value"], features["tip"]["why"]), (2.5, "set by the event of 2024-01-10T12:00:00Z"))
+        self.assertEqual(features["other:km_lifetime"]["view"], "other:riders")
+        self.assertEqual([view["view"] for view in why["views"]], ["riders", "newest", "other:riders"])
+        missing = self.folder.run("explain", "asked", "rider=bob", "other_rider=zoe", "--address", self.folder.grpc)
+        self.assertIn("input km is missing", missing.stderr)
+
     def test_from_events_to_features(self):
         server = self.serve()
         for fact in (self.folder.grpc, self.folder.admin, "riders: 4 features", "block_cache", "ingest"):
@@ -68,6 +99,25 @@ class Journey(unittest.TestCase):
             table = self.folder.get("riders", "rider=bob")
             self.assertEqual(table.returncode, 0, table.stderr)
             self.assertRegex(table.stdout, r"km_lifetime +55 +PRESENT +2024-01-10T12:00:00Z")
+
+        with self.subTest("why a value is what it is"):
+            def explain(*args):
+                return self.folder.run("explain", "riders", *args, "--address", self.folder.grpc)
+            why = json.loads(explain("rider=bob", "--output", "json").stdout)
+            day = why["features"][0]
+            self.assertEqual((day["name"], day["value"], day["status"]), ("trips_1d", 2, "PRESENT"))
+            # Panes of 1h: from the one a day back to the one that holds the newest event.
+            self.assertEqual(day["window"]["start"], "2024-01-09T12:00:00Z")
+            self.assertEqual(day["window"]["end"], "2024-01-10T13:00:00Z")
+            self.assertEqual((day["window"]["panes"], day["window"]["events"]), (2, 2))
+            km = next(one for one in why["features"] if one["name"] == "km_lifetime")
+            self.assertEqual((km["value"], km["window"]["events"]), (55, 10))
+            self.assertEqual(why["views"][0]["newest_event"], "2024-01-10T12:00:00Z")
+            past = explain("rider=bob", "--as-of", "2024-01-05T12:30:00Z").stdout
+            self.assertIn("the pane of 1h that holds the read is left out", past)
+            self.assertIn("lifetime has no history", past)
+            self.assertIn("there is no row", explain("rider=zoe").stdout)
+            self.assertIn("did you mean rider", explain("ridr=bob").stderr)
 
         with self.subTest("errors name the thing and the remedy"):
             self.assertIn("did you mean riders", self.folder.get("riderz", "rider=bob").stderr)
@@ -245,7 +295,7 @@ class Journey(unittest.TestCase):
             done = self.folder.run(*args)
             self.assertEqual(done.returncode, 2, args)
             self.assertTrue(done.stderr, args)
-        for command in ("serve", "validate", "config", "broker", "get", "replay"):
+        for command in ("serve", "validate", "config", "broker", "get", "explain", "replay", "test"):
             done = self.folder.run(command, "--help")
             self.assertEqual(done.returncode, 0)
             self.assertIn(f"Example:\n  freshet {command}", done.stdout.replace("FRESHET_STORAGE__MEMORY=1GiB ", ""))

@@ -13,30 +13,41 @@
 #include "featurestore/aggregate/decayed.h"
 #include "featurestore/aggregate/four_moments.h"
 #include "featurestore/aggregate/numeric.h"
+#include "featurestore/aggregate/top_k.h"
 
 namespace freshet {
 namespace {
 
 constexpr std::array kKinds = {
-    AccumulatorKind::kRowCount,  AccumulatorKind::kValueCount,   AccumulatorKind::kSum,
-    AccumulatorKind::kMoments,   AccumulatorKind::kMin,          AccumulatorKind::kMax,
-    AccumulatorKind::kFirst,     AccumulatorKind::kLast,         AccumulatorKind::kFourMoments,
-    AccumulatorKind::kMinBy,     AccumulatorKind::kMaxBy,        AccumulatorKind::kFirstTime,
-    AccumulatorKind::kLastTime,  AccumulatorKind::kDecayedCount, AccumulatorKind::kDecayedSum,
-    AccumulatorKind::kQuantiles, AccumulatorKind::kDistinct,
+    AccumulatorKind::kRowCount,  AccumulatorKind::kValueCount,    AccumulatorKind::kSum,
+    AccumulatorKind::kMoments,   AccumulatorKind::kMin,           AccumulatorKind::kMax,
+    AccumulatorKind::kFirst,     AccumulatorKind::kLast,          AccumulatorKind::kFourMoments,
+    AccumulatorKind::kMinBy,     AccumulatorKind::kMaxBy,         AccumulatorKind::kFirstTime,
+    AccumulatorKind::kLastTime,  AccumulatorKind::kDecayedCount,  AccumulatorKind::kDecayedSum,
+    AccumulatorKind::kQuantiles, AccumulatorKind::kDistinct,      AccumulatorKind::kFirstN,
+    AccumulatorKind::kLastN,     AccumulatorKind::kLastDistinctN, AccumulatorKind::kTopK,
+    AccumulatorKind::kHistogram, AccumulatorKind::kKeyedCount,    AccumulatorKind::kKeyedSum,
 };
 constexpr std::array kTypes = {Type::kBool,   Type::kInt64, Type::kDouble,   Type::kFloat,
                                Type::kString, Type::kBytes, Type::kTimestamp};
-// exact_to is small, so that both forms of those that have two are met.
-constexpr AccumulatorArguments kArguments{
-    .exact_to = 4, .error = 0.1, .half_life = Duration::Seconds(1)};
-constexpr CodingContext kContext{{1'700'000'000'000'000}, &kArguments};
+// exact_to is small, so that both forms of those that have two are met; so are n and max_keys, that something is dropped.
+// The types are those of the accumulator in hand.
+AccumulatorArguments& Arguments() {
+  static auto& arguments = *new AccumulatorArguments{.exact_to = 4,
+                                                     .error = 0.1,
+                                                     .half_life = Duration::Seconds(1),
+                                                     .n = 3,
+                                                     .max_keys = 3,
+                                                     .bounds = {-100, 0, 0.5, 100}};
+  return arguments;
+}
+const CodingContext kContext{{1'700'000'000'000'000}, &Arguments()};
 
 struct Sample {
   Value value;
   Value order_by;
   Position at;
-  Added added() const { return {value, order_by, at, kArguments}; }
+  Added added() const { return {value, order_by, at, Arguments(), {&value, 1}}; }
 };
 
 // Owns texts that samples borrow.
@@ -45,7 +56,7 @@ struct Samples {
   std::vector<Sample> all;
 };
 
-constexpr std::array kOrderTypes = {Type::kInt64, Type::kString, Type::kBool};
+constexpr std::array kOrderTypes = {Type::kInt64, Type::kString, Type::kBool, Type::kTimestamp};
 
 // Whole numbers, so that sums of doubles are exact and laws can be checked to the bit.
 Value GenerateValue(Type type, Samples& samples) {
@@ -159,6 +170,19 @@ void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b, Type typ
     case AccumulatorKind::kDecayedSum:
       decayed(As<Decayed<false>>(a), As<Decayed<false>>(b));
       break;
+    case AccumulatorKind::kTopK: {
+      const auto& x = As<TopK>(a);
+      const auto& y = As<TopK>(b);
+      RC_ASSERT((a.Bytes()[0] & 1) == (b.Bytes()[0] & 1));
+      if ((a.Bytes()[0] & 1) == 0) {
+        RC_ASSERT(a.Bytes() == b.Bytes());
+        break;
+      }
+      // What a sketch lets go depends on the order; how far it may be off does not.
+      RC_ASSERT(x.Top(100).size() <= 6U);
+      RC_ASSERT(y.Top(100).size() <= 6U);
+      break;
+    }
     default:
       RC_ASSERT(a.Bytes() == b.Bytes());
   }
@@ -169,18 +193,25 @@ template <typename Check>
 void ForEach(const std::string& law, const Check& check) {
   for (const AccumulatorKind kind : kKinds) {
     const std::string name = law + ": " + std::string(AccumulatorKindName(kind));
+    const auto run = [&](const std::string& of, const AccumulatorOps& ops, Type type,
+                         Type order_by) {
+      Arguments().types[0] = IsKeyed(kind) ? order_by : type;
+      CHECK(rc::check(of, [&] { check(ops, type, order_by); }));
+    };
     if (const auto* ops = FindAccumulator(kind, std::nullopt)) {
-      CHECK(rc::check(name, [&] { check(*ops, Type::kInt64, Type::kInt64); }));
+      for (const Type type : KeepsEvents(kind) ? std::span<const Type>(kTypes)
+                                               : std::span<const Type>(&kTypes[1], 1)) {
+        run(name, *ops, type, Type::kInt64);
+      }
     }
     for (const Type type : kTypes) {
       const std::string of = name + " of " + std::string(TypeName(type));
       if (const auto* ops = FindAccumulator(kind, type)) {
-        CHECK(rc::check(of, [&] { check(*ops, type, Type::kInt64); }));
+        run(of, *ops, type, Type::kInt64);
       }
       for (const Type order_by : kOrderTypes) {
         if (const auto* ops = FindAccumulator(kind, type, order_by)) {
-          CHECK(rc::check(of + " by " + std::string(TypeName(order_by)),
-                          [&] { check(*ops, type, order_by); }));
+          run(of + " by " + std::string(TypeName(order_by)), *ops, type, order_by);
         }
       }
     }

@@ -17,13 +17,14 @@ validator = jsonschema.Draft202012Validator(schema)
 
 
 def load(path):
-    # As the parser reads it: text, whatever YAML 1.1 would make of `10:30` or `on`; but true, false and whole numbers.
+    # As the parser reads it: text, whatever YAML 1.1 would make of `10:30` or `on`; but true, false and plain numbers.
     class Loader(yaml.SafeLoader):
         pass
 
     Loader.yaml_implicit_resolvers = {}
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", __import__("re").compile("^(true|false)$"), list("tf"))
     Loader.add_implicit_resolver("tag:yaml.org,2002:int", __import__("re").compile("^-?[0-9]+$"), list("-0123456789"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", __import__("re").compile(r"^-?[0-9]+\.[0-9]+$"), list("-0123456789"))
     return yaml.load(open(path), Loader)
 
 

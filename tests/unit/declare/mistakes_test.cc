@@ -1,4 +1,8 @@
 // mistakes/ holds a project with one mistake of nearly every kind; each line says what must be reported of it.
+#include <fmt/format.h>
+
+#include <cctype>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -41,7 +45,71 @@ std::vector<Expected> ReadExpected(const fs::path& folder) {
   return all;
 }
 
+bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+// Words of the project itself: names, keys and values.
+std::set<std::string> WordsOf(const fs::path& folder) {
+  std::set<std::string> words;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      line.resize(std::min(line.size(), line.find('#')));
+      std::string word;
+      for (const char c : line + " ") {
+        if (IsWord(c)) {
+          word += c;
+        } else if (!word.empty()) {
+          words.insert(std::exchange(word, ""));
+        }
+      }
+    }
+  }
+  return words;
+}
+
+// A message without what it says of this project: quoted texts, numbers, and the project's own words.
+std::string KindOf(const std::string& text, const std::set<std::string>& words) {
+  std::string kind;
+  std::string word;
+  bool quoted = false;
+  for (const char c : text + " ") {
+    if (IsWord(c) && !quoted) {
+      word += c;
+      continue;
+    }
+    if (!word.empty()) {
+      const bool own = words.count(word) > 0 || std::isdigit(static_cast<unsigned char>(word[0]));
+      kind += own ? "_" : word;
+      word.clear();
+    }
+    if (c == '"') quoted = !quoted;
+    if (!quoted || c == '"') kind += c;
+  }
+  return kind.substr(0, kind.find("; did you mean"));
+}
+
 }  // namespace
+
+TEST_CASE("mistakes of at least 60 different kinds are told from each other") {
+  const fs::path folder = fs::path(FRESHET_SOURCE_DIR) / "tests/unit/declare/mistakes";
+  const Project project = LoadProject(folder);
+  const std::set<std::string> words = WordsOf(folder);
+  std::map<std::string, const Diagnostic*> kinds;
+  for (const Diagnostic& error : project.errors) kinds.emplace(KindOf(error.text, words), &error);
+  std::vector<const Diagnostic*> in_order;
+  for (const auto& [kind, first] : kinds) in_order.push_back(first);
+  std::sort(in_order.begin(), in_order.end(), [](const Diagnostic* a, const Diagnostic* b) {
+    return std::tie(a->file, a->line, a->column) < std::tie(b->file, b->line, b->column);
+  });
+  for (const Diagnostic* first : in_order) {
+    const std::string file = fs::path(first->file).filename().string();
+    fmt::print("{}:{}:{}: {}\n", file, first->line, first->column, first->text);
+  }
+  fmt::print("{} mistakes of {} kinds, the first of each above\n", project.errors.size(),
+             kinds.size());
+  CHECK(kinds.size() >= 60);
+}
 
 TEST_CASE("all of a project's mistakes are reported in one go, each at its line and column") {
   const fs::path folder = fs::path(FRESHET_SOURCE_DIR) / "tests/unit/declare/mistakes";

@@ -77,6 +77,17 @@ TEST_CASE("every kind of window is served under its name") {
   CHECK(text.find("  log      at most 500 events: amount\n") != std::string::npos);
 }
 
+TEST_CASE("validate states for which views deletes are, and what a row's ids take") {
+  const std::string text = DescribeProject(*Sound(
+      ProjectFiles(Replaced(kFirstExample, "    timestamp: at\n",
+                            "    timestamp: at\n    key: card\n    dedup: { by: [merchant, at], "
+                            "within: 1h, max_ids: 200 }\n"))
+          .Load()));
+  CHECK(text.find("  deletes  a record without a value, by its key\n") != std::string::npos);
+  CHECK(text.find("  dedup    by merchant, at, within 1h: at most 200 ids, 2802 bytes\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("views with lifetime, rows or report: ended must declare a ttl, or never") {
   const std::string base = Replaced(Replaced(kFirstExample, "    ttl: 30d\n", ""),
                                     "      last_shop: { aggregate: last, of: merchant }\n", "");

@@ -24,6 +24,7 @@ TEST_CASE("a view's version changes with everything that decides its stored valu
       {"lateness: 10m", "lateness: 11m"},
       {"lateness: 10m", "max_future_skew: 6m"},
       {"lateness: 10m", "key: card"},
+      {"lateness: 10m", "dedup: { by: [merchant], within: 1h }"},
       {"timestamp: at", "timestamp: kafka"},
       {"at: timestamp,", "at: { type: timestamp, unit: ms },"},
       {"amount: double", "amount: int64"},

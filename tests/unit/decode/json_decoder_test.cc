@@ -350,8 +350,39 @@ TEST_CASE("a field may be the record's key, a name in it, or a header") {
   CHECK(DecodeRecord(source, record).refusal() == "malformed");
 }
 
-TEST_CASE("a tombstone is for no view") {
-  CHECK(DecodeRecord(Payments(), {}).refusal() == "no_key");
+TEST_CASE("a tombstone says by its key whose rows it deletes") {
+  Source source = Payments();
+  RawRecord record;
+  record.key = "k1";
+  CHECK(DecodeRecord(source, record).refusal() == "no_key");  // the source declares no key
+  source.key = 1;
+  record.record_time = Timestamp{77};
+  const Decoded decoded = DecodeRecord(source, record);
+  CHECK(decoded.refusal().empty());
+  CHECK(decoded.outcome.tombstone);
+  CHECK(decoded.values[1] == Value::Text("k1"));
+  CHECK(decoded.values[0].is_null());
+  CHECK(decoded.time == Timestamp{77});
+  record.key.reset();
+  CHECK(DecodeRecord(source, record).refusal() == "no_key");
+  record.key = "\xff";
+  CHECK(DecodeRecord(source, record).refusal() == "mistyped");
+
+  source.key = 2;  // a number, as it stands in the events
+  record.key = "-12";
+  CHECK(DecodeRecord(source, record).values[2] == Value::Int64(-12));
+  record.key = "12.5";
+  CHECK(DecodeRecord(source, record).refusal() == "mistyped");
+
+  source.key = 1;
+  source.fields[1].path = {"$key", "id"};
+  source.fields[2].path = {"$key", "n"};  // of no concern to a delete
+  record.key = R"({"id":"k1","n":"x"})";
+  CHECK(DecodeRecord(source, record).values[1] == Value::Text("k1"));
+  record.key = R"({"id":null})";
+  CHECK(DecodeRecord(source, record).refusal() == "no_key");
+  record.key = "k1";
+  CHECK(DecodeRecord(source, record).refusal() == "malformed");
 }
 
 TEST_CASE("a detail names the field, what was found and what would do") {

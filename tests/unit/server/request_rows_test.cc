@@ -110,5 +110,32 @@ TEST_CASE(
   CHECK(request.as_of_us_size() == 2);
 }
 
+TEST_CASE("inputs come as keys do, fractions too, and fill the request's inputs") {
+  const std::vector<RequestKey> names = {
+      {"card", Type::kString}, {"amount", Type::kDouble, true}, {"online", Type::kBool, true}};
+  const std::vector<std::string> arguments = {"amount=12.5", "card=a", "online=true"};
+  const auto row = ParseKeyArguments("spend", names, arguments);
+  REQUIRE(row.ok());
+  v1::GetFeaturesRequest request;
+  FillRequest(names, {&*row, 1}, request);
+  REQUIRE(request.keys_size() == 1);
+  REQUIRE(request.inputs_size() == 2);
+  CHECK(request.inputs(0).name() == "amount");
+  CHECK(request.inputs(0).double_le().size() == 8);
+  CHECK(request.inputs(1).bool_u8() == "\1");
+  std::istringstream lines("{\"card\": \"a\", \"amount\": 3, \"online\": null}\n");
+  const auto rows = ReadRows("spend", names, lines, "rows.jsonl");
+  REQUIRE(rows.ok());
+  CHECK((*rows)[0].keys[1] == 3.0);
+  const auto error = [&](std::vector<std::string> given) {
+    return std::string(MessageOf(ParseKeyArguments("spend", names, given).status()));
+  };
+  CHECK(error({"card=x", "amount=much", "online=true"}) ==
+        "service spend: input amount is double, and \"much\" is not one; write amount=12.5");
+  CHECK(error({"card=x", "amount=1"}) == "service spend: input online is missing; add online=…");
+  CHECK(error({"card=x", "amuont=1"}) ==
+        "service spend: there is no key or input \"amuont\"; did you mean amount?");
+}
+
 }  // namespace
 }  // namespace freshet

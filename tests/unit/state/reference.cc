@@ -125,6 +125,9 @@ std::vector<const ReferenceRow::Kept*> ReferenceRow::Covered(const ReadTime& rea
     const auto over = [&] { return read.at() - runs.back().back()->at.time >= w.length; };
     if (w.completed) {
       while (!runs.empty() && !over()) runs.pop_back();
+      if (view_.ttl && !runs.empty() && runs.back().back()->at.time < newest_ - *view_.ttl) {
+        return {};
+      }
     } else if (over()) {
       return {};
     }

@@ -177,7 +177,7 @@ TEST_CASE("a row of another version, a newer format or cut short is DATA_LOSS, n
   const auto layout = *RowLayout::Compile(other, Fields());
   CHECK(Row::Decode(*layout, good).status().code() == absl::StatusCode::kDataLoss);
   std::string newer = good;
-  newer[0] = static_cast<char>(kRowFormat + 1);
+  newer[0] = static_cast<char>(kRowFormatDeleted + 1);
   CHECK(Row::Decode(*f.layout, newer).status().code() == absl::StatusCode::kDataLoss);
   for (size_t size = 0; size < good.size(); ++size) {
     CHECK(Row::Decode(*f.layout, good.substr(0, size)).status().code() ==

@@ -200,6 +200,40 @@ TEST_CASE("compaction removes a row once newest + keep < E, never earlier") {
   CHECK(store->Statistics().views.at(0).expired_rows_dropped == 4);
 }
 
+TEST_CASE("compaction removes a deleted row once no as_of reaches before the delete") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view =
+      store->OpenView({"v", "1", std::nullopt, /*keep_deleted=*/Duration::Seconds(100)}).value();
+  std::string deleted = RowBytes(Seconds(5), "");
+  deleted[0] = 3;
+  std::string since = RowBytes(Seconds(5), "");  // 0: the delete is of that time too
+  since[0] = 2;
+  since += '\0';
+  PutRow(*store, view, "deleted", deleted);
+  PutRow(*store, view, "since", since);
+  PutRow(*store, view, "never", RowBytes(Seconds(0), "body"));
+  store->SetExpiryBound(view, Seconds(105));
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(RowsHeld(*store, view) == 3);
+  store->SetExpiryBound(view, Seconds(106));
+  REQUIRE(store->CompactView(view).ok());
+  // A view without ttl keeps all that has events.
+  CHECK(RowsHeld(*store, view) == 2);
+  CHECK_FALSE(ReadRow(*store, view, "deleted"));
+
+  const ViewId other =
+      store->OpenView({"w", "1", Duration::Seconds(1), /*keep_deleted=*/Duration::Seconds(100)})
+          .value();
+  PutRow(*store, other, "since", since);
+  store->SetExpiryBound(other, Seconds(105));
+  REQUIRE(store->CompactView(other).ok());
+  CHECK(RowsHeld(*store, other) == 1);
+  store->SetExpiryBound(other, Seconds(106));
+  REQUIRE(store->CompactView(other).ok());
+  CHECK(RowsHeld(*store, other) == 0);
+}
+
 TEST_CASE("the expiry bound never goes back") {
   const TestFolder folder;
   auto store = folder.Open();

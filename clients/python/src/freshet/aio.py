@@ -10,7 +10,7 @@ import grpc.aio
 from freshet import catalog, errors, wire
 from freshet.answer import Answer
 from freshet.client import DEFAULT_ADDRESS, Schemas, channel_options
-from freshet.request import AsOf, Keys, Selection
+from freshet.request import AsOf, Inputs, Keys, Selection
 
 
 class AsyncClient:
@@ -30,10 +30,11 @@ class AsyncClient:
         self._describe = wire.unary(self._channel, wire.CATALOG, "DescribeCatalog",
                                     wire.DescribeCatalogRequest, wire.DescribeCatalogResponse)
 
-    async def get_features(self, features: Selection, keys: Keys, *, as_of: AsOf = None, layout: str = "columns",
-                           event_times: bool = False, timeout: Optional[float] = None) -> Answer:
+    async def get_features(self, features: Selection, keys: Keys, *, inputs: Optional[Inputs] = None, as_of: AsOf = None,
+                           layout: str = "columns", event_times: bool = False,
+                     timeout: Optional[float] = None) -> Answer:
         """See Client.get_features."""
-        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times)
+        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs)
         try:
             response = await self._get(sent, timeout=self.timeout if timeout is None else timeout)
         except grpc.RpcError as error:

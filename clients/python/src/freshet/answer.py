@@ -28,7 +28,7 @@ class FeatureStatus(enum.IntEnum):
     NOT_FOUND = 3  # no such row
     OUTSIDE_MAX_AGE = 4  # the row is older than its view's ttl
     OUTSIDE_HISTORY = 5  # as_of reaches further back than the view's history
-    ERROR = 6  # overflow
+    ERROR = 6  # overflow, a failed expression
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Field:
     """A feature of an answer's schema."""
 
     name: str
-    type: str  # bool int64 double float string bytes timestamp
-    view: int
+    type: str  # bool int64 double float string bytes timestamp list<T> list<float>[N] map<K, V>
+    view: int  # of `derived` ones: meaningless
     has_default: bool
+    derived: bool = False  # computed at the request
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Answer(Mapping[str, np.ndarray]):
 
     `answer["spend_1h"]` is numpy: int64, float64, float32, bool, datetime64[us], or objects for text. Where a cell has no
     value it holds 0, NaN, NaT or None: ask `missing("spend_1h")` or `statuses`. Arrays may be read-only views.
+    A list<T> is an object array of numpy arrays, a map one of dicts; a list<float>[N] is float32 of shape (num_rows, N), NaN
+    where there is no value. `ragged` gives lists flat, as embedding bags take them.
     """
 
     def __init__(self, response: Any, fields: tuple[Field, ...]) -> None:
@@ -95,8 +98,8 @@ class Answer(Mapping[str, np.ndarray]):
         self.statuses: Mapping[str, np.ndarray] = _Columns(self._index, self._statuses, "feature")
         # Name of a feature -> whether a bound cut something off, one a row.
         self.degraded: Mapping[str, np.ndarray] = _Columns(self._index, self._degraded, "feature")
-        self._views = {view.view: i for i, view in enumerate(response.views)}
-        # Name of a feature view -> time of the newest event of each row, NaT where there is no row. On request.
+        self._views = {_label(view): i for i, view in enumerate(response.views)}
+        # Name of a feature view, in a role "role:view" -> time of the newest event of each row, NaT where there is no row. On request.
         self.event_times: Mapping[str, np.ndarray] = _Columns(self._views, self._event_times, "feature view")
 
     @property
@@ -107,7 +110,7 @@ class Answer(Mapping[str, np.ndarray]):
     @property
     def views(self) -> dict[str, ViewInfo]:
         return {
-            view.view: ViewInfo(
+            _label(view): ViewInfo(
                 watermark=_datetime(view.watermark_us) if view.HasField("watermark_us") else None,
                 complete_since=_datetime(view.complete_since_us) if view.HasField("complete_since_us") else None)
             for view in self._response.views
@@ -143,6 +146,18 @@ class Answer(Mapping[str, np.ndarray]):
             raise MissingFeatures("; ".join(found))
         return self
 
+    def ragged(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Of a list<T>: offsets and elements; row i is elements[offsets[i]:offsets[i + 1]], empty where it has no value."""
+        i = self._index[name]
+        column = self._response.columns[i]
+        if column.WhichOneof("values") != "list":
+            raise TypeError(f"{name} is {self.fields[i].type}: only lists are ragged")
+        offsets, elements = columns.ragged(column, self.fields[i].type)
+        if column.broadcast and self.num_rows != 1:
+            offsets = np.arange(self.num_rows + 1, dtype=np.int64) * len(elements)
+            elements = np.tile(elements, self.num_rows)
+        return offsets, elements
+
     def matrix(self, dtype: Any = np.float32) -> np.ndarray:
         """num_rows x features, row-major, NaN where there is no value: what torch and most models take."""
         if self._response.matrix or not self._response.columns:
@@ -157,7 +172,7 @@ class Answer(Mapping[str, np.ndarray]):
         return matrix
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """One column a feature; int64 and bool as pandas' nullable types, times in UTC."""
+        """One column a feature; int64 and bool as pandas' nullable types, times in UTC; lists, vectors and maps as objects."""
         import pandas as pd
 
         frame = {}
@@ -171,6 +186,11 @@ class Answer(Mapping[str, np.ndarray]):
                 frame[field.name][missing] = pd.NA
             elif field.type == "timestamp":
                 frame[field.name] = pd.DatetimeIndex(values.astype("datetime64[ns]"), tz="UTC")
+            elif values.ndim == 2:
+                rows = np.empty(self.num_rows, dtype=object)
+                for row in np.flatnonzero(~missing):
+                    rows[row] = values[row]
+                frame[field.name] = rows
             else:
                 frame[field.name] = values
         return pd.DataFrame(frame, index=pd.RangeIndex(self.num_rows))
@@ -191,11 +211,31 @@ class Answer(Mapping[str, np.ndarray]):
             return pa.Array.from_buffers(
                 type_, self.num_rows, [valid, pa.py_buffer(column.text.offsets), pa.py_buffer(column.text.data)])
         values = np.ascontiguousarray(self._column(i))
-        types = {"int64": pa.int64(), "double": pa.float64(), "float": pa.float32(),
-                 "timestamp": pa.timestamp("us", tz="UTC")}
-        if field.type in types:
-            return pa.Array.from_buffers(types[field.type], self.num_rows, [valid, pa.py_buffer(values.view(np.uint8))])
-        return pa.array(values, mask=missing)
+        if values.ndim == 2:
+            type_ = pa.list_(pa.float32(), values.shape[1])
+            elements = _arrow_scalars(pa, "float", values.reshape(-1), None, None)
+            return pa.Array.from_buffers(type_, self.num_rows, [valid], children=[elements])
+        if field.type.startswith("list<"):
+            return self._arrow_list(pa, i, valid)
+        if field.type.startswith("map<"):
+            key, value = (_arrow_type(pa, name) for name in columns.map_types(field.type))
+            return pa.array([None if m is None else list(m.items()) for m in values], type=pa.map_(key, value))
+        return _arrow_scalars(pa, field.type, values, valid, missing)
+
+    def _arrow_list(self, pa: Any, i: int, valid: Any) -> Any:
+        type_name = columns.element_type(self.fields[i].type)
+        offsets, elements = self.ragged(self.fields[i].name)
+        column, nulls = self._response.columns[i], None
+        if column.list.elements.nulls:
+            nulls = np.frombuffer(column.list.elements.nulls, dtype=bool)
+            nulls = np.tile(nulls, self.num_rows if column.broadcast else 1)
+        if elements.dtype == object:
+            flat = pa.array(elements, type=_arrow_type(pa, type_name), from_pandas=True)
+        else:
+            bits = None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little").tobytes())
+            flat = _arrow_scalars(pa, type_name, np.ascontiguousarray(elements), bits, nulls)
+        return pa.Array.from_buffers(pa.list_(flat.type), self.num_rows,
+                                     [valid, pa.py_buffer(offsets.astype("<i4"))], children=[flat])
 
     def _column(self, i: int) -> np.ndarray:
         """The values of all rows, 0, NaN, NaT or None where there is none."""
@@ -206,7 +246,7 @@ class Answer(Mapping[str, np.ndarray]):
         else:
             field = self.fields[i]
             values = columns.to_numpy(self._response.columns[i], field.type)
-            if field.type in ("string", "bytes", "timestamp"):
+            if values.dtype == object or field.type == "timestamp":
                 missing = self._missing_sent(i)
                 if missing.any():
                     values = values.copy()
@@ -247,13 +287,29 @@ class Answer(Mapping[str, np.ndarray]):
     def _event_times(self, i: int) -> np.ndarray:
         view = self._response.views[i]
         if not view.event_times_us_le:
-            raise ValueError(f"event times of {view.view} were not asked for: get_features(…, event_times=True)")
+            raise ValueError(f"event times of {_label(view)} were not asked for: get_features(…, event_times=True)")
         return self._all_rows(np.frombuffer(view.event_times_us_le, dtype="<M8[us]"))
 
     def _all_rows(self, values: np.ndarray) -> np.ndarray:
         if len(values) == self.num_rows:
             return values
-        return np.broadcast_to(values, (self.num_rows,))
+        return np.broadcast_to(values, (self.num_rows, *values.shape[1:]))
+
+
+def _arrow_type(pa: Any, type_name: str) -> Any:
+    return {"bool": pa.bool_(), "int64": pa.int64(), "double": pa.float64(), "float": pa.float32(), "string": pa.string(),
+            "bytes": pa.binary(), "timestamp": pa.timestamp("us", tz="UTC")}[type_name]
+
+
+def _arrow_scalars(pa: Any, type_name: str, values: np.ndarray, valid: Any, missing: Any) -> Any:
+    """`valid` are Arrow's bits or None; `missing` is the same as numpy has it."""
+    if type_name in ("int64", "double", "float", "timestamp"):
+        return pa.Array.from_buffers(_arrow_type(pa, type_name), len(values), [valid, pa.py_buffer(values.view(np.uint8))])
+    return pa.array(values, type=_arrow_type(pa, type_name), mask=missing)
+
+
+def _label(view: Any) -> str:
+    return f"{view.role}:{view.view}" if view.role else view.view
 
 
 def _datetime(microseconds: int) -> datetime.datetime:

@@ -54,6 +54,9 @@ class FeatureService:
     views: tuple[str, ...]
     keys: Mapping[str, str]  # that a request must give: name -> type
     description: str
+    inputs: Mapping[str, str]  # that it must give besides
+    derived: Mapping[str, str]  # name -> SQL; the last of `features`
+    count_request: str  # the source whose windows the request's own event joins; "": none
 
 
 @dataclass(frozen=True)
@@ -84,5 +87,7 @@ def from_response(response: Any) -> Catalog:
             {f.name: Feature(f.name, f.type, f.aggregate, f.of, f.window, f.default_value, f.about.description)
              for f in v.features},
             v.complete, v.about.description) for v in response.views},
-        services={s.name: FeatureService(s.name, tuple(s.features), tuple(s.views), types(s.keys), s.about.description)
+        services={s.name: FeatureService(s.name, tuple(s.features), tuple(s.views), types(s.keys), s.about.description,
+                                          types(s.inputs), {d.name: d.expression for d in s.derived},
+                                          s.count_request)
                   for s in response.services})

@@ -9,7 +9,7 @@ import grpc
 
 from freshet import catalog, errors, request, wire
 from freshet.answer import Answer, Field
-from freshet.request import AsOf, Keys, Selection
+from freshet.request import AsOf, Inputs, Keys, Selection
 
 DEFAULT_ADDRESS = "127.0.0.1:7570"
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -41,15 +41,16 @@ class Schemas:
     def __init__(self) -> None:
         self._held: dict[Any, tuple[int, tuple[Field, ...]]] = {}
 
-    def build(self, selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool) -> tuple[Any, Any]:
+    def build(self, selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool,
+              inputs: Optional[Inputs] = None) -> tuple[Any, Any]:
         """The request, and under which key its schema is held."""
         held_as = selection if isinstance(selection, str) else tuple(selection)
         schema_id = self._held.get(held_as, (0, ()))[0]
-        return request.build(selection, keys, as_of, layout, event_times, schema_id), held_as
+        return request.build(selection, keys, as_of, layout, event_times, schema_id, inputs), held_as
 
     def read(self, sent: Any, held_as: Any, response: Any) -> Answer:
         if response.HasField("schema"):
-            fields = tuple(Field(f.name, f.type, f.view, f.has_default) for f in response.schema.fields)
+            fields = tuple(Field(f.name, f.type, f.view, f.has_default, f.derived) for f in response.schema.fields)
             self._held[held_as] = (response.schema_id, fields)
             return Answer(response, fields)
         schema_id, fields = self._held.get(held_as, (0, ()))
@@ -78,17 +79,19 @@ class Client:
         self._describe = wire.unary(self._channel, wire.CATALOG, "DescribeCatalog",
                                     wire.DescribeCatalogRequest, wire.DescribeCatalogResponse)
 
-    def get_features(self, features: Selection, keys: Keys, *, as_of: AsOf = None, layout: str = "columns",
-                     event_times: bool = False, timeout: Optional[float] = None) -> Answer:
+    def get_features(self, features: Selection, keys: Keys, *, inputs: Optional[Inputs] = None, as_of: AsOf = None,
+                     layout: str = "columns", event_times: bool = False,
+                     timeout: Optional[float] = None) -> Answer:
         """Features of one row or of thousands.
 
         features: a feature service's name, or a list of "view:feature" and "view".
         keys: by name, one value for every row or a list (numpy, pandas) of one a row; None: no such entity.
+        inputs: what the service takes with a request, by name; as keys, and fractions too. None (or NaN): null.
         as_of: None for now, one time for all rows, or one a row.
         layout: "columns"; "float32" or "float64" for `answer.matrix()` as the server laid it out.
         Raises a FreshetError.
         """
-        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times)
+        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs)
         try:
             response = self._get(sent, timeout=self.timeout if timeout is None else timeout)
         except grpc.RpcError as error:

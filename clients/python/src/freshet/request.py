@@ -12,13 +12,15 @@ from freshet import wire
 Selection = Union[str, Sequence[str]]
 Scalar = Union[str, bytes, int, bool, datetime.datetime, np.generic, None]
 Keys = Mapping[str, Union[Scalar, Sequence[Scalar], np.ndarray]]
+Inputs = Mapping[str, Union[Scalar, float, Sequence[Union[Scalar, float]], np.ndarray]]
 AsOf = Union[None, str, datetime.datetime, np.datetime64, Sequence[Any], np.ndarray]
 
 _SCALARS = (str, bytes, int, float, datetime.datetime, np.generic, type(None))
 _LAYOUTS = {"columns": "columns", "float32": "matrix_float32", "float64": "matrix_float64"}
 
 
-def build(selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool, schema_id: int) -> Any:
+def build(selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool, schema_id: int,
+          inputs: Optional[Inputs] = None) -> Any:
     request = wire.GetFeaturesRequest(schema_id=schema_id, event_times=event_times)
     if isinstance(selection, str):
         request.feature_service = selection
@@ -28,17 +30,20 @@ def build(selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_time
         raise ValueError(f"layout {layout!r}: one of {', '.join(_LAYOUTS)}")
     request.layout = wire.LAYOUTS[_LAYOUTS[layout]]
     for name, values in keys.items():
-        _fill(request.keys.add(), name, values)
+        _fill(request.keys.add(), "key", name, values)
+    for name, values in (inputs or {}).items():
+        _fill(request.inputs.add(), "input", name, values)
     if as_of is not None:
         request.as_of_us.extend(_microseconds(as_of, "as_of").tolist())
     return request
 
 
-def _fill(column: Any, name: str, values: Any) -> None:
+def _fill(column: Any, what: str, name: str, values: Any) -> None:
+    """`what`: key or input; keys are never fractions."""
     column.name = name
     if isinstance(values, np.ndarray) and values.ndim != 1:
         if values.ndim > 1:
-            raise ValueError(f"key {name!r}: {values.ndim} dimensions; give one value or a list of them")
+            raise ValueError(f"{what} {name!r}: {values.ndim} dimensions; give one value or a list of them")
         values = values[()]
     if isinstance(values, _SCALARS):
         column.broadcast = True
@@ -50,7 +55,7 @@ def _fill(column: Any, name: str, values: Any) -> None:
     nulls = _nulls(values)
     if nulls is not None:
         column.nulls = nulls.tobytes()
-    _fill_values(column, name, values, nulls)
+    _fill_values(column, what, name, values, nulls)
 
 
 def _nulls(values: Union[list[Any], np.ndarray]) -> Optional[np.ndarray]:
@@ -66,7 +71,8 @@ def _nulls(values: Union[list[Any], np.ndarray]) -> Optional[np.ndarray]:
     return mask.astype(np.uint8) if mask.any() else None
 
 
-def _fill_values(column: Any, name: str, values: Union[list[Any], np.ndarray], nulls: Optional[np.ndarray]) -> None:
+def _fill_values(column: Any, what: str, name: str, values: Union[list[Any], np.ndarray],
+                 nulls: Optional[np.ndarray]) -> None:
     if nulls is not None:
         present = [v for v, null in zip(values, nulls) if not null]
         if not present:  # of no type: text, which the server takes for every null
@@ -81,18 +87,22 @@ def _fill_values(column: Any, name: str, values: Union[list[Any], np.ndarray], n
             column.strings.values.extend(values.tolist() if isinstance(values, np.ndarray) else values)
         elif kind == "b":
             column.bool_u8 = _of_kind(values, "b").tobytes()
+        elif what == "input" and (kind == "f" or (kind == "i" and _has_fraction(values))):
+            column.double_le = _of_kind(values, "fiu").astype("<f8").tobytes()
         elif kind in "iu":
             column.int64_le = _of_kind(values, "iu").astype("<i8").tobytes()
         elif kind == "M":
-            column.timestamp_us_le = _microseconds(values, f"key {name!r}").tobytes()
+            column.timestamp_us_le = _microseconds(values, f"{what} {name!r}").tobytes()
         elif kind == "S":
             _fill_text(column.text, values.tolist() if isinstance(values, np.ndarray) else values)
         else:
-            raise TypeError(f"key {name!r}: {type(first).__name__} cannot be a key; give text, whole numbers, bool or times")
+            wanted = "text, numbers, bool or times" if what == "input" else "text, whole numbers, bool or times"
+            article = "an input" if what == "input" else "a key"
+            raise TypeError(f"{what} {name!r}: {type(first).__name__} cannot be {article}; give {wanted}")
     except (TypeError, OverflowError, ValueError) as error:
-        if str(error).startswith("key "):
+        if str(error).startswith(what + " "):
             raise
-        raise TypeError(f"key {name!r}: values of different types, or out of range: {error}") from error
+        raise TypeError(f"{what} {name!r}: values of different types, or out of range: {error}") from error
 
 
 def _kind(value: Any) -> str:
@@ -103,6 +113,8 @@ def _kind(value: Any) -> str:
         return "b"
     if isinstance(value, (int, np.integer)):
         return "i"
+    if isinstance(value, (float, np.floating)):
+        return "f"
     if isinstance(value, (datetime.datetime, np.datetime64)):
         return "M"
     if isinstance(value, (bytes, bytearray)):
@@ -110,10 +122,17 @@ def _kind(value: Any) -> str:
     return "?"
 
 
+def _has_fraction(values: Any) -> bool:
+    """A list that begins with a whole number and holds others."""
+    return isinstance(values, list) and any(isinstance(v, (float, np.floating)) for v in values)
+
+
 def _of_kind(values: Any, kinds: str) -> np.ndarray:
     """An array, where numpy would cut a fraction, wrap a number or read a text silently."""
     array = np.asarray(values)
     if array.dtype.kind not in kinds or (array.dtype.kind == "u" and (array > np.uint64(2**63 - 1)).any()):
+        if "f" in kinds:
+            raise TypeError("not all are numbers")
         raise TypeError("not all are whole numbers of 64 bits" if "i" in kinds else "not all are bool")
     return array
 

@@ -1,0 +1,281 @@
+// What comes with a request: a service's inputs, what it derives at the read, and the event that the request tells of itself.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "featurestore/declare/resolve.h"
+
+namespace freshet {
+namespace {
+
+using Kind = ServiceExpressions::Kind;
+
+constexpr const char* kNow = "now";
+constexpr const char* kRequestQualifier = "request";
+
+bool IsKeyName(const FeatureService& service, const std::string& name) {
+  return std::any_of(service.views.begin(), service.views.end(), [&](const ServedView& view) {
+    return std::find(view.keys.begin(), view.keys.end(), name) != view.keys.end();
+  });
+}
+
+// By the name alone, without a role.
+bool IsFeatureName(const FeatureService& service, const std::string& name) {
+  return std::any_of(service.features.begin(), service.features.end(),
+                     [&](const ServedFeature& feature) { return feature.name == name; });
+}
+
+std::optional<uint32_t> InputIndex(const FeatureService& service, const std::string& name) {
+  for (uint32_t i = 0; i < service.inputs.size(); ++i) {
+    if (service.inputs[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Resolver::ResolveInputs(const YamlNode& object, ServiceNotes& notes, FeatureService& service) {
+  const YamlNode* request = Sound(object, "request");
+  if (request == nullptr || request->kind != YamlNode::Kind::kMap) {
+    notes.sound = notes.sound && !Declares(object, "request");
+    return;
+  }
+  for (const YamlEntry& entry : request->entries) {
+    const auto type = entry.value.bad ? std::nullopt : TypeFromName(entry.value.text);
+    const auto refuse = [&](std::string text) {
+      Error(entry.key_place, std::move(text));
+      notes.sound = false;
+    };
+    if (!type || !IsScalar(*type)) {
+      if (type)
+        refuse(fmt::format("input {} is a {}; inputs are scalars", entry.key, entry.value.text));
+      notes.sound = false;
+    } else if (entry.key == kNow) {
+      refuse("now is the read's time in every service; give the input another name");
+    } else if (IsKeyName(service, entry.key)) {
+      refuse(
+          fmt::format("{} is a key of service {} already, and comes with every request; remove "
+                      "it, or give the input another name",
+                      entry.key, service.name));
+    } else {
+      service.inputs.push_back({entry.key, *type});
+    }
+  }
+}
+
+std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const YamlNode& object,
+                                                                         ServiceNotes& notes,
+                                                                         FeatureService& service) {
+  const YamlNode* derive = Sound(object, "derive");
+  if (derive == nullptr || derive->kind != YamlNode::Kind::kMap) return nullptr;
+  auto compiled = std::make_shared<ServiceExpressions>();
+  std::vector<ExpressionColumn> columns;
+  const auto add = [&](std::string qualifier, std::string name, Type type, Kind kind,
+                       size_t index) {
+    columns.push_back({std::move(qualifier), std::move(name), type});
+    compiled->scope.push_back({kind, static_cast<uint32_t>(index)});
+  };
+  for (size_t f = 0; f < service.features.size(); ++f) {
+    const ServedFeature& served = service.features[f];
+    const ServedView& use = service.views[served.view];
+    const FeatureView& view = catalog_.views[use.view];
+    const Feature& feature = view.features[served.feature];
+    if (!IsScalar(feature.type)) continue;
+    // As it is answered: sender:sent_24h is sender.sent_24h. Beside an input of its name (count_request asks for a field's name),
+    // neither is meant by the name alone.
+    const bool qualified = served.name != feature.name || InputIndex(service, feature.name);
+    add(!qualified         ? ""
+        : use.role.empty() ? view.name
+                           : use.role,
+        feature.name, feature.type, Kind::kFeature, f);
+  }
+  for (size_t i = 0; i < service.inputs.size(); ++i) {
+    const std::string& name = service.inputs[i].name;
+    add(IsFeatureName(service, name) ? kRequestQualifier : "", name, service.inputs[i].type,
+        Kind::kInput, i);
+  }
+  add("", kNow, Type::kTimestamp, Kind::kNow, 0);
+  for (const YamlEntry& entry : derive->entries) {
+    if (entry.key == kNow || IsFeatureName(service, entry.key) || InputIndex(service, entry.key)) {
+      Error(entry.key_place,
+            fmt::format("service {} has {} already ({}); derive it under another name",
+                        service.name, entry.key,
+                        entry.key == kNow                   ? "the read's time"
+                        : IsFeatureName(service, entry.key) ? "a feature"
+                                                            : "an input"));
+      continue;
+    }
+    auto expression = entry.value.bad
+                          ? std::nullopt
+                          : CompileSql(entry.value, columns, Expression::Use::kValue, notes.sound);
+    if (!expression) {
+      notes.sound = false;  // what is derived of it would be told as unknown
+      continue;
+    }
+    const Type type = expression->type();
+    add("", entry.key, type, Kind::kDerived, service.derived.size());
+    service.derived.push_back({entry.key, type, entry.value.text});
+    compiled->expressions.push_back(*std::move(expression));
+  }
+  return compiled->expressions.empty() ? nullptr : compiled;
+}
+
+namespace {
+
+// Which fields of the source decide what the service answers, each with the first thing that reads it.
+class FieldReaders {
+ public:
+  FieldReaders(const Source& source, const std::vector<Expression>& expressions)
+      : source_(source),
+        first_derived_(static_cast<uint32_t>(source.fields.size() - expressions.size())),
+        expressions_(expressions) {}
+
+  void Read(uint32_t field, const std::string& reader) {
+    if (!seen_.insert(field).second) return;
+    if (field < first_derived_) {
+      readers_.emplace(field, reader);
+      return;
+    }
+    for (const uint32_t column : expressions_[field - first_derived_].columns()) {
+      Read(column, field < source_.named_fields
+                       ? fmt::format("{} of source {}", source_.fields[field].name, source_.name)
+                       : reader);
+    }
+  }
+  void Read(const std::optional<uint32_t>& field, const std::string& reader) {
+    if (field) Read(*field, reader);
+  }
+  const std::map<uint32_t, std::string>& readers() const { return readers_; }
+
+ private:
+  const Source& source_;
+  const uint32_t first_derived_;
+  const std::vector<Expression>& expressions_;
+  std::set<uint32_t> seen_;
+  std::map<uint32_t, std::string> readers_;
+};
+
+}  // namespace
+
+void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& notes,
+                                   FeatureService& service) {
+  const YamlNode* node = Sound(object, "count_request");
+  if (node == nullptr) return;
+  const auto index = catalog_.SourceIndex(node->text);
+  if (!index) {
+    if (Sound(root_, "sources") == nullptr) return;
+    std::vector<std::string> names;
+    for (const Source& source : catalog_.sources) names.push_back(source.name);
+    Error(node->place,
+          fmt::format("unknown source {}{}", node->text, diagnostics_.Suggest(node->text, names)));
+    return;
+  }
+  if (!notes.sound) return;
+  std::set<std::string> others;
+  bool joins = false;
+  for (const ServedView& use : service.views) {
+    const FeatureView& view = catalog_.views[use.view];
+    joins |= view.source == *index;
+    others.insert(catalog_.sources[view.source].name);
+    // Keys that could not be resolved were reported.
+    if (view.key_fields.size() != use.keys.size()) return;
+  }
+  if (!joins) {
+    Error(node->place,
+          fmt::format("no view of service {} is computed of source {}; its views are of {}",
+                      service.name, node->text, fmt::join(others, ", ")));
+    return;
+  }
+  std::vector<RequestEvent::Given> given = EventFields(node->place, *index, service);
+  const Source& source = catalog_.sources[*index];
+  const SourceNotes& source_notes = source_notes_[*index];
+  if (!source_notes.fields_known || !source_notes.bad_fields.empty()) return;
+  FieldReaders fields(source, source_notes.expressions);
+  fields.Read(source.where, fmt::format("where of source {}", source.name));
+  for (const ServedView& use : service.views) {
+    const FeatureView& view = catalog_.views[use.view];
+    if (view.source != *index) continue;
+    fields.Read(view.where, fmt::format("where of view {}", view.name));
+    for (const uint32_t key : view.key_fields) {
+      fields.Read(key, fmt::format("the key of view {}", view.name));
+    }
+  }
+  for (const ServedFeature& served : service.features) {
+    const FeatureView& view = catalog_.views[service.views[served.view].view];
+    if (view.source != *index) continue;
+    const Feature& feature = view.features[served.feature];
+    const std::string reader = fmt::format("feature {} of view {}", feature.name, view.name);
+    for (const auto& field :
+         {feature.of, feature.where, feature.arguments.order_by, feature.arguments.by}) {
+      fields.Read(field, reader);
+    }
+    for (const uint32_t field : feature.arguments.of) fields.Read(field, reader);
+  }
+  bool complete = true;
+  for (const auto& needed : fields.readers()) {
+    const uint32_t field = needed.first;
+    const std::string& reader = needed.second;
+    const bool known = source.time_field == field ||
+                       std::any_of(given.begin(), given.end(),
+                                   [&](const RequestEvent::Given& g) { return g.field == field; });
+    if (known) continue;
+    complete = false;
+    const Field& missing = source.fields[field];
+    Error(node->place,
+          fmt::format("count_request needs field {} of source {}, which {} reads; add {}: {} to "
+                      "request",
+                      missing.name, source.name, reader, missing.name, TypeName(missing.type)));
+  }
+  if (complete) service.event = RequestEvent{*index, std::move(given)};
+}
+
+// Where the fields of the request's own event come from: an input of the field's name, else a key of its name, else the key by which
+// the only view with that key field is asked.
+std::vector<RequestEvent::Given> Resolver::EventFields(const Place& place, uint32_t source_index,
+                                                       const FeatureService& service) {
+  const Source& source = catalog_.sources[source_index];
+  std::vector<RequestEvent::Given> given;
+  for (uint32_t f = 0; f < source.named_fields; ++f) {
+    const Field& field = source.fields[f];
+    const auto input = InputIndex(service, field.name);
+    if (input && !field.expression.empty()) {
+      Error(place, fmt::format("input {} is what source {} derives; leave it out of request, and "
+                               "give what it is derived of",
+                               field.name, source.name));
+    } else if (input && source.time_field == f) {
+      Error(place, fmt::format("input {} is the time of source {}'s events, and the request's own "
+                               "event happens at the read's time; leave it out of request (in "
+                               "derive it is now)",
+                               field.name, source.name));
+    } else if (input && service.inputs[*input].type != field.type) {
+      Error(place, fmt::format("input {} is a {}, and field {} of source {} a {}; count_request "
+                               "needs them alike",
+                               field.name, TypeName(service.inputs[*input].type), field.name,
+                               source.name, TypeName(field.type)));
+    }
+    if (input) {
+      given.push_back({f, input, ""});
+      continue;
+    }
+    if (!field.expression.empty() || source.time_field == f) continue;
+    std::set<std::string> keys;  // by which views are asked whose key field it is
+    bool named = false;
+    for (const ServedView& use : service.views) {
+      const FeatureView& view = catalog_.views[use.view];
+      const Entity& entity = catalog_.entities[view.entity];
+      for (size_t k = 0; k < use.keys.size() && k < entity.keys.size(); ++k) {
+        named |= use.keys[k] == field.name && entity.keys[k].type == field.type;
+        if (view.source == source_index && view.key_fields[k] == f) keys.insert(use.keys[k]);
+      }
+    }
+    if (named) {
+      given.push_back({f, std::nullopt, field.name});
+    } else if (keys.size() == 1) {
+      given.push_back({f, std::nullopt, *keys.begin()});
+    }
+  }
+  return given;
+}
+
+}  // namespace freshet
