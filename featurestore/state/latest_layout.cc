@@ -1,26 +1,10 @@
 // How a view of latest values is laid out.
 #include <algorithm>
-#include <type_traits>
 
+#include "featurestore/model/default_value.h"
 #include "featurestore/state/row_layout_impl.h"
 
 namespace freshet {
-
-Value AsValue(const DefaultValue& value, Type type) {
-  return std::visit(
-      [&]<typename T>(const T& v) {
-        if constexpr (std::is_same_v<T, bool>) return Value::Bool(v);
-        if constexpr (std::is_same_v<T, int64_t>) {
-          return type == Type::kInt64 ? Value::Int64(v) : Value::Double(static_cast<double>(v));
-        }
-        if constexpr (std::is_same_v<T, double>) return Value::Double(v);
-        if constexpr (std::is_same_v<T, std::string>) {
-          return IsScalar(type) ? Value::Text(v) : Value::Packed(v);
-        }
-        if constexpr (std::is_same_v<T, Timestamp>) return Value::Time(v);
-      },
-      value);
-}
 
 Status PlanLatest(RowLayout::Impl& impl) {
   LatestLayout latest;

@@ -63,8 +63,6 @@ struct RowLayout::Impl {
   bool has_text = false;
 };
 
-// `value` as one of the type; text is borrowed.
-Value AsValue(const DefaultValue& value, Type type);
 // Fills `latest` and `features` of a view of latest values.
 Status PlanLatest(RowLayout::Impl& impl);
 
