@@ -109,7 +109,9 @@ class Bed {
       MakeRound();
       const int64_t begin = ThreadNanoseconds();
       Commit commit(*store_);
-      Check(processor_->Process(records_, 0, commit, outcome_));
+      // Asked for deletes alone, of which there are none.
+      const NewestBefore none = [](size_t, int32_t) { return std::nullopt; };
+      Check(processor_->Process(records_, 0, none, commit, outcome_));
       Progress progress;
       progress.next = outcome_.partitions[0].next;
       progress.last = outcome_.partitions[0].last;
@@ -160,7 +162,7 @@ class Bed {
   int64_t offset_ = 0;
   std::deque<std::string> texts_;
   std::vector<SourceRecord> records_;
-  BatchOutcome outcome_;
+  BatchOutcome outcome_{1};
 };
 
 struct Kind {

@@ -98,7 +98,9 @@ Ingested IngestFromMemory(const Catalog& catalog, const std::vector<std::string>
                       {.future = FutureRule::kNone, .cache_bytes = 256ull << 20});
   const PollLimits limits;
   std::vector<SourceRecord> batch;
-  BatchOutcome outcome;
+  BatchOutcome outcome(1);
+  // Asked for deletes alone, of which there are none.
+  const NewestBefore none = [](size_t, int32_t) { return std::nullopt; };
   Progress progress;
   uint64_t applied = 0;
 
@@ -111,7 +113,7 @@ Ingested IngestFromMemory(const Catalog& catalog, const std::vector<std::string>
       record.raw.value = events[i];
     }
     Commit commit(*store);
-    Check(processor.Process(batch, 0, commit, outcome));
+    Check(processor.Process(batch, 0, none, commit, outcome));
     progress.next = outcome.partitions[0].next;
     progress.last = outcome.partitions[0].last;
     progress.newest_event = outcome.partitions[0].newest;
