@@ -32,11 +32,6 @@ ServeError UnavailableNow(std::string reason, std::string message, Duration retr
 
 // What later issues bring is refused, never ignored.
 Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
-  if (!request.event_id().empty()) {
-    return BadField("NOT_SUPPORTED", "event_id",
-                    "tells a request's own event from the same one in the log, which needs dedup, "
-                    "and that is not supported yet; leave it out");
-  }
   if (!v1::Layout_IsValid(request.layout())) {
     return BadField("NOT_SUPPORTED", "layout",
                     fmt::format("there is no layout {}", static_cast<int>(request.layout())));

@@ -112,7 +112,8 @@ FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request,
   const std::span<const RequestColumn> all = columns;
   return {all.first(num_keys),
           {request.as_of_us().data(), static_cast<size_t>(request.as_of_us_size())},
-          all.subspan(num_keys)};
+          all.subspan(num_keys),
+          request.event_id()};
 }
 
 void PutHeader(const Plan& plan, Answer& answer, const v1::GetFeaturesRequest& request,

@@ -33,17 +33,11 @@ void Put(const ViewExplanation& from, v1::ViewExplanation& to) {
   to.set_skipped_where(from.skipped_where);
 }
 
-Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
-  if (request.event_id().empty()) return std::nullopt;
-  return BadField("NOT_SUPPORTED", "event_id", "an event_id is not supported yet; leave it out");
-}
-
 }  // namespace
 
 Outcome ExplainFeatures(Plans& plans, const Store& store, const Clock& clock,
                         const v1::GetFeaturesRequest& request,
                         v1::ExplainFeaturesResponse& response) {
-  if (auto error = CheckSupported(request)) return error;
   std::shared_ptr<const Plan> plan;
   if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
     const auto& names = request.features().names();

@@ -41,6 +41,7 @@ constexpr Key kLookupKeys[] = {
     {"keys", "Values by key name; null: no entity.", &kFreeMap},
     {"inputs", "What comes with the request, by the name of the service's input; null: none.",
      &kFreeMap},
+    {"event_id", "Of the request's own event (count_request), as it is sent.", &kText},
     {"as_of", "Values as of this time.", &kTime},
     {"now", "The clock's time, for this lookup alone.", &kTime},
     {"expect",

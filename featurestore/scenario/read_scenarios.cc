@@ -245,6 +245,7 @@ class Reader {
     if (const YamlNode* inputs = Sound(node, "inputs")) {
       for (const YamlEntry& one : inputs->entries) lookup.inputs.emplace_back(one.key, one.value);
     }
+    if (const YamlNode* id = Sound(node, "event_id")) lookup.event_id = id->text;
     if (const YamlNode* now = Sound(node, "now")) lookup.now = ReadNow(*now);
     if (const YamlNode* as_of = Sound(node, "as_of")) lookup.as_of = ReadTime(*as_of, "as_of");
     if (!SelectPlan(node, lookup)) return lookup;

@@ -198,6 +198,7 @@ class ScenarioRun {
       FeatureRequest request;
       request.keys = keys.columns();
       request.inputs = keys.inputs();
+      request.event_id = lookup.event_id;
       if (lookup.as_of) {
         as_of_us = lookup.as_of->us;
         request.as_of_us = {&as_of_us, 1};

@@ -50,6 +50,7 @@ struct ScenarioLookup {
   std::string unplanned_reason;      // then: UNKNOWN_FEATURE_SERVICE
   std::vector<std::pair<std::string, YamlNode>> keys;
   std::vector<std::pair<std::string, YamlNode>> inputs;
+  std::string event_id;          // of the request's own event; "": none
   std::optional<Timestamp> now;  // for this lookup alone
   std::optional<Timestamp> as_of;
   std::vector<ExpectedCell> expect;

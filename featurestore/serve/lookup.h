@@ -91,7 +91,7 @@ class Lookup {
 
   // lookup_request.cc: what comes with the request.
   // The request's own event at `q`, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
-  // True where it did.
+  // True where it was counted: not where the row remembers its id.
   bool JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
                  std::optional<Row>& row, Answer& answer);
   void KeepValues(const PlanView& view, size_t i, size_t values);

@@ -58,6 +58,7 @@ bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timesta
   if (event.source->time_field) {
     event_fields_[*event.source->time_field] = TimeFieldValue(*event.source, q);
   }
+  if (!keys_.event_id.is_null()) event_fields_[event.source->dedup->by.front()] = keys_.event_id;
   if (event.derived != nullptr) {
     scratch_.Clear();
     answer.expression_errors += event.derived->Compute(event_fields_, scratch_);
@@ -72,8 +73,7 @@ bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timesta
     if (!(event_fields_[field] == keys_.value(plan, key, i))) return false;
   }
   if (!row) row.emplace(*view.layout);
-  row->Apply({q, kAfterAll, event_fields_});
-  return true;
+  return row->Apply({q, kAfterAll, event_fields_}) == Applied::kChanged;
 }
 
 void Lookup::KeepValues(const PlanView& view, size_t i, size_t values) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "featurestore/base/nearest.h"
+#include "featurestore/expr/literal.h"
 
 namespace freshet {
 namespace {
@@ -369,6 +370,62 @@ Value BoundKeys::input(const Plan& plan, uint32_t input, size_t row) const {
   return ValueAt(*inputs[input], plan.inputs[input].type, one_input(input) ? 0 : row);
 }
 
+namespace {
+
+// The field of the request's own event that a sent id is for.
+Outcome FindEventIdField(const Plan& plan, const Field*& field) {
+  const auto refused = [](const std::string& why) {
+    return BadField("BAD_EVENT_ID", "event_id", why + ", or leave event_id out");
+  };
+  if (!plan.event) {
+    return refused(fmt::format(
+        "{} counts no event of the request; ask a service that says count_request",
+        plan.service.empty() ? "a list of features" : "feature service " + plan.service));
+  }
+  const Source& source = *plan.event->source;
+  if (!source.dedup) {
+    return refused(
+        fmt::format("source {} has no dedup, so that no event is known by its id; declare "
+                    "dedup: {{ by: [FIELD], within: 1h }}",
+                    source.name));
+  }
+  const std::vector<uint32_t>& by = source.dedup->by;
+  field = &source.fields[by.front()];
+  const bool given = std::any_of(
+      plan.event->given.begin(), plan.event->given.end(),
+      [&](const auto& one) { return std::find(by.begin(), by.end(), one.field) != by.end(); });
+  if (by.size() == 1 && !given && field->expression.empty()) return std::nullopt;
+  std::string names;
+  for (const uint32_t one : by) names += (names.empty() ? "" : ", ") + source.fields[one].name;
+  const char* why = given ? "which the keys and inputs of the request give already; send it there"
+                    : by.size() > 1
+                        ? "which are several fields; take them as inputs of the service"
+                        : "which it derives; take what it is derived of as inputs of the service";
+  return refused(fmt::format("source {} knows events by {}, {}", source.name, names, why));
+}
+
+Outcome BindEventId(const Plan& plan, std::string_view id, Value& bound) {
+  bound = Value();
+  if (id.empty()) return std::nullopt;
+  const Field* field = nullptr;
+  if (auto error = FindEventIdField(plan, field)) return error;
+  if (IsText(field->type)) {
+    bound = Value::Text(id);
+  } else if (field->type == Type::kInt64) {
+    if (const auto number = expr::ParseInt64(id)) bound = Value::Int64(*number);
+  } else if (field->type == Type::kTimestamp) {
+    if (const auto time = ParseTimestamp(id)) bound = Value::Time(*time);
+  } else if (id == "true" || id == "false") {
+    bound = Value::Bool(id == "true");
+  }
+  if (!bound.is_null()) return std::nullopt;
+  return BadField("BAD_EVENT_ID", "event_id",
+                  fmt::format("{} is no {}, which field {} of source {} is", QuotedName(id),
+                              TypeName(field->type), field->name, plan.event->source->name));
+}
+
+}  // namespace
+
 Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows,
                  BoundKeys& bound) {
   if (auto error = BindNames(kKey, plan, plan.keys, request.keys, bound.columns)) return error;
@@ -395,7 +452,7 @@ Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_row
       if (auto error = CheckInputValues(plan.inputs[k], *bound.inputs[k], index)) return error;
     }
   }
-  return std::nullopt;
+  return BindEventId(plan, request.event_id, bound.event_id);
 }
 
 }  // namespace freshet

@@ -45,6 +45,7 @@ struct FeatureRequest {
   std::span<const RequestColumn> keys;
   std::span<const int64_t> as_of_us;  // none, one, or one a row
   std::span<const RequestColumn> inputs = {};
+  std::string_view event_id = {};  // of the request's own event; "": none
 };
 
 // The request's columns by the plan's keys and inputs, checked whole: from here on reading a value cannot fail.
@@ -52,6 +53,7 @@ struct BoundKeys {
   size_t num_rows = 0;
   std::vector<const RequestColumn*> columns;  // one for each of Plan::keys
   std::vector<const RequestColumn*> inputs;   // one for each of Plan::inputs
+  Value event_id;                             // null: none is sent; text borrows the request's
 
   bool one_value(uint32_t key) const { return columns[key]->size() == 1; }
   bool one_input(uint32_t input) const { return inputs[input]->size() == 1; }
@@ -61,7 +63,7 @@ struct BoundKeys {
 };
 
 // INVALID_ARGUMENT: MISSING_KEY, UNKNOWN_KEY, DUPLICATE_KEY and the same of INPUT, WRONG_TYPE, RAGGED_COLUMNS, TOO_MANY_ROWS,
-// BAD_TIME. Reuses the memory of `bound`.
+// BAD_TIME, BAD_EVENT_ID. Reuses the memory of `bound`.
 Outcome BindKeys(const Plan& plan, const FeatureRequest& request, size_t max_rows,
                  BoundKeys& bound);
 

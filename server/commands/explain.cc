@@ -19,6 +19,7 @@ struct ExplainArguments {
   std::string service;
   std::vector<std::string> keys;
   std::string as_of;
+  std::string event_id;
   std::string address = "127.0.0.1:7570";
   std::string output = "table";
 };
@@ -122,6 +123,7 @@ StatusOr<v1::ExplainFeaturesResponse> Ask(const ExplainArguments& arguments) {
   }
   v1::ExplainFeaturesRequest request;
   request.mutable_request()->set_feature_service(arguments.service);
+  request.mutable_request()->set_event_id(arguments.event_id);
   FillRequest(keys, {&row, 1}, *request.mutable_request());
   v1::ExplainFeaturesResponse answer;
   RETURN_IF_ERROR(channel.ExplainFeatures(request, answer).status);
@@ -141,6 +143,11 @@ void AddExplainCommand(CLI::App& app, Run& run) {
       ->add_option("--as-of", arguments->as_of,
                    "As of this time: RFC 3339, or microseconds since 1970")
       ->type_name("T");
+  command
+      ->add_option("--event-id", arguments->event_id,
+                   "Id of the request's own event (count_request): not counted again where it was "
+                   "applied already")
+      ->type_name("ID");
   command->add_option("--address", arguments->address, "The server's gRPC address")
       ->type_name("HOST:PORT")
       ->capture_default_str();

@@ -22,6 +22,7 @@ struct GetArguments {
   std::vector<std::string> keys;
   std::string rows_file;
   std::string as_of;
+  std::string event_id;
   std::string address = "127.0.0.1:7570";
   std::string output = "table";
 };
@@ -50,7 +51,7 @@ StatusOr<std::vector<RequestRow>> RowsAsked(const GetArguments& arguments,
 }
 
 // Asks for `rows`, in as many calls as the server's limits ask for, and hands each call's answer on in order.
-Status AskInCalls(ClientChannel& channel, const std::string& service,
+Status AskInCalls(ClientChannel& channel, const GetArguments& arguments,
                   std::span<const RequestKey> keys, std::span<const RequestRow> rows,
                   const std::function<Status(std::span<const RequestRow>,
                                              const v1::GetFeaturesResponse&)>& answered) {
@@ -58,7 +59,8 @@ Status AskInCalls(ClientChannel& channel, const std::string& service,
   while (!rows.empty()) {
     const auto part = rows.first(std::min(per_call, rows.size()));
     v1::GetFeaturesRequest request;
-    request.set_feature_service(service);
+    request.set_feature_service(arguments.service);
+    request.set_event_id(arguments.event_id);
     request.set_event_times(true);
     FillRequest(keys, part, request);
     v1::GetFeaturesResponse response;
@@ -80,7 +82,7 @@ Status Print(const GetArguments& arguments, std::span<const RequestKey> keys,
   const bool json = arguments.output == "json";
   FeatureAnswer all;  // a table's columns are as wide as its widest cell: printed at the end
   RETURN_IF_ERROR(AskInCalls(
-      channel, arguments.service, keys, rows,
+      channel, arguments, keys, rows,
       [&](std::span<const RequestRow> part, const v1::GetFeaturesResponse& response) -> Status {
         ASSIGN_OR_RETURN(FeatureAnswer answer, DecodeAnswer(response));
         if (answer.rows.size() != part.size()) {
@@ -132,6 +134,11 @@ void AddGetCommand(CLI::App& app, Run& run) {
       ->add_option("--as-of", arguments->as_of,
                    "Values as of this time: RFC 3339, or microseconds since 1970")
       ->type_name("T");
+  command
+      ->add_option("--event-id", arguments->event_id,
+                   "Id of the request's own event (count_request): not counted again where it was "
+                   "applied already")
+      ->type_name("ID");
   command->add_option("--address", arguments->address, "The server's gRPC address")
       ->type_name("HOST:PORT")
       ->capture_default_str();

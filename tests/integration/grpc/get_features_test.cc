@@ -168,12 +168,12 @@ TEST_CASE("errors carry reason, domain, metadata and the field") {
   CHECK(details.has_retry);
 }
 
-TEST_CASE("what is not supported yet is refused, not ignored") {
+TEST_CASE("what could do nothing is refused, not ignored") {
   Running running;
   v1::GetFeaturesResponse response;
   auto event_id = Running::Request("risk", {"c1"});
   event_id.set_event_id("x");
-  CHECK(DetailsOf(running.Get(event_id, response)).info.reason() == "NOT_SUPPORTED");
+  CHECK(DetailsOf(running.Get(event_id, response)).info.reason() == "BAD_EVENT_ID");
   auto layout = Running::Request("risk", {"c1"});
   layout.set_layout(static_cast<v1::Layout>(77));
   CHECK(DetailsOf(running.Get(layout, response)).info.reason() == "NOT_SUPPORTED");

@@ -31,10 +31,10 @@ class AsyncClient:
                                     wire.DescribeCatalogRequest, wire.DescribeCatalogResponse)
 
     async def get_features(self, features: Selection, keys: Keys, *, inputs: Optional[Inputs] = None, as_of: AsOf = None,
-                           layout: str = "columns", event_times: bool = False,
+                           layout: str = "columns", event_times: bool = False, event_id: str = "",
                      timeout: Optional[float] = None) -> Answer:
         """See Client.get_features."""
-        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs)
+        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs, event_id)
         try:
             response = await self._get(sent, timeout=self.timeout if timeout is None else timeout)
         except grpc.RpcError as error:

@@ -42,11 +42,11 @@ class Schemas:
         self._held: dict[Any, tuple[int, tuple[Field, ...]]] = {}
 
     def build(self, selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool,
-              inputs: Optional[Inputs] = None) -> tuple[Any, Any]:
+              inputs: Optional[Inputs] = None, event_id: str = "") -> tuple[Any, Any]:
         """The request, and under which key its schema is held."""
         held_as = selection if isinstance(selection, str) else tuple(selection)
         schema_id = self._held.get(held_as, (0, ()))[0]
-        return request.build(selection, keys, as_of, layout, event_times, schema_id, inputs), held_as
+        return request.build(selection, keys, as_of, layout, event_times, schema_id, inputs, event_id), held_as
 
     def read(self, sent: Any, held_as: Any, response: Any) -> Answer:
         if response.HasField("schema"):
@@ -80,7 +80,7 @@ class Client:
                                     wire.DescribeCatalogRequest, wire.DescribeCatalogResponse)
 
     def get_features(self, features: Selection, keys: Keys, *, inputs: Optional[Inputs] = None, as_of: AsOf = None,
-                     layout: str = "columns", event_times: bool = False,
+                     layout: str = "columns", event_times: bool = False, event_id: str = "",
                      timeout: Optional[float] = None) -> Answer:
         """Features of one row or of thousands.
 
@@ -88,10 +88,11 @@ class Client:
         keys: by name, one value for every row or a list (numpy, pandas) of one a row; None: no such entity.
         inputs: what the service takes with a request, by name; as keys, and fractions too. None (or NaN): null.
         as_of: None for now, one time for all rows, or one a row.
+        event_id: of the request's own event (count_request), in text: not counted again where it was applied already.
         layout: "columns"; "float32" or "float64" for `answer.matrix()` as the server laid it out.
         Raises a FreshetError.
         """
-        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs)
+        sent, held_as = self._schemas.build(features, keys, as_of, layout, event_times, inputs, event_id)
         try:
             response = self._get(sent, timeout=self.timeout if timeout is None else timeout)
         except grpc.RpcError as error:

@@ -20,8 +20,8 @@ _LAYOUTS = {"columns": "columns", "float32": "matrix_float32", "float64": "matri
 
 
 def build(selection: Selection, keys: Keys, as_of: AsOf, layout: str, event_times: bool, schema_id: int,
-          inputs: Optional[Inputs] = None) -> Any:
-    request = wire.GetFeaturesRequest(schema_id=schema_id, event_times=event_times)
+          inputs: Optional[Inputs] = None, event_id: str = "") -> Any:
+    request = wire.GetFeaturesRequest(schema_id=schema_id, event_times=event_times, event_id=event_id)
     if isinstance(selection, str):
         request.feature_service = selection
     else:
