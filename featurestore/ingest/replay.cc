@@ -52,7 +52,8 @@ class Replayer {
       if (!more) break;
       if (line.empty()) continue;
       if (options_.rate > 0) Pace(start, events);
-      RETURN_IF_ERROR(Produce(line));
+      ASSIGN_OR_RETURN(const Record record, RecordOf(line, events + 1));
+      RETURN_IF_ERROR(Produce(record));
       ++events;
       Report(events, file, false);
       RETURN_IF_ERROR(failure_);
@@ -100,24 +101,49 @@ class Replayer {
     return value + key + ReplayWindow::kRecordOverheadBytes;
   }
 
-  Status Produce(std::string_view line) {
-    const std::optional<std::string> key = key_text_.Of(line);
+  struct Record {
+    std::optional<std::string> key;
+    std::optional<std::string_view> value;  // none: a tombstone
+  };
+
+  StatusOr<Record> RecordOf(std::string_view line, uint64_t number) {
+    const std::string& separator = options_.key_separator;
+    if (separator.empty()) return Record{key_text_.Of(line), line};
+    const size_t at = line.find(separator);
+    if (at == std::string_view::npos) {
+      return InvalidArgument(
+          "{}: event {} has no \"{}\" between key and value (--key-separator); those before it "
+          "were "
+          "sent",
+          options_.file.string(), number, separator == "\t" ? "\\t" : separator);
+    }
+    Record record;
+    if (at > 0) record.key = std::string(line.substr(0, at));
+    const std::string_view value = line.substr(at + separator.size());
+    if (!value.empty()) record.value = value;
+    return record;
+  }
+
+  Status Produce(const Record& record) {
+    const std::optional<std::string>& key = record.key;
     const void* const key_bytes = key ? key->data() : nullptr;
     const size_t key_size = key ? key->size() : 0;
-    const uint64_t bytes = SizeOf(line.size(), key_size);
+    const void* const value_bytes = record.value ? record.value->data() : nullptr;
+    const size_t value_size = record.value ? record.value->size() : 0;
+    const uint64_t bytes = SizeOf(value_size, key_size);
     if (address_.is_mock) RETURN_IF_ERROR(AwaitRoom(bytes));
     while (true) {
       const auto error =
           rd_kafka_producev(handle_.get(), RD_KAFKA_V_TOPIC(source_.topic.c_str()),
                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_VALUE(const_cast<char*>(line.data()), line.size()),
+                            RD_KAFKA_V_VALUE(const_cast<void*>(value_bytes), value_size),
                             RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) break;
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return InvalidArgument(
             "replay to {}: event {}, {} bytes and a key of {}, could not be sent: {}; those before "
             "it were",
-            source_.topic, window_.flying_records() + window_.delivered_records() + 1, line.size(),
+            source_.topic, window_.flying_records() + window_.delivered_records() + 1, value_size,
             key_size, KafkaErrorText(error));
       }
       rd_kafka_poll(handle_.get(), 10);

@@ -27,6 +27,7 @@ struct ReplayArguments {
   ProjectArguments project;
   std::string source;
   double rate = 0;
+  std::string key_separator;
   bool wait = false;
   std::string address;
 };
@@ -172,6 +173,7 @@ int ReplayFile(const ReplayArguments& arguments) {
   ReplayOptions options;
   options.file = arguments.file;
   options.rate = arguments.rate;
+  options.key_separator = arguments.key_separator == "\\t" ? "\t" : arguments.key_separator;
   options.wait = arguments.wait;
   // A real broker keeps what the server has not read yet: no need to ask it.
   if (log->is_mock || arguments.wait) options.applied = [&applied] { return applied.Ask(); };
@@ -209,7 +211,9 @@ std::string RateMistake(const std::string& text) {
 void AddReplayCommand(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("replay", "Produces a file of JSON lines to a source's topic");
   auto arguments = std::make_shared<ReplayArguments>();
-  command->add_option("FILE", arguments->file, "Events, a JSON object a line: .jsonl or .jsonl.gz")
+  command
+      ->add_option("FILE", arguments->file,
+                   "Events, a JSON object a line: .jsonl or .jsonl.gz; or see --key-separator")
       ->required()
       ->check(CLI::ExistingFile);
   command
@@ -220,6 +224,11 @@ void AddReplayCommand(CLI::App& app, Run& run) {
   command->add_option("--rate", arguments->rate, "Events a second; without it, as fast as it goes")
       ->type_name("N")
       ->check(RateMistake, "");
+  command
+      ->add_option("--key-separator", arguments->key_separator,
+                   "Lines are KEY, this, VALUE; without a value they delete the key (tombstones). "
+                   "\\t is a tab")
+      ->type_name("TEXT");
   command->add_flag("--wait", arguments->wait, "Return once the server has applied them all");
   command
       ->add_option("--address", arguments->address,

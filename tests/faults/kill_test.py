@@ -69,6 +69,13 @@ feature_services:
 """
 
 
+# With --deletes: doubles and tombstones among the events.
+DEDUP = PROJECT.replace("    timestamp: scheduled\n", """\
+    timestamp: scheduled
+    dedup: { by: [id], within: 1d, max_ids: 500 }
+""").replace("fields: {", "fields: { id: int64,")
+
+
 class KillTestFailure(AssertionError):
     pass
 
@@ -83,9 +90,10 @@ def read_file(path):
 class Run(Folder):
     """A broker, a project folder and one server at a time."""
 
-    def __init__(self, binary, fault):
-        super().__init__(str(binary), PROJECT)
+    def __init__(self, args, fault):
+        super().__init__(str(args.binary), DEDUP if args.deletes else PROJECT)
         self.fault = fault
+        self.keyed = ["--key-separator", "\\t"] if args.deletes else []
         self.marks = self.path / "commits"
         self.server = None
         self.start("broker", str(self.path)).says(r"broker  127\.0\.0\.1:")
@@ -99,7 +107,7 @@ class Run(Folder):
     def start_replay(self, file, rate=None):
         limit = ["--rate", f"{rate:.0f}"] if rate else []
         return self.start("replay", str(file), "--project", str(self.path), "--source", "flights",
-                          *limit, "--wait", "--address", self.grpc)
+                          *limit, *self.keyed, "--wait", "--address", self.grpc)
 
     def check_alive(self):
         if self.server.process.poll() is not None:
@@ -134,16 +142,27 @@ class Run(Folder):
         return answers
 
 
-def take_sample(file, events, out):
-    """The first events, plain; returns the questions that cover all of their entities and days."""
+def lines_of(line, number, event, rng):
+    """The event with an id, sometimes again, sometimes behind a delete of its carrier; each line with its key."""
+    keyed = f'{event["carrier"]}\t{{"id":{number},{line.strip()[1:]}\n'
+    if rng.random() < 0.002:
+        yield f'{event["carrier"]}\t\n'
+    yield keyed
+    if rng.random() < 0.1:
+        yield keyed
+
+
+def take_sample(file, events, out, deletes):
+    """The first events, plain or as lines_of says; returns the questions that cover all of their entities and days."""
+    rng = random.Random(events)
     opener = gzip.open if str(file).endswith(".gz") else open
     carriers, planes, days = set(), set(), set()
     with opener(file, "rt") as lines, open(out, "w", encoding="utf-8") as sample:
         for number, line in enumerate(lines):
             if number == events:
                 break
-            sample.write(line)
             event = json.loads(line)
+            sample.writelines(lines_of(line, number, event, rng) if deletes else [line])
             carriers.add(event["carrier"])
             planes.add(event["tailnum"])
             days.add(event["scheduled"][:10])
@@ -174,7 +193,7 @@ def close(run, keep):
 
 def kill_run(sample, questions, args):
     rng = random.Random(args.seed)
-    run = Run(args.binary, args.fault)
+    run = Run(args, args.fault)
     try:
         run.start_server()
         replay = run.start_replay(sample, args.events / (args.kills * args.seconds_a_kill))
@@ -193,7 +212,7 @@ def kill_run(sample, questions, args):
 
 
 def plain_run(sample, questions, args):
-    run = Run(args.binary, None)
+    run = Run(args, None)
     try:
         run.start_server()
         finish(run, run.start_replay(sample))
@@ -225,6 +244,7 @@ def main():
     parser.add_argument("--events", type=int, default=40000)
     parser.add_argument("--seconds-a-kill", type=float, default=1.0, help="sets the rate of the replay")
     parser.add_argument("--seed", type=int, default=20130101)
+    parser.add_argument("--deletes", action="store_true", help="tombstones and doubles among the events")
     parser.add_argument("--fault", choices=["offsets_in_second_batch", "offsets_before_rows", "offset_off_by_one"])
     parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the folders for a look")
@@ -232,12 +252,15 @@ def main():
 
     folder = pathlib.Path(tempfile.mkdtemp(prefix="freshet-kills-"))
     sample = folder / "sample.jsonl"
-    questions = take_sample(args.flights, args.events, sample)
+    questions = take_sample(args.flights, args.events, sample, args.deletes)
     failure = None
     # What goes wrong in the uninterrupted run is wrong in any case, also where a failure is expected.
     expected = plain_run(sample, questions, args)
     counted = sum(row[1]["flights_lifetime"] for row in expected["carriers"])
-    if counted != args.events:
+    if args.deletes:
+        if not 0 < counted < args.events:
+            raise KillTestFailure(f"{counted} of {args.events} events are left after deletes: not what is to be tested")
+    elif counted != args.events:
         raise KillTestFailure(f"the uninterrupted run counted {counted} of {args.events} events")
     try:
         compare(expected, kill_run(sample, questions, args))

@@ -67,6 +67,42 @@ feature_services:
         missing = self.folder.run("explain", "asked", "rider=bob", "other_rider=zoe", "--address", self.folder.grpc)
         self.assertIn("input km is missing", missing.stderr)
 
+    def test_tombstones_delete_and_doubles_count_once(self):
+        self.folder.write("freshet.yaml", PROJECT.replace("    timestamp: at\n", """\
+    timestamp: at
+    dedup: { by: [km], within: 30d }
+""", 1))
+        self.serve()
+
+        def sent(*lines):
+            file = self.folder.write("keyed.txt", "".join(line + "\n" for line in lines))
+            return self.folder.run("replay", file, "--project", str(self.folder.path), "--source", "trips", "--address",
+                                   self.folder.grpc, "--key-separator", "\\t", "--wait")
+
+        def line(event):
+            return event["rider"] + "\t" + json.dumps(event)
+
+        def trips(*riders):
+            rows = self.folder.rows([{"rider": rider} for rider in riders])
+            return [(row["statuses"]["trips_lifetime"] if "trips_lifetime" in row["statuses"] else "PRESENT",
+                     row["features"]["trips_lifetime"]) for row in rows]
+
+        self.assertEqual(sent(*map(line, EVENTS + EVENTS)).returncode, 0)
+        self.assertEqual(trips("ann", "bob"), [("PRESENT", 10), ("PRESENT", 10)])
+        self.assertEqual(sent("bob\t").returncode, 0)
+        self.assertEqual(trips("ann", "bob"), [("PRESENT", 10), ("NOT_FOUND", 0)])
+        self.assertEqual(sent(line(EVENTS[1])).returncode, 0)  # after a delete it is no double
+        self.assertEqual(trips("ann", "bob"), [("PRESENT", 10), ("PRESENT", 1)])
+        metrics = self.folder.fetch("/metrics")[1]
+        self.assertRegex(metrics, r'freshet_ingest_deletes_total\{[^}]*\} 1\n')
+        self.assertRegex(metrics, r'freshet_ingest_events_skipped_total\{[^}]*reason="duplicate"[^}]*\} 30\n')
+        # Without a key it is for nobody; a line without the separator is a mistake.
+        self.assertEqual(sent("\t").returncode, 0)
+        self.assertRegex(self.folder.fetch("/metrics")[1], r'freshet_[a-z_]*dead_letter[a-z_]*\{[^}]*reason="no_key"[^}]*\} 1\n')
+        refused = sent(line(EVENTS[0]), "no separator")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn('event 2 has no "\\t" between key and value', refused.stderr)
+
     def test_from_events_to_features(self):
         server = self.serve()
         for fact in (self.folder.grpc, self.folder.admin, "riders: 4 features", "block_cache", "ingest"):
