@@ -11,9 +11,7 @@ using Error = EvaluationError;
 
 bool Less(double a, double b) { return a < b || (std::isnan(b) && !std::isnan(a)); }
 bool Equal(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
-bool Equal(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-}
+bool Equal(std::string_view a, std::string_view b) { return a == b; }
 bool Less(int64_t a, int64_t b) { return a < b; }
 bool Equal(int64_t a, int64_t b) { return a == b; }
 bool Less(std::string_view a, std::string_view b) { return a < b; }

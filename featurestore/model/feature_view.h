@@ -128,12 +128,25 @@ struct FeatureView {
   // Compaction may remove a row once its newest event + keep lies before the view's expiry bound; none: never.
   std::optional<Duration> keep() const {
     if (!ttl.has_value()) return std::nullopt;
-    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew + dedup_within;
+    return std::max(*ttl, default_ttl) + history + grace() + max_future_skew + dedup_within +
+           joins();
+  }
+  // How much later than a row's newest event one may be and still count together with it, beside what panes say: runs and rows go on
+  // from where they were.
+  Duration joins() const {
+    Duration longest;
+    for (const Feature& feature : features) {
+      const Window& window = feature.window;
+      if (latest_values) continue;  // of no kind
+      if (window.kind == WindowKind::kSession) longest = std::max(longest, window.length);
+      if (window.needs_ttl()) longest = std::max(longest, ttl.value_or(Duration{}));
+    }
+    return longest;
   }
   // Of a row that was deleted, the delete's time may be forgotten once it + keep_deleted lies before that bound: no as_of that is
-  // answered reaches before it.
+  // answered reaches before it, and no latest value of an earlier time would still be answered with.
   Duration keep_deleted() const {
-    if (latest_values) return ttl.value_or(Duration::Days(400 * 366));
+    if (latest_values) return ttl.value_or(Duration::Days(400 * 366)) + max_future_skew;
     return history + max_future_skew;
   }
   std::optional<uint32_t> FeatureIndex(std::string_view feature) const;

@@ -34,6 +34,16 @@ bool Agrees(const Expected& expected, const Cell& cell) {
   return Agrees(expected, cell.status, cell.value) && expected.degraded == cell.degraded;
 }
 
+namespace {
+
+bool HasNoPast(const FeatureView& view) {
+  return std::none_of(view.features.begin(), view.features.end(), [](const Feature& feature) {
+    return feature.window.has_panes() || feature.window.kind == WindowKind::kExact;
+  });
+}
+
+}  // namespace
+
 ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedAt& asked) const {
   const FeatureView& view = views_[view_index];
   const auto found = rows_[view_index].find(Own(key));
@@ -54,6 +64,11 @@ ExpectedRow Oracle::Answer(size_t view_index, const KeyValues& key, const AskedA
       (asked.as_of && Wide{asked.as_of->us} < Wide{asked.now.us} - view.history.us);
   if (row != nullptr && !before_history)
     answer.event_time = TimeOfRow(view, row->events, ReadingOf(asked, row->newest));
+  // "A row without panes and exact windows keeps no times before that of its newest event, so at an as_of from now on it answers
+  // with all that it holds".
+  if (row != nullptr && !before_history && asked.as_of && *asked.as_of >= asked.now &&
+      HasNoPast(view))
+    answer.event_time = row->newest;
 
   // "With a = q − the row's newest event time and grace = max(lateness, 1h): a ≤ ttl: the features' own statuses;
   // ttl < a ≤ ttl + grace: every feature OUTSIDE_MAX_AGE, no stored value; beyond: NOT_FOUND."

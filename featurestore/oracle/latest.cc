@@ -1,5 +1,7 @@
 #include "featurestore/oracle/latest.h"
 
+#include <algorithm>
+
 #include "featurestore/oracle/aggregates.h"
 #include "featurestore/oracle/cover.h"
 
@@ -20,6 +22,16 @@ Expected LatestValue(const FeatureView& view, const Feature& feature,
   if (value.is_null() && feature.default_value) value = DefaultOf(feature);
   if (value.is_null()) return {.status = CellStatus::kNullValue};
   return {.status = CellStatus::kPresent, .value = value, .values = 1};
+}
+
+bool SetsAField(const FeatureView& view, const std::vector<RowEvent>& events, const Kept& event) {
+  return std::any_of(view.features.begin(), view.features.end(), [&](const Feature& feature) {
+    if (event.fields[*feature.of].is_absent()) return false;
+    return std::none_of(events.begin(), events.end(), [&](const RowEvent& other) {
+      return !other.event->fields[*feature.of].is_absent() &&
+             event.position() <= other.event->position();
+    });
+  });
 }
 
 }  // namespace freshet::oracle

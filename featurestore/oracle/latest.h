@@ -12,4 +12,7 @@ namespace freshet::oracle {
 Expected LatestValue(const FeatureView& view, const Feature& feature,
                      const std::vector<RowEvent>& events, Timestamp q);
 
+// Whether the event would set a field: brings one that no event of a greater position among `events` brought.
+bool SetsAField(const FeatureView& view, const std::vector<RowEvent>& events, const Kept& event);
+
 }  // namespace freshet::oracle

@@ -6,6 +6,7 @@
 
 #include "featurestore/oracle/cover.h"
 #include "featurestore/oracle/json.h"
+#include "featurestore/oracle/latest.h"
 
 namespace freshet::oracle {
 
@@ -68,8 +69,12 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     const auto [found, created] = rows_[v].try_emplace(Own(key));
     EntityRow& row = found->second;
     if (created) row.key = key;
-    // "Events not greater [than a delete] change nothing" in a view of latest values.
-    if (view.latest_values && row.deleted && event.time < *row.deleted) continue;
+    // In a view of latest values "events of an earlier time that come after it [a delete] change nothing, as long as what they bring
+    // would not be expired anyway".
+    if (view.latest_values && row.deleted && event.time < *row.deleted &&
+        (row.events.empty() || *row.deleted > row.newest - view.keep_deleted())) {
+      continue;
+    }
     if (row.events.empty()) row.newest = event.time;
     if (IsDuplicate(row, kept)) {
       ++duplicates_;
@@ -77,8 +82,9 @@ std::optional<Refusal> Oracle::OfferDecoded(const Event& event) {
     }
     const Timestamp newest = std::max(row.newest, event.time);
     // "One that changed nothing, being late, is not remembered."
-    const bool applied =
-        event.time > row.newest || row.events.empty() || !ChangesNothing(view, event.time, newest);
+    const bool applied = event.time > row.newest || row.events.empty() ||
+                         (view.latest_values ? SetsAField(view, row.events, kept)
+                                             : !ChangesNothing(view, event.time, newest));
     // "for them [sessions and lifetime-with-ttl] an event older than newest − lateness changes nothing and is late."
     const bool too_late = event.time < row.newest - view.lateness;
     row.newest = std::max(row.newest, event.time);

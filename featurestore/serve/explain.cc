@@ -66,12 +66,7 @@ class Sentence {
       case CellStatus::kNotFound:
         return NotFound() + DefaultToo(cell);
       case CellStatus::kOutsideMaxAge:
-        return fmt::format(
-                   "the row's newest event, {}, is {} before the read, more than the ttl of {}: no "
-                   "stored value is served",
-                   FormatTimestamp(row_->newest()), Span(read_.at() - row_->newest()),
-                   FormatDuration(*view_.ttl)) +
-               DefaultToo(cell);
+        return OutsideMaxAge() + DefaultToo(cell);
       case CellStatus::kOutsideHistory:
         return OutsideHistory();
       case CellStatus::kError:
@@ -136,15 +131,27 @@ class Sentence {
     return text;
   }
 
+  // "the row's newest event" or, of a read before it, "… as of the read".
+  std::string NewestOf(Timestamp time) const {
+    return fmt::format("the row's newest event{}, {},",
+                       time == row_->newest() ? "" : " as of the read", FormatTimestamp(time));
+  }
+
+  std::string OutsideMaxAge() const {
+    const Timestamp time = row_->EventTimeAsOf(read_).value_or(row_->newest());
+    return fmt::format(
+        "{} is {} before the read, more than the ttl of {}: no stored value is served",
+        NewestOf(time), Span(read_.at() - time), FormatDuration(*view_.ttl));
+  }
+
   std::string NotFound() const {
     if (row_ == nullptr) {
       return "there is no row: no event of this entity was applied, it expired, or the key is null";
     }
     if (row_->empty()) return "the entity was deleted, and no event came since";
-    if (view_.ttl && read_.at() - row_->newest() > *view_.ttl + view_.grace()) {
-      return fmt::format("the row's newest event, {}, is older than ttl and grace ({} + {})",
-                         FormatTimestamp(row_->newest()), FormatDuration(*view_.ttl),
-                         FormatDuration(view_.grace()));
+    if (const auto time = row_->EventTimeAsOf(read_)) {
+      return fmt::format("{} is older than ttl and grace ({} + {})", NewestOf(*time),
+                         FormatDuration(*view_.ttl), FormatDuration(view_.grace()));
     }
     return fmt::format("as of {} nothing of the row is known yet: no pane with an event had ended",
                        FormatTimestamp(read_.at()));

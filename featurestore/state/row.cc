@@ -161,6 +161,7 @@ void Row::Delete(Timestamp time) {
   // Of latest values, those stay that an event of a later time set.
   if (impl_->latest && !impl_->empty && impl_->newest > time) {
     impl_->latest->Delete(time);
+    if (impl_->ids) impl_->ids.emplace(*impl_->layout->ids);
     impl_->deleted = std::max(before.value_or(time), time);
     return;
   }
@@ -184,6 +185,7 @@ Applied Row::Apply(const Event& event) {
   const std::optional<uint64_t> id = row.ids ? row.layout->ids->IdOf(event.fields) : std::nullopt;
   if (row.IsDuplicate(event, id)) return Applied::kDuplicate;
   // "Events not greater change nothing": an entity is in one partition, so one of the delete's own time came after it.
+  row.ForgetDelete();  // as any Encode since would have
   if (row.latest && row.deleted && event.time < *row.deleted) return Applied::kLate;
   bool changed = row.empty || event.time > row.newest;
   // Before routing: what is kept depends on the newest event, this one counted.
@@ -276,18 +278,19 @@ StatusOr<Row> Row::Decode(const RowLayout& layout, std::string_view bytes) {
   if (impl->lifetime) {
     impl->layout->lifetime->Decode(impl->lifetime->accumulators(0), body, {newest});
   }
+  if (impl->latest) impl->latest->Decode(body, newest);
   if (impl->log) impl->log->Decode(body, newest);
   if (impl->ids) impl->ids->Decode(body, newest);
-  if (impl->latest) impl->latest->Decode(body, newest);
   if (!body.AtEnd()) return DataLoss("view {}: a damaged row", view);
   return Row(std::move(impl));
 }
 
 // With an as_of before the newest event nothing may tell what came after it: the newest pane that had ended by then, and of
-// exact windows the newest event by then.
+// exact windows the newest event by then. Where nothing that is kept knows of times before the newest there is no past to tell of.
 std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
   if (empty) return std::nullopt;
   if (!read.as_of || *read.as_of >= newest) return newest;
+  if (layout->chains.empty() && !layout->log_has_history && *read.as_of >= read.now) return newest;
   std::optional<Timestamp> greatest;
   for (const ChainLayout& c : layout->chains) {
     greatest = std::max(greatest, NewestEndedBy(chain(c), ClampRead(*read.as_of), newest));
@@ -300,6 +303,10 @@ std::optional<Timestamp> Row::Impl::TimeAsOf(const ReadTime& read) const {
     if (time && *time <= *read.as_of) greatest = std::max(greatest, time);
   }
   return greatest;
+}
+
+std::optional<Timestamp> Row::EventTimeAsOf(const ReadTime& read) const {
+  return impl_->TimeAsOf(read);
 }
 
 Cell Row::Impl::FinishHeld(const FeaturePlan& feature, const FinishMoment& moment,

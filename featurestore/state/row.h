@@ -64,7 +64,9 @@ class Row {
 
   bool empty() const;                        // no event yet, or none since it was deleted
   std::optional<Timestamp> deleted() const;  // none: never, or longer ago than any as_of reaches
-  Timestamp newest() const;     // greatest event time that touched it; meaningless when empty
+  Timestamp newest() const;  // greatest event time that touched it; meaningless when empty
+  // The greatest event time that the row knows of as of the read: what its age counts from. None: nothing is known of that time.
+  std::optional<Timestamp> EventTimeAsOf(const ReadTime& read) const;
   size_t memory_bytes() const;  // of this decoded form, for budgets
 
   // One cell for each of `features` (indices in the view), with statuses, defaults and no leakage as semantics.md

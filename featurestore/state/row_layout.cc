@@ -110,6 +110,7 @@ class Compiler {
     RETURN_IF_ERROR(CheckDurations(impl_->view));
     if (impl_->view.latest_values) {
       RETURN_IF_ERROR(PlanLatest(*impl_));
+      ASSIGN_OR_RETURN(impl_->ids, IdListLayout::Of(impl_->source));
       return std::move(impl_);
     }
     for (const Feature& feature : impl_->view.features) RETURN_IF_ERROR(Plan(feature));

@@ -26,6 +26,7 @@ inline std::string Family(std::string_view view, std::string_view version) {
 inline constexpr char kFormat[] = "format";
 inline constexpr char kProject[] = "project";
 inline constexpr char kViewPrefix[] = "view/";  // + name → the complete version
+inline constexpr char kKeepPrefix[] = "keep/";  // + family → how long its rows were kept
 inline constexpr char kLogPrefix[] = "log/";    // + source → logs
 inline constexpr char kViewEnd[] = "view0";     // first key after all of kViewPrefix
 

@@ -62,7 +62,8 @@ struct StoreOptions {
 struct StoreView {
   std::string name;
   std::string version;  // 16 hex digits
-  // A row may be removed once its newest event + keep < the view's expiry bound. None: never.
+  // A row may be removed once its newest event + keep < the view's expiry bound. None: never. One greater than the last time raises
+  // complete_since of what was read till then.
   std::optional<Duration> keep;
   // The same of a row that was deleted, from the delete's time on.
   Duration keep_deleted;

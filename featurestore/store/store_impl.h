@@ -88,6 +88,7 @@ struct Store::Impl {
   void WaitForMemtables() const;
   // views.cc
   Status DropFamily(const std::string& family);
+  Status NoteKeep(const StoreView& view, const std::string& family);
   // outbox.cc
   Status CountDeadLetters();
 };

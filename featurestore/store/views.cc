@@ -1,4 +1,7 @@
 // Views and their versions: which are open, which one answers, and the switch between them.
+#include <algorithm>
+#include <charconv>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -47,9 +50,48 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   const auto complete = impl_->complete.find(view.name);
   opened->complete = complete != impl_->complete.end() && complete->second == view.version;
   opened->status.complete = opened->complete.load();
+  if (!impl_->options.read_only) RETURN_IF_ERROR(impl_->NoteKeep(view, name));
   impl_->views[count].store(opened.release(), std::memory_order_release);
   impl_->view_count = count + 1;
   return ViewId{count};
+}
+
+// A keep that was raised finds rows gone that it would have kept: from the change on the view is complete, and says so.
+Status Store::Impl::NoteKeep(const StoreView& view, const std::string& family) {
+  const std::string key = keys::kKeepPrefix + family;
+  const std::string now = view.keep ? fmt::format("{}", view.keep->us) : "never";
+  std::string before;
+  const rocksdb::Status read = db->Get(rocksdb::ReadOptions(), meta, key, &before);
+  if (!read.ok() && !read.IsNotFound())
+    return FromRocks(read, fmt::format("read {}", key), folder());
+  if (before == now) return OkStatus();
+  rocksdb::WriteBatch batch;
+  (void)batch.Put(meta, key, now);
+  const auto kept_us = [](const std::string& text) {
+    int64_t us = std::numeric_limits<int64_t>::max();  // never
+    std::from_chars(text.data(), text.data() + text.size(), us);
+    return us;
+  };
+  Status failed;
+  if (read.ok() && kept_us(now) > kept_us(before)) {
+    const auto raise = [&](std::string_view progress_key, std::string_view value) {
+      StatusOr<Progress> progress = DecodeProgress(value);
+      if (!progress.ok()) {
+        failed = MakeStatus(progress.status().code(), "{}: progress of {}: {}", folder().string(),
+                            family, MessageOf(progress.status()));
+        return false;
+      }
+      for (const auto& time : {progress->newest_event, progress->expiry_time})
+        progress->complete_since = std::max(progress->complete_since, time);
+      (void)batch.Put(this->progress, AsSlice(progress_key), EncodeProgress(*progress));
+      return true;
+    };
+    RETURN_IF_ERROR(FromRocks(ForPrefix(*db, this->progress, keys::ProgressPrefix(family), raise),
+                              "read progress", folder()));
+    RETURN_IF_ERROR(failed);
+  }
+  const std::lock_guard write_lock(write_mutex);
+  return Write(batch, /*sync=*/true, fmt::format("note how long rows of {} are kept", family));
 }
 
 bool Store::IsComplete(ViewId view) const { return impl_->view(view).complete; }
@@ -118,6 +160,8 @@ Status Store::Impl::DropFamily(const std::string& family) {
   RETURN_IF_ERROR(FromRocks(db->DropColumnFamily(handle),
                             fmt::format("drop column family {}", family), folder()));
   families.erase(it);
+  RETURN_IF_ERROR(FromRocks(db->Delete(rocksdb::WriteOptions(), meta, keys::kKeepPrefix + family),
+                            fmt::format("forget {}", family), folder()));
   for (uint32_t i = 0; i < view_count; ++i) {
     if (view({i}).handle != handle) continue;
     retired.push_back(handle);  // its files stay until the last reader is sure to be gone

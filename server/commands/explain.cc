@@ -101,8 +101,9 @@ std::string AsTable(const v1::ExplainFeaturesResponse& answer) {
                         one.request_event() ? ", which the request's own event joined" : "");
     line("row's newest event", one.has_newest_event_us(), one.newest_event_us(), "there is no row");
     line("as of the read", one.has_event_time_us(), one.event_time_us(), "nothing");
-    line("OUTSIDE_MAX_AGE after", one.has_max_age_until_us(), one.max_age_until_us(), "never");
-    line("NOT_FOUND after", one.has_found_until_us(), one.found_until_us(), "never");
+    const char* const never = one.has_newest_event_us() ? "never" : "it is NOT_FOUND";
+    line("OUTSIDE_MAX_AGE after", one.has_max_age_until_us(), one.max_age_until_us(), never);
+    line("NOT_FOUND after", one.has_found_until_us(), one.found_until_us(), never);
     line("watermark", one.has_watermark_us(), one.watermark_us(), "no event yet");
     line("complete since", one.has_complete_since_us(), one.complete_since_us(), "ever");
     text += fmt::format(

@@ -97,7 +97,8 @@ class Ingestion {
       if (step.kind == Step::Kind::kReopen) Commit();
       if (step.kind == Step::Kind::kRead && random_.Chance(0.3)) Check(entity, step);
       if (random_.Chance(0.005)) Restart();
-      if (random_.Chance(0.01) && RemovalNeverShows()) Compact();
+      // Lives do not keep to `lateness` of one another.
+      if (random_.Chance(0.01) && !HasRuns(view())) Compact();
     }
     Restart();
     Compact();
@@ -113,17 +114,6 @@ class Ingestion {
   const FeatureView& view() const { return lives_[0].view(); }
   static std::string Card(size_t entity) { return fmt::format("card-{}", entity); }
 
-  // Lives do not keep to `lateness` of one another: for the kinds that semantics.md excepts, removal shows then.
-  bool RemovalNeverShows() const {
-    for (const Feature& feature : view().features) {
-      if (!feature.window.has_history() &&
-          (view().ttl || feature.window.kind != WindowKind::kLifetime)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   void Open() {
     StoreOptions options;
     options.path = folder_.path();
@@ -132,7 +122,8 @@ class Ingestion {
     auto store = Store::Open(options);
     REQUIRE(store.ok());
     store_ = *std::move(store);
-    const auto id = store_->OpenView({view().name, view().version, view().keep()});
+    const auto id =
+        store_->OpenView({view().name, view().version, view().keep(), view().keep_deleted()});
     REQUIRE(id.ok());
     id_ = *id;
     ProcessorOptions how;
@@ -224,7 +215,7 @@ class Ingestion {
     Commit();
     if (compacted_) step.now = std::max(step.now, *greatest_ - view().max_future_skew);
     // As random_case.cc: how old a row was before its newest event is not said without history.
-    const bool open = view().history == Duration{} && step.as_of && *step.as_of >= step.now;
+    const bool open = LacksTimesOfPanes(view()) && step.as_of && *step.as_of >= step.now;
     if (open && greatest_) step.as_of = std::max(*step.as_of, *greatest_);
     const std::string card = Card(entity);
     const std::array key = {Value::Text(card)};

@@ -77,6 +77,7 @@ Declared RandomView(Random& random) {
   d.view.lateness = Duration::Minutes(random.Between(0, 120));
   if (random.Chance(0.8)) d.view.ttl = Duration::Minutes(random.Between(1, 300));
   if (random.Chance(0.2)) d.view.history = Duration::Hours(1);
+  d.view.max_future_skew = Duration::Minutes(random.Chance(0.5) ? 0 : random.Between(1, 30));
   const int64_t count = random.Between(1, 6);
   for (int64_t i = 0; i < count; ++i) {
     const Type type = random.OneOf(kTypes);
@@ -98,6 +99,13 @@ Declared RandomView(Random& random) {
     d.source.fields.push_back(std::move(field));
     d.view.features.push_back(std::move(feature));
   }
+  d.source.fields.push_back({.name = "id", .type = Type::kInt64, .path = {"id"}});
+  if (random.Chance(0.4)) {
+    d.source.dedup = Dedup{.by = {static_cast<uint32_t>(count + 1)},
+                           .within = Duration::Minutes(random.Between(1, 200)),
+                           .max_ids = static_cast<uint32_t>(random.Between(1, 20))};
+    d.view.dedup_within = d.source.dedup->within;
+  }
   return d;
 }
 
@@ -113,6 +121,7 @@ std::string Run(uint64_t seed, uint64_t& compared) {
   std::iota(features.begin(), features.end(), 0);
   RandomValues values;
   Row row(**layout);
+  Row never_stored(**layout);  // the same, in one batch
   std::string bytes;
   Timestamp clock = *ParseTimestamp("2026-01-10T12:00:00Z");
   int64_t offset = 0;
@@ -122,11 +131,12 @@ std::string Run(uint64_t seed, uint64_t& compared) {
     if (deletes && random.Chance(0.08)) {
       const Timestamp time = clock + Duration::Minutes(random.Between(-60, 5));
       row.Delete(time);
+      never_stored.Delete(time);
       oracle.Delete(0, key, time);
     } else if (random.Chance(0.5)) {
       clock = clock + Duration::Minutes(random.Chance(0.6) ? 0 : random.Between(0, 60));
-      const Timestamp time =
-          clock - Duration::Minutes(random.Chance(0.5) ? 0 : random.Between(0, 200));
+      const Timestamp time = clock + (random.Chance(0.2) ? d.view.max_future_skew : Duration{}) -
+                             Duration::Minutes(random.Chance(0.5) ? 0 : random.Between(0, 200));
       std::vector<Value> fields = {key[0]};
       for (const Feature& feature : d.view.features) {
         fields.push_back(random.Chance(0.5) ? Value::Absent()
@@ -134,9 +144,11 @@ std::string Run(uint64_t seed, uint64_t& compared) {
                              ? Value()
                              : values.Of(random, feature.type, feature.vector_size));
       }
+      fields.push_back(random.Chance(0.1) ? Value() : Value::Int64(random.Between(0, 9)));
       const Coordinates at{deletes ? 0 : static_cast<uint32_t>(random.Between(0, 1)),
                            deletes ? 0 : static_cast<int32_t>(random.Between(0, 2)), ++offset};
       row.Apply({time, at, fields});
+      never_stored.Apply({time, at, fields});
       oracle.OfferDecoded({time, at, fields});
     } else if (random.Chance(0.3)) {
       if (row.empty() && !row.deleted()) continue;
@@ -178,6 +190,12 @@ std::string Run(uint64_t seed, uint64_t& compared) {
       if (event_time != expected.event_time) return fmt::format("step {}: event time", step);
     }
   }
+  if (row.empty() && !row.deleted()) return "";
+  std::string in_batches;
+  std::string at_once;
+  row.Encode(in_batches);
+  never_stored.Encode(at_once);
+  if (in_batches != at_once) return "the row's bytes hang on when it was stored";
   return "";
 }
 
@@ -213,6 +231,7 @@ TEST_CASE("a damaged row of latest values is DATA_LOSS or a row, never a crash")
     for (const Feature& feature : d.view.features) {
       fields.push_back(values.Of(random, feature.type, feature.vector_size));
     }
+    fields.push_back(Value::Int64(1));
     row.Apply({*ParseTimestamp("2026-01-10T12:00:00Z"), {0, 1, 2}, fields});
     std::string bytes;
     row.Encode(bytes);

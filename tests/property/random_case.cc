@@ -203,7 +203,7 @@ class Life {
   }
 
   // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
-  // comes later than `lateness` after that is where a removal may show (docs/semantics.md, "The same log, the same answer").
+  // comes afterwards may be of any time, also of one that the removed row would have taken; but see HasRuns.
   void AddCompaction() {
     Step compact;
     compact.kind = Step::Kind::kCompact;
@@ -215,7 +215,8 @@ class Life {
     }
     steps_.push_back(compact);
     greatest_ = std::max(greatest_, compact.now);
-    not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    if (HasRuns(view_)) not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    if (random_.Chance(0.7)) front_ = std::max(front_, compact.now);
     front_ = std::max(front_, not_before_);
   }
 
@@ -244,7 +245,7 @@ class Life {
       if (random_.Chance(0.05)) q = read.now - kMicro;
       // Without history no pane keeps its greatest event time, so that semantics.md does not say how old a row
       // was at a time that is past for it and not for `now`.
-      if (view_.history == Duration{} && q >= read.now && q < newest_) q = newest_;
+      if (LacksTimesOfPanes(view_) && q >= read.now && q < newest_) q = newest_;
       read.as_of = q;
     }
     steps_.push_back(std::move(read));
@@ -283,6 +284,19 @@ class Life {
 };
 
 }  // namespace
+
+bool LacksTimesOfPanes(const FeatureView& view) {
+  return view.history == Duration{} &&
+         std::any_of(view.features.begin(), view.features.end(),
+                     [](const Feature& feature) { return feature.window.has_history(); });
+}
+
+bool HasRuns(const FeatureView& view) {
+  return std::any_of(view.features.begin(), view.features.end(), [&](const Feature& feature) {
+    return feature.window.kind == WindowKind::kSession ||
+           (feature.window.kind == WindowKind::kLifetime && view.ttl.has_value());
+  });
+}
 
 Case RandomCase(uint64_t seed) {
   // A declaration with a seed of its own, kept for its other cases.

@@ -38,6 +38,14 @@ inline constexpr uint64_t kCasesOfADeclaration = 4;
 
 Case RandomCase(uint64_t seed);
 
+// Whether the row's panes do not know their events' times, so that docs/semantics.md does not say how old a row was at a time that is
+// past for it and not for `now`. (Kinds without panes have no past at all: the row's time is its newest event's.)
+bool LacksTimesOfPanes(const FeatureView& view);
+
+// Whether it has runs that an event may join: one that comes later than `lateness` may be the bridge between one that compaction has
+// removed and one that it has not, which is an exception of docs/semantics.md ("The same log, the same answer").
+bool HasRuns(const FeatureView& view);
+
 // Everything that decides the case, for a person.
 std::string Describe(const Case& c);
 

@@ -99,6 +99,39 @@ TEST_CASE("what has no value says why") {
   CHECK(card.Explain("risk", "c1").features[2].status == CellStatus::kNotFound);
 }
 
+TEST_CASE("an age as of the past is told by the event that was the newest then") {
+  Card card(R"yaml(project: old
+kafka: { brokers: embedded }
+storage: { path: ./data, memory: 64MiB }
+sources:
+  payments:
+    topic: payments
+    timestamp: at
+    fields: { at: timestamp, card: string, amount: double }
+entities:
+  card: { keys: { card: string } }
+feature_views:
+  card_spend:
+    source: payments
+    entity: card
+    ttl: 5m
+    history: 2h
+    features: { n: { aggregate: count, windows: [5m] } }
+  card_last: { source: payments, entity: card, ttl: 1h, fields: [amount] }
+feature_services:
+  old: [card_spend]
+)yaml");
+  CHECK(
+      card.Explain("old", "c1", At("2026-01-10T11:40:30Z")).features[0].why ==
+      "the row's newest event as of the read, 2026-01-10T11:30:00Z, is 10m 30s before "
+      "the read, more than the ttl of 5m: no stored value is served; the default stands beside the "
+      "status");
+  card.clock.Set(At("2026-01-10T13:30:00Z"));
+  CHECK(card.Explain("old", "c1").features[0].why ==
+        "the row's newest event, 2026-01-10T11:50:00Z, is older than ttl and grace (5m + 1h); the "
+        "default stands beside the status");
+}
+
 TEST_CASE("a lifetime is explained by its run") {
   Card card;
   const Explanation why = card.Explain("all_of_card", "c1");

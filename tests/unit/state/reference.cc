@@ -35,6 +35,10 @@ Applied ReferenceRow::Apply(const Event& event) {
 std::optional<Timestamp> ReferenceRow::Time(const ReadTime& read) const {
   if (empty()) return std::nullopt;
   if (!read.as_of || *read.as_of >= newest_) return newest_;
+  // "A row without panes and exact windows keeps no times before that of its newest event".
+  const bool no_past = std::none_of(view_.features.begin(), view_.features.end(),
+                                    [](const Feature& f) { return f.window.has_history(); });
+  if (no_past && *read.as_of >= read.now) return newest_;
   std::optional<Timestamp> greatest = KnownTo(*read.as_of);
   for (const Feature& f : view_.features) {
     const Window& w = f.window;

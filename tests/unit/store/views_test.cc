@@ -234,6 +234,32 @@ TEST_CASE("compaction removes a deleted row once no as_of reaches before the del
   CHECK(RowsHeld(*store, other) == 0);
 }
 
+TEST_CASE("a view whose rows are kept longer than before is complete since the change") {
+  const TestFolder folder;
+  const auto since_after = [&](std::optional<Duration> keep) {
+    auto store = folder.Open();
+    const ViewId view = store->OpenView({"v", "1", keep, {}}).value();
+    const auto progress = store->ReadProgress(view).value();
+    return progress.at(0).complete_since;
+  };
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "1", Duration::Seconds(100));
+    REQUIRE(store->MarkComplete(view).ok());
+    Commit commit(*store);
+    Progress progress;
+    progress.next = 5;
+    progress.newest_event = Seconds(1000);
+    progress.expiry_time = Seconds(1007);
+    commit.Advance(view, 0, progress);
+    REQUIRE(commit.Apply().ok());
+  }
+  CHECK_FALSE(since_after(Duration::Seconds(100)));
+  CHECK_FALSE(since_after(Duration::Seconds(50)));
+  CHECK(since_after(Duration::Seconds(51)) == Seconds(1007));
+  CHECK(since_after(std::nullopt) == Seconds(1007));
+}
+
 TEST_CASE("the expiry bound never goes back") {
   const TestFolder folder;
   auto store = folder.Open();
