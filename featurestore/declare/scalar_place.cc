@@ -57,7 +57,7 @@ class Walk {
     if (at_ >= raw_.size()) return false;
     if (style_ == '|') {
       if (raw_[at_] == '\r' && text_[read_] == '\n') ++at_;
-      if (raw_[at_] != text_[read_]) return false;
+      if (at_ >= raw_.size() || raw_[at_] != text_[read_]) return false;
       ++read_;
       if (raw_[at_++] == '\n') SkipIndent();
       return true;

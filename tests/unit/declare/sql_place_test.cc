@@ -47,6 +47,8 @@ TEST_CASE("a mistake of SQL stands where it was written, in every style of YAML"
       {"amount > 1 and\n      amout > 2", "9:7" + kPlain},
       {"|-\n      amount > 1 and amout > 2", "9:22" + kText},
       {"|\n      amount > 1\n        and\n\n      amout > 2", "12:7" + kText},
+      {"|-\r\n      amount > 1\r\n      and amout > 2", "10:11" + kText},
+      {"\"amount > 1\r\n      and amout > 2\"", "9:11" + kText},
       // Not known: where the text begins.
       {">-\n      amount > 1\n      and amout > 2", "8:12" + kText},
       {R"("${WHO:-amount > 100 or } amout > 2")", "8:12" + kText},
