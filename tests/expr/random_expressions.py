@@ -88,11 +88,12 @@ class Generator:
         def ranged():
             kind = self.random.choice(["number", "int", "double", "text", "time"])
             word = self.random.choice(["between", "not between", "between symmetric"])
-            if kind == "number":
-                return f"({self.number(d)} {word} {self.number(d)} and {self.number(d)})"
-            operands = [self.of(kind, d), self.either(kind, d), self.either(kind, d)]
-            self.random.shuffle(operands)
-            return f"({operands[0]} {word} {operands[1]} and {operands[2]})"
+            drawn = (lambda: self.number(d)) if kind == "number" else (lambda: self.either(kind, d))
+            column = (lambda: self.of(self.random.choice(["int", "double"]), d)) if kind == "number" else (lambda: self.of(kind, d))
+            if self.random.random() < 0.3:  # a literal on the left, and none beside it, whose comparison PostgreSQL would compute first
+                literal = self.random.choice(LITERALS["double" if kind == "number" else kind])
+                return f"({literal} {word} {column()} and {column()})"
+            return f"({column()} {word} {drawn()} and {drawn()})"
 
         def listed():
             kind = self.random.choice(["int", "double", "text"])
@@ -133,9 +134,10 @@ def random_expressions(seed, count):
 
 
 def tame(table):
-    """Rows whose doubles do not overflow or vanish within these depths: underflow is a declared difference."""
+    """Rows whose doubles do not overflow or vanish within these depths, and hardly come to texts that lie halfway between two doubles:
+    underflow and those are declared differences."""
     rows = [dict(row) for row in table["rows"]]
     for row in rows:
-        for name, instead in (("x", {1e308: 1e30}), ("y", {1e-308: 0.001})):
+        for name, instead in (("x", {1e308: 1e30}), ("y", {1e-308: 0.001, 1e15: 1e9})):
             row[name] = instead.get(row[name], row[name])
     return {"columns": table["columns"], "rows": rows}
