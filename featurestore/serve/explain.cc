@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "featurestore/base/utf8.h"
 #include "featurestore/declare/describe.h"
 
 namespace freshet {
@@ -182,7 +181,11 @@ constexpr size_t kMaxShownBytes = 100;
 
 std::string Shown(const Value& value) {
   if (value.is_null()) return "NULL";
-  return Shortened(ToDebugString(value), kMaxShownBytes);
+  std::string text = ToDebugString(value);
+  if (text.size() <= kMaxShownBytes) return text;
+  size_t end = kMaxShownBytes;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + "…";
 }
 
 // " (DEFAULT of NOT_FOUND)"
