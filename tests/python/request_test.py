@@ -105,3 +105,48 @@ def test_a_null_input_is_marked(values=(1.5, None)):
 def test_a_fraction_is_no_key():
     with pytest.raises(TypeError, match="cannot be a key"):
         key(1.5)
+
+
+def input_of(values):
+    return request.build("svc", {}, None, "columns", False, 0, {"x": values}).inputs[0]
+
+
+def test_pandas_own_nulls_are_nulls():
+    whole = key(pd.Series([1, None], dtype="Int64"))
+    assert whole.nulls == b"\0\1" and int64s(whole)[0] == 1
+    text = key(pd.Series(["a", None, "b"], dtype="string"))
+    assert text.nulls == b"\0\1\0" and text.strings.values[2] == "b"
+    assert input_of(pd.Series([None, True], dtype="boolean")).bool_u8[1:] == b"\1"
+    assert input_of(pd.Series([1.5, None], dtype="Float64")).nulls == b"\0\1"
+    assert key(pd.NA).nulls == b"\1" and key(pd.NA).broadcast
+
+
+def test_nan_stands_for_no_value_beside_text():
+    assert key(pd.Series(["a", np.nan])).nulls == b"\0\1"
+    assert key(["a", float("nan")]).nulls == b"\0\1"
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", None])
+def test_a_missing_time_is_null(zone):
+    column = input_of(pd.Series(pd.to_datetime(["2013-01-01T10:15:00", None])).dt.tz_localize(zone))
+    assert column.nulls == b"\0\1"
+    first = np.frombuffer(column.timestamp_us_le, dtype="<i8")[0]
+    assert first == 1357035300000000 - (3600000000 if zone == "Europe/Berlin" else 0)
+    assert input_of([pd.Timestamp("2013-01-01T10:15:00Z"), pd.NaT]).nulls == b"\0\1"
+
+
+def test_a_bytearray_is_one_value():
+    column = key(bytearray(b"ab"))
+    assert column.broadcast and column.text.data == b"ab"
+
+
+@pytest.mark.parametrize("values", [[1, True], [True, 1], [1, np.True_], datetime.date(2020, 1, 1), [datetime.date(2020, 1, 1)],
+                                    {"a": 1}, {"a"}])
+def test_what_would_be_taken_for_something_else_is_refused_by_name(values):
+    with pytest.raises(TypeError, match="key 'k'"):
+        key(values)
+
+
+def test_a_bool_is_no_fraction_either():
+    with pytest.raises(TypeError, match="input 'x'.*bool"):
+        input_of([1.5, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Set
 from typing import Any, Mapping, Optional, Sequence, Union
 
 import numpy as np
@@ -15,7 +16,9 @@ Keys = Mapping[str, Union[Scalar, Sequence[Scalar], np.ndarray]]
 Inputs = Mapping[str, Union[Scalar, float, Sequence[Union[Scalar, float]], np.ndarray]]
 AsOf = Union[None, str, datetime.datetime, np.datetime64, Sequence[Any], np.ndarray]
 
-_SCALARS = (str, bytes, int, float, datetime.datetime, np.generic, type(None))
+_SCALARS = (str, bytes, bytearray, int, float, datetime.datetime, np.generic, type(None))
+# Types that have a null among their values; pandas' are known by name, so that it need not be there.
+_MAY_BE_NULL = {"NoneType", "NAType", "NaTType", "float", "float16", "float32", "float64", "datetime64"}
 _LAYOUTS = {"columns": "columns", "float32": "matrix_float32", "float64": "matrix_float64"}
 
 
@@ -45,7 +48,9 @@ def _fill(column: Any, what: str, name: str, values: Any) -> None:
         if values.ndim > 1:
             raise ValueError(f"{what} {name!r}: {values.ndim} dimensions; give one value or a list of them")
         values = values[()]
-    if isinstance(values, _SCALARS):
+    if isinstance(values, (Mapping, Set)):
+        raise TypeError(f"{what} {name!r}: a {type(values).__name__} has no rows; give one value or a list of them")
+    if isinstance(values, _SCALARS) or not (hasattr(values, "__iter__") or hasattr(values, "to_numpy")):
         column.broadcast = True
         values = [values]
     elif not isinstance(values, (list, np.ndarray)):
@@ -59,16 +64,24 @@ def _fill(column: Any, what: str, name: str, values: Any) -> None:
 
 
 def _nulls(values: Union[list[Any], np.ndarray]) -> Optional[np.ndarray]:
-    """One byte a value, where any is null."""
+    """One byte a value, where any is null: None, NaN, NaT and pandas' NA."""
     if isinstance(values, np.ndarray):
         if values.dtype.kind != "M":
             return None
         mask = np.isnat(values)
-    elif None in values:
-        mask = np.fromiter((v is None for v in values), dtype=bool, count=len(values))
+    elif any(t.__name__ in _MAY_BE_NULL for t in set(map(type, values))):
+        mask = np.fromiter(map(_is_null, values), dtype=bool, count=len(values))
     else:
         return None
     return mask.astype(np.uint8) if mask.any() else None
+
+
+def _is_null(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, (float, np.floating)) and bool(value != value)
 
 
 def _fill_values(column: Any, what: str, name: str, values: Union[list[Any], np.ndarray],
@@ -128,7 +141,9 @@ def _has_fraction(values: Any) -> bool:
 
 
 def _of_kind(values: Any, kinds: str) -> np.ndarray:
-    """An array, where numpy would cut a fraction, wrap a number or read a text silently."""
+    """An array, where numpy would cut a fraction, wrap a number, take a bool for one or read a text silently."""
+    if "b" not in kinds and isinstance(values, list) and not {bool, np.bool_}.isdisjoint(map(type, values)):
+        raise TypeError("a bool is not a number")
     array = np.asarray(values)
     if array.dtype.kind not in kinds or (array.dtype.kind == "u" and (array > np.uint64(2**63 - 1)).any()):
         if "f" in kinds:
