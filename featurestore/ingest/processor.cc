@@ -35,8 +35,8 @@ Processor::Processor(const Source& source, std::vector<ProcessorView> views, Sto
       options_(std::move(options)),
       decoder_(MakeJsonDecoder(source)),
       cache_(views_.size(), options_.cache_bytes),
-      touched_(views_.size()),
-      field_is_read_(source.fields.size()) {
+      field_is_read_(source.fields.size()),
+      touched_(views_.size()) {
   for (const ProcessorView& view : views_) NoteFieldsRead(view.layout->view());
   // Whether a key of theirs is null is asked of every view of the source.
   for (const RowLayout* layout : options_.all_views) NoteFieldsRead(layout->view());

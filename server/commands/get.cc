@@ -129,7 +129,7 @@ void AddGetCommand(CLI::App& app, Run& run) {
   auto* rows = command->add_option(
       "--rows", arguments->rows_file,
       "A file with a JSON object a row: keys, inputs, and as_of where the row has a time of its "
-      "own; - is standard input");
+      "own (--as-of where a key is named as_of); - is standard input");
   rows->type_name("FILE.jsonl")->excludes(keys);
   command
       ->add_option("--as-of", arguments->as_of,
