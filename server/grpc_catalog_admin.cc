@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "featurestore/base/nearest.h"
+#include "server/call_deadline.h"
 #include "server/error_details.h"
 #include "server/proto_catalog.h"
 #include "server/proto_explain.h"
@@ -35,12 +36,26 @@ grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
       freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
 }
 
-grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext*,
+grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
                                             const v1::ExplainFeaturesRequest* request,
                                             v1::ExplainFeaturesResponse* response) {
   Counted counted(explain_);
-  return counted.Done(
-      freshet::ExplainFeatures(plans_, store_, clock_, request->request(), *response));
+  const CallDeadline deadline(*context, std::chrono::steady_clock::now(),
+                              plans_.catalog()->server.default_deadline);
+  Outcome error;
+  if (explaining_.fetch_add(1) >= kMaxExplanations) {
+    error = UnavailableNow("OVERLOADED",
+                           fmt::format("{} explanations are in hand, which is as much as this "
+                                       "server takes; retry later",
+                                       kMaxExplanations),
+                           Duration::Millis(100));
+  } else {
+    error = freshet::ExplainFeatures(
+        plans_, store_, clock_, request->request(), [&deadline] { return deadline.passed(); },
+        *response);
+  }
+  explaining_.fetch_sub(1);
+  return counted.Done(error);
 }
 
 grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,

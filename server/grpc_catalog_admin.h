@@ -1,6 +1,9 @@
 // CatalogService and AdminService: few calls, so gRPC's synchronous API will do.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+
 #include "featurestore/base/clock.h"
 #include "featurestore/observe/serve_metrics.h"
 #include "featurestore/serve/plans.h"
@@ -13,6 +16,10 @@ namespace freshet {
 // Thread-safe. Arguments must outlive it.
 class CatalogServer final : public v1::CatalogService::Service {
  public:
+  // Explanations in hand; more are OVERLOADED. Below the threads that the synchronous services share (grpc_server.cc), so that health
+  // and progress are answered beside them.
+  static constexpr size_t kMaxExplanations = 8;
+
   CatalogServer(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics)
       : plans_(plans),
         store_(store),
@@ -32,6 +39,7 @@ class CatalogServer final : public v1::CatalogService::Service {
   const Clock& clock_;
   MethodMetrics& method_;
   MethodMetrics& explain_;
+  std::atomic<size_t> explaining_{0};
 };
 
 // Thread-safe. Arguments must outlive it.

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "server/call_deadline.h"
 #include "server/error_details.h"
 #include "server/proto_conversion.h"
 #include "server/proto_rows.h"
@@ -17,27 +18,8 @@ constexpr size_t kCallsOfMostRows = 64;
 constexpr std::chrono::milliseconds kQuiet{200};
 
 using std::chrono::steady_clock;
-using std::chrono::system_clock;
 
 double Seconds(steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
-
-ServeError UnavailableNow(std::string reason, std::string message, Duration retry_after) {
-  ServeError error;
-  error.code = absl::StatusCode::kUnavailable;
-  error.reason = std::move(reason);
-  error.message = std::move(message);
-  error.retry_after = retry_after;
-  return error;
-}
-
-// What later issues bring is refused, never ignored.
-Outcome CheckSupported(const v1::GetFeaturesRequest& request) {
-  if (!v1::Layout_IsValid(request.layout())) {
-    return BadField("NOT_SUPPORTED", "layout",
-                    fmt::format("there is no layout {}", static_cast<int>(request.layout())));
-  }
-  return std::nullopt;
-}
 
 AnswerForm FormOf(v1::Layout layout) {
   switch (layout) {
@@ -75,7 +57,7 @@ size_t RowsAsked(const v1::GetFeaturesRequest& request) {
         length = column.timestamp_us_le().size() / 8;
         break;
       case v1::Column::kText:
-        length = column.text().offsets().size() / 4;
+        length = std::max<size_t>(column.text().offsets().size() / 4, 1) - 1;  // n + 1 of n values
         break;
       case v1::Column::kDoubleLe:
         length = column.double_le().size() / 8;
@@ -203,37 +185,20 @@ grpc::Status FeatureHandler::Serve(FeatureCall& call) {
   return status;
 }
 
-Outcome FeatureHandler::Select(const v1::GetFeaturesRequest& request,
-                               std::shared_ptr<const Plan>& plan) {
-  if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
-    const auto& names = request.features().names();
-    return plans_.Features({names.data(), static_cast<size_t>(names.size())}, plan);
-  }
-  return plans_.Service(request.feature_service(), plan);
-}
-
 Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   const v1::GetFeaturesRequest& request = *call.request;
-  if (auto error = CheckSupported(request)) return error;
   std::shared_ptr<const Plan> plan;
-  if (auto error = Select(request, plan)) return error;
+  if (auto error = SelectPlan(plans_, request, plan)) return error;
   const ServerSettings& server = plan->catalog->server;
-
-  // gRPC counts a client's deadline on the wall clock of this process; ours begins where the call arrived.
-  const system_clock::time_point deadline = call.context->deadline();
-  const bool has_deadline = deadline != system_clock::time_point::max();
-  const auto default_end = call.arrived + std::chrono::microseconds(server.default_deadline.us);
+  const CallDeadline deadline(*call.context, call.arrived, server.default_deadline);
   LookupOptions options;
   options.form = FormOf(request.layout());
   options.event_times = request.event_times();
   options.max_rows = server.max_rows;
-  // Objects are judged as they are made, which stops in time; the packed values under them are a fraction of them.
-  options.max_response_bytes =
-      server.max_response_bytes * (request.layout() == v1::LAYOUT_ROWS ? 16 : 1);
-  const auto expired = [&] {
-    return has_deadline ? system_clock::now() > deadline : steady_clock::now() > default_end;
-  };
-  options.expired = std::ref(expired);
+  options.max_response_bytes = server.max_response_bytes;
+  // Objects are judged as they are made; the packed values under them are never more than they.
+  options.cut_to_fit = request.layout() == v1::LAYOUT_ROWS;
+  options.expired = [&deadline] { return deadline.passed(); };
 
   const FeatureRequest views = ToFeatureRequest(request, scratch.columns);
   Answer& answer = scratch.answer;
@@ -242,7 +207,7 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
 
   v1::GetFeaturesResponse& response = *call.response;
   const size_t limit = server.max_response_bytes;
-  size_t rows_fit = answer.num_rows;
+  size_t rows_fit = answer.rows_filled;
   if (request.layout() == v1::LAYOUT_ROWS) {
     rows_fit =
         PutRows(*plan, scratch.lookup.keys(), answer, request.event_times(), limit, response);
@@ -253,14 +218,14 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
     if (payload > limit / 2) {
       const size_t frame = FrameBytes(*plan);
       if (payload + frame > limit)
-        rows_fit = RowsThatFit(*plan, answer, limit > frame ? limit - frame : 0);
+        rows_fit = RowsThatFit(*plan, answer, answer.num_rows, limit > frame ? limit - frame : 0);
     }
     if (rows_fit == answer.num_rows) {
       PutHeader(*plan, answer, request, response);
       PutValues(*plan, answer, request.schema_id() != plan->schema_id, response);
     }
   }
-  if (rows_fit < answer.num_rows) return ResponseTooLarge(answer.num_rows, rows_fit, limit);
+  if (rows_fit < answer.rows_asked) return ResponseTooLarge(answer.rows_asked, rows_fit, limit);
 
   metrics_.request_rows(plan->service).Observe(static_cast<double>(answer.num_rows));
   metrics_.ObserveStage(ServeMetrics::kKeys, answer.keys_seconds);

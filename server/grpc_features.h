@@ -68,7 +68,6 @@ class FeatureHandler {
   };
 
   Outcome Compute(FeatureCall& call, Scratch& scratch);
-  Outcome Select(const v1::GetFeaturesRequest& request, std::shared_ptr<const Plan>& plan);
   void Release(const FeatureCall& call);
   grpc::Status Refuse(FeatureCall& call, const ServeError& error);
   std::unique_ptr<Scratch> TakeScratch();

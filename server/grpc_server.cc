@@ -29,7 +29,8 @@ using std::chrono::steady_clock;
 constexpr int kMaxRequestBytes = 4 << 20;
 constexpr int kMaxHeaderBytes = 16 << 10;
 constexpr int kMaxStreamsAConnection = 512;
-constexpr int kMaxSyncThreads = 16;  // DescribeCatalog, GetProgress, reflection, health
+constexpr int kMaxSyncThreads =
+    16;  // DescribeCatalog, ExplainFeatures, GetProgress, reflection, health
 
 void SetLimits(grpc::ServerBuilder& builder, const ServerSettings& settings) {
   // Health's Watch, reflection and the synchronous services share these; feature calls do not run on them.

@@ -101,6 +101,19 @@ void ToProto(const PlanColumn& planned, AnswerColumn& from, v1::Column& to) {
 
 }  // namespace
 
+Outcome SelectPlan(Plans& plans, const v1::GetFeaturesRequest& request,
+                   std::shared_ptr<const Plan>& plan) {
+  if (!v1::Layout_IsValid(request.layout())) {
+    return BadField("NOT_SUPPORTED", "layout",
+                    fmt::format("there is no layout {}", static_cast<int>(request.layout())));
+  }
+  if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
+    const auto& names = request.features().names();
+    return plans.Features({names.data(), static_cast<size_t>(names.size())}, plan);
+  }
+  return plans.Service(request.feature_service(), plan);
+}
+
 FeatureRequest ToFeatureRequest(const v1::GetFeaturesRequest& request,
                                 std::vector<RequestColumn>& columns) {
   const auto num_keys = static_cast<size_t>(request.keys_size());

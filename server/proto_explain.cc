@@ -1,5 +1,7 @@
 #include "server/proto_explain.h"
 
+#include <utility>
+
 #include "featurestore/serve/lookup.h"
 #include "server/proto_conversion.h"
 #include "server/proto_rows.h"
@@ -36,16 +38,10 @@ void Put(const ViewExplanation& from, v1::ViewExplanation& to) {
 }  // namespace
 
 Outcome ExplainFeatures(Plans& plans, const Store& store, const Clock& clock,
-                        const v1::GetFeaturesRequest& request,
+                        const v1::GetFeaturesRequest& request, std::function<bool()> expired,
                         v1::ExplainFeaturesResponse& response) {
   std::shared_ptr<const Plan> plan;
-  if (request.selection_case() == v1::GetFeaturesRequest::kFeatures) {
-    const auto& names = request.features().names();
-    if (auto error = plans.Features({names.data(), static_cast<size_t>(names.size())}, plan))
-      return error;
-  } else if (auto error = plans.Service(request.feature_service(), plan)) {
-    return error;
-  }
+  if (auto error = SelectPlan(plans, request, plan)) return error;
   std::vector<RequestColumn> columns;
   Explanation explanation;
   Answer answer;
@@ -54,6 +50,7 @@ Outcome ExplainFeatures(Plans& plans, const Store& store, const Clock& clock,
   options.explanation = &explanation;
   options.max_rows = 1;
   options.max_response_bytes = plan->catalog->server.max_response_bytes;
+  options.expired = std::move(expired);
   Lookup lookup(store, clock);
   if (auto error = lookup.Run(*plan, ToFeatureRequest(request, columns), options, answer))
     return error;

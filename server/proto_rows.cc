@@ -129,7 +129,7 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
     cells += answer.columns[c].broadcast ? 1 : answer.num_rows;
   }
   size_t bytes = 0;
-  for (size_t row = 0; row < answer.num_rows; ++row) {
+  for (size_t row = 0; row < answer.rows_filled; ++row) {
     google::protobuf::Struct& object = *response.add_rows();
     auto& key_object = Object(object, "keys");
     for (uint32_t k = 0; k < plan.keys.size(); ++k) {
@@ -146,9 +146,7 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
       const CellStatus status = answer.statuses.empty()
                                     ? CellStatus::kPresent
                                     : static_cast<CellStatus>(answer.statuses[cell]);
-      const bool has_value = status == CellStatus::kPresent ||
-                             (planned.has_default && (status == CellStatus::kNotFound ||
-                                                      status == CellStatus::kOutsideMaxAge));
+      const bool has_value = HasValue(status, planned.has_default);
       google::protobuf::Value& json = features[planned.name];
       if (has_value && !IsScalar(planned.type)) {
         PutJsonList(planned, column, row, json);
@@ -178,7 +176,7 @@ size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bo
     bytes += size + 1 + (size < 128 ? 1 : size < 16384 ? 2 : 4);
     if (bytes > max_bytes) return row;
   }
-  return answer.num_rows;
+  return answer.rows_filled;
 }
 
 }  // namespace freshet

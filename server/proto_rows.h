@@ -9,7 +9,7 @@
 namespace freshet {
 
 // Appends one Struct a row to `response.rows`. Must run before PutHeader takes the event times. Returns the rows that fit in
-// `max_bytes`: answer.num_rows where all do; where it is less it stopped early.
+// `max_bytes`: answer.rows_filled where all do; where it is less it stopped early.
 size_t PutRows(const Plan& plan, const BoundKeys& keys, const Answer& answer, bool event_times,
                size_t max_bytes, v1::GetFeaturesResponse& response);
 

@@ -21,6 +21,7 @@ class DerivedFields {
       : first_(first), expressions_(std::move(expressions)) {}
 
   bool empty() const { return expressions_.empty(); }
+  uint32_t first() const { return first_; }
   // Fills the derived of `fields`. An error is a null; returns how many there were. Texts live as long as the fields' or until
   // scratch.Clear().
   uint32_t Compute(std::span<Value> fields, Scratch& scratch) const {

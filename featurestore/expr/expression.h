@@ -56,7 +56,7 @@ enum class EvaluationError : uint8_t {
   kDomain,     // ln(-1), sqrt(-1), a latitude of 100
   kTimeRange,  // before the year 1, after 9999
   kBadText,    // a negative length, split_part's field 0, an escape that escapes nothing
-  kTooMuch,    // more than kMaxTextBytes of text made, or kMaxLikeSteps in one `like`
+  kTooMuch,    // more than kMaxTextBytes of text made, or kMaxLikeSteps of `like`
 };
 std::string_view EvaluationErrorText(EvaluationError error);  // "division by zero"
 
@@ -73,12 +73,16 @@ class Scratch {
  public:
   // Texts of results so far are gone. Call once an event or a batch.
   void Clear() { texts_.Clear(); }
+  // What evaluations so far cost beyond their few instructions: characters compared by `like`, bytes of text made. Only grows, so
+  // that whoever has a deadline can tell how much was done since they looked.
+  uint64_t steps() const { return steps_; }
 
  private:
   friend class Expression;
   friend struct expr::Program;
   std::vector<Value> registers_;
   TextArena texts_;
+  uint64_t steps_ = 0;
 };
 
 // Immutable; evaluated by any number of threads at once, each with a Scratch of its own.

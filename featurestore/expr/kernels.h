@@ -16,7 +16,9 @@ namespace freshet::expr {
 // What a call may use besides its arguments.
 struct CallContext {
   TextArena& texts;
+  uint64_t& steps;        // Scratch::steps
   size_t text_bytes = 0;  // made by this evaluation so far
+  size_t like_steps = 0;  // of this evaluation so far
   const TimeZone* zone = nullptr;
 };
 

@@ -15,6 +15,7 @@ using Error = EvaluationError;
 // Counts what the evaluation makes, so that no expression makes a gigabyte of a megabyte.
 bool Fits(size_t bytes, CallContext& context) {
   context.text_bytes += bytes;
+  context.steps += bytes;
   return context.text_bytes <= Expression::kMaxTextBytes;
 }
 
@@ -161,13 +162,21 @@ class LikeMatch {
     return true;
   }
 
-  Error Run(bool& matches) {
+  // All of an evaluation's `like`s share its steps.
+  Error Run(CallContext& context, bool& matches) {
+    const size_t before = context.like_steps;
+    const Error error = Match(context.like_steps, matches);
+    context.steps += context.like_steps - before;
+    return error;
+  }
+
+ private:
+  Error Match(size_t& steps, bool& matches) {
     constexpr size_t kNone = std::string_view::npos;
     size_t t = 0;
     size_t p = 0;
     size_t after_percent = kNone;
     size_t percent_text = 0;
-    size_t steps = 0;
     while (t < text_.size()) {
       if (++steps > Expression::kMaxLikeSteps) return Error::kTooMuch;
       if (p < pattern_.size() && pattern_[p] == '%' && !IsEscape(p)) {
@@ -190,7 +199,6 @@ class LikeMatch {
     return Error::kNone;
   }
 
- private:
   bool IsEscape(size_t p) const {
     return !escape_.empty() && pattern_.substr(p, escape_.size()) == escape_;
   }
@@ -227,25 +235,25 @@ class LikeMatch {
 };
 
 template <bool kFold>
-Error Like(const Value* args, size_t count, Value& result) {
+Error Like(const Value* args, size_t count, CallContext& context, Value& result) {
   const std::string_view escape = count > 2 ? args[2].as_text() : std::string_view("\\");
   if (!escape.empty() && CharacterBytes(escape, 0) != escape.size()) return Error::kBadText;
   LikeMatch<kFold> match(args[0].as_text(), args[1].as_text(), escape);
   if (!match.IsValid()) return Error::kBadText;
   bool matches = false;
-  const Error error = match.Run(matches);
+  const Error error = match.Run(context, matches);
   result = Value::Bool(matches);
   return error;
 }
 
 }  // namespace
 
-Error LikeKernel(const Value* args, size_t count, CallContext&, Value& result) {
-  return Like<false>(args, count, result);
+Error LikeKernel(const Value* args, size_t count, CallContext& context, Value& result) {
+  return Like<false>(args, count, context, result);
 }
 
-Error ILikeKernel(const Value* args, size_t count, CallContext&, Value& result) {
-  return Like<true>(args, count, result);
+Error ILikeKernel(const Value* args, size_t count, CallContext& context, Value& result) {
+  return Like<true>(args, count, context, result);
 }
 
 }  // namespace freshet::expr

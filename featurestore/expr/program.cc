@@ -118,7 +118,7 @@ Evaluated Program::Run(const Value* row, Scratch& scratch) const {
   Value* const registers = scratch.registers_.data();
   const Value* const spaces[3] = {row, constants.data(), registers};
   const auto at = [&spaces](Operand o) -> const Value& { return spaces[o >> 30][o & kIndexMask]; };
-  CallContext context{scratch.texts_};
+  CallContext context{scratch.texts_, scratch.steps_};
 
   const Instruction* const begin = code.data();
   const Instruction* const end = begin + code.size();

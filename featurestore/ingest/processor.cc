@@ -9,6 +9,8 @@ namespace {
 
 constexpr size_t kLeastRecords = 64;
 constexpr size_t kMostRecords = 1 << 20;
+// Of the rows' budget, what text derived of a batch's events may take at once.
+constexpr uint64_t kDerivedTextShare = 4;
 
 // `where`: a bool field, or none.
 bool Passes(const std::optional<uint32_t>& where, const Event& event) {
@@ -33,11 +35,34 @@ Processor::Processor(const Source& source, std::vector<ProcessorView> views, Sto
       options_(std::move(options)),
       decoder_(MakeJsonDecoder(source)),
       cache_(views_.size(), options_.cache_bytes),
-      touched_(views_.size()) {}
+      field_is_read_(source.fields.size()),
+      touched_(views_.size()) {
+  for (const ProcessorView& view : views_) NoteFieldsRead(view.layout->view());
+  // Whether a key of theirs is null is asked of every view of the source.
+  for (const RowLayout* layout : options_.all_views) NoteFieldsRead(layout->view());
+}
+
+void Processor::NoteFieldsRead(const FeatureView& view) {
+  const auto note = [this](const std::optional<uint32_t>& field) {
+    if (field) field_is_read_[*field] = true;
+  };
+  for (const uint32_t key : view.key_fields) note(key);
+  note(view.where);
+  for (const Feature& feature : view.features) {
+    note(feature.of);
+    note(feature.where);
+    note(feature.arguments.order_by);
+    note(feature.arguments.by);
+    for (const uint32_t field : feature.arguments.of) note(field);
+  }
+  if (!source_.dedup) return;
+  for (const uint32_t field : source_.dedup->by) note(field);
+}
 
 void Processor::AddView(const ProcessorView& view) {
   views_.push_back(view);
   touched_.emplace_back();
+  NoteFieldsRead(view.layout->view());
   cache_.AddView();
 }
 
@@ -48,29 +73,62 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
   now_ = clock_.Now();
   // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
   if (options_.future == FutureRule::kRecorded) last_refused_.clear();
-  Status status = DecodeAll(records, incarnation, commit, outcome);
-  if (status.ok()) status = FindRows(records, commit, outcome);
-  if (status.ok()) status = FetchRows();
-  if (!status.ok()) {
-    cache_.Clear();
-    return status;
+  uint64_t row_bytes = 0;
+  // Mostly once; rows that an earlier part changed are in the cache, which is not trimmed before the batch is whole.
+  for (size_t next = 0; next < records.size();) {
+    const auto decoded = DecodeSome(records, next, incarnation, commit, outcome);
+    Status status = decoded.status();
+    if (status.ok()) status = FindRows(records, commit, outcome);
+    if (status.ok()) status = FetchRows();
+    if (!status.ok()) {
+      cache_.Clear();
+      return status;
+    }
+    next = *decoded;
+    ApplyEvents(newest_before, outcome);
+    row_bytes += WriteRows(commit);
   }
-  ApplyEvents(newest_before, outcome);
-  LearnRowBytes(records.size(), WriteRows(commit));
+  // The last record passed of each partition, once a batch: the hash is of all its bytes.
+  for (size_t i = records.size(), left = outcome.partitions.size(); i > 0 && left > 0; --i) {
+    PartitionDelta& delta = outcome.partitions[records[i - 1].partition];
+    if (delta.last) continue;
+    delta.last = FingerprintOf(records[i - 1]);
+    --left;
+  }
+  LearnRowBytes(records.size(), row_bytes);
   cache_.Trim();
   return OkStatus();
 }
 
-Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation,
-                            Commit& commit, BatchOutcome& outcome) {
+uint32_t Processor::Derive(std::span<Value> fields) {
+  scratch_texts_.Clear();
+  const uint32_t errors = options_.derived->Compute(fields, scratch_texts_);
+  for (size_t f = options_.derived->first(); f < fields.size(); ++f) {
+    if (fields[f].kind() != Value::Kind::kText) continue;
+    if (field_is_read_[f]) {
+      fields[f] = Value::Text(derived_texts_.Copy(fields[f].as_text()));
+      derived_text_bytes_ += fields[f].as_text().size();
+    } else {
+      fields[f] = Value();
+    }
+  }
+  return errors;
+}
+
+StatusOr<size_t> Processor::DecodeSome(std::span<const SourceRecord> records, size_t begin,
+                                       uint32_t incarnation, Commit& commit,
+                                       BatchOutcome& outcome) {
   const size_t width = source_.fields.size();
   arena_.Clear();
-  scratch_texts_.Clear();
+  derived_texts_.Clear();
+  derived_text_bytes_ = 0;
   values_.resize(records.size() * width);
   events_.clear();
   record_of_.clear();
   deletes_.clear();
-  for (uint32_t i = 0; i < records.size(); ++i) {
+  const uint64_t most_text = options_.cache_bytes / kDerivedTextShare;
+  auto i = static_cast<uint32_t>(begin);
+  for (; i < records.size() && derived_text_bytes_ <= most_text; ++i) {
     const SourceRecord& record = records[i];
     const Coordinates at{incarnation, record.partition, record.offset};
     PartitionDelta& delta = outcome.partitions[record.partition];
@@ -117,7 +175,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
     if (!delta.newest || *delta.newest < event.time) delta.newest = event.time;
     if (!delta.first_accepted) delta.first_accepted = event.time;
     if (options_.derived != nullptr) {
-      outcome.expression_errors += options_.derived->Compute(fields, scratch_texts_);
+      outcome.expression_errors += Derive(fields);
     }
     // It was accepted, and moved what every event moves; it is for no view.
     if (!Passes(source_.where, event)) {
@@ -128,14 +186,7 @@ Status Processor::DecodeAll(std::span<const SourceRecord> records, uint32_t inca
     record_of_.push_back(i);
     deletes_.push_back(false);
   }
-  // The last record passed of each partition, once a batch: the hash is of all its bytes.
-  for (size_t i = records.size(), left = outcome.partitions.size(); i > 0 && left > 0; --i) {
-    PartitionDelta& delta = outcome.partitions[records[i - 1].partition];
-    if (delta.last) continue;
-    delta.last = FingerprintOf(records[i - 1]);
-    --left;
-  }
-  return OkStatus();
+  return i;
 }
 
 StatusOr<bool> Processor::WasRefused(const Coordinates& at) {
@@ -289,7 +340,7 @@ void Processor::ApplyEvents(const NewestBefore& newest_before, BatchOutcome& out
       }
     }
   }
-  outcome.applied = static_cast<uint64_t>(std::count(changed.begin(), changed.end(), true));
+  outcome.applied += static_cast<uint64_t>(std::count(changed.begin(), changed.end(), true));
 }
 
 void Processor::ApplyDelete(const Touched& touched, uint32_t view,

@@ -102,8 +102,13 @@ class Processor {
     RowCache::Entry* entry;
   };
 
-  Status DecodeAll(std::span<const SourceRecord> records, uint32_t incarnation, Commit& commit,
-                   BatchOutcome& outcome);
+  // From record `begin` on as many as fit the memory for derived text; returns where it stopped.
+  StatusOr<size_t> DecodeSome(std::span<const SourceRecord> records, size_t begin,
+                              uint32_t incarnation, Commit& commit, BatchOutcome& outcome);
+  // Fills the derived of `fields`. Of their texts those that a view reads are kept until the next DecodeSome, others are null: text
+  // that is made of an event can be thousands of times larger than it.
+  uint32_t Derive(std::span<Value> fields);
+  void NoteFieldsRead(const FeatureView& view);
   // Whether an earlier reading refused this record.
   StatusOr<bool> WasRefused(const Coordinates& at);
   bool Usable(const Event& event) const;
@@ -137,7 +142,10 @@ class Processor {
 
   // Of the batch at hand; kept for their memory.
   TextArena arena_;
-  Scratch scratch_texts_;
+  TextArena derived_texts_;
+  uint64_t derived_text_bytes_ = 0;
+  Scratch scratch_texts_;            // of the event at hand
+  std::vector<bool> field_is_read_;  // by field: some view needs its value
   std::vector<Value> values_;
   std::vector<Event> events_;
   std::vector<uint32_t> record_of_;            // by event

@@ -238,9 +238,7 @@ class ScenarioRun {
                                   ? CellStatus::kPresent
                                   : static_cast<CellStatus>(answer.statuses[expected.column]);
     const bool degraded = !answer.degraded.empty() && answer.degraded[expected.column] != 0;
-    const bool has_value = status == CellStatus::kPresent ||
-                           (column.has_default && (status == CellStatus::kNotFound ||
-                                                   status == CellStatus::kOutsideMaxAge));
+    const bool has_value = HasValue(status, column.has_default);
     std::string packed;
     const Value value =
         has_value ? AnswerOf(column, answer.columns[expected.column], packed) : Value();

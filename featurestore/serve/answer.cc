@@ -1,22 +1,11 @@
 #include "featurestore/serve/answer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "featurestore/serve/answer_lists.h"
+#include "featurestore/serve/packed_column.h"
 
 namespace freshet {
-namespace {
-
-template <typename T>
-T LoadLe(const std::string& bytes, size_t index) {
-  T value;
-  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
-  return value;
-}
-
-}  // namespace
-
 size_t FixedBytes(Type type, uint32_t vector_size) {
   if (type == kFloatVector) return 4 * size_t{vector_size};
   switch (type) {
@@ -67,31 +56,41 @@ size_t FrameBytes(const Plan& plan) {
   return bytes;
 }
 
+size_t VaryingBytes(const Plan& plan, const Answer& answer, size_t rows) {
+  size_t bytes = 0;
+  if (!answer.matrix.empty()) return bytes;
+  for (size_t c = 0; c < answer.columns.size(); ++c) {
+    const AnswerColumn& column = answer.columns[c];
+    const PlanColumn& planned = plan.columns[c];
+    const size_t values = column.broadcast ? std::min<size_t>(rows, 1) : rows;
+    // A column that is not filled so far has no bytes yet.
+    if (FixedBytes(planned.type, planned.vector_size) > 0 || values >= column.offsets.size() / 4)
+      continue;
+    bytes += IsText(planned.type) ? 4 * (values + 1) + LoadLe<uint32_t>(column.offsets, values)
+                                  : ListBytes(planned.type, column, values);
+  }
+  return bytes;
+}
+
 size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows) {
   const size_t flags = (answer.statuses.empty() ? 0 : 1) + (answer.degraded.empty() ? 0 : 1);
   size_t bytes = answer.num_rows == 0 ? 0 : answer.matrix.size() / answer.num_rows * rows;
   const bool matrix = !answer.matrix.empty();
   for (size_t c = 0; c < answer.columns.size(); ++c) {
-    const AnswerColumn& column = answer.columns[c];
-    const size_t values = column.broadcast && !matrix ? std::min<size_t>(rows, 1) : rows;
-    bytes += flags * values;
-    if (matrix) continue;
     const PlanColumn& planned = plan.columns[c];
-    const size_t fixed = FixedBytes(planned.type, planned.vector_size);
-    bytes += fixed * values;
-    if (fixed > 0 || values >= column.offsets.size() / 4) continue;
-    bytes += IsText(planned.type) ? 4 * (values + 1) + LoadLe<uint32_t>(column.offsets, values)
-                                  : ListBytes(planned.type, column, values);
+    const size_t values = answer.columns[c].broadcast && !matrix ? std::min<size_t>(rows, 1) : rows;
+    bytes += flags * values;
+    if (!matrix) bytes += FixedBytes(planned.type, planned.vector_size) * values;
   }
   for (const AnswerView& view : answer.views) {
     if (!view.event_times.empty()) bytes += 8 * (view.broadcast ? std::min<size_t>(rows, 1) : rows);
   }
-  return bytes;
+  return bytes + VaryingBytes(plan, answer, rows);
 }
 
-size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t budget) {
+size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t rows, size_t budget) {
   size_t fits = 0;
-  size_t too_many = answer.num_rows + 1;
+  size_t too_many = rows + 1;
   while (too_many - fits > 1) {
     const size_t middle = fits + (too_many - fits) / 2;
     (PayloadBytes(plan, answer, middle) <= budget ? fits : too_many) = middle;

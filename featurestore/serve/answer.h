@@ -40,7 +40,10 @@ struct AnswerView {
 
 // Reusable: Clear keeps the memory that was not moved out.
 struct Answer {
-  size_t num_rows = 0;
+  size_t rows_asked = 0;
+  size_t num_rows =
+      0;  // that columns, statuses and the matrix have room for: all but with LookupOptions::cut_to_fit
+  size_t rows_filled = 0;  // the first so many hold values: all but with it
   Timestamp evaluated_at;
   std::vector<AnswerColumn> columns;  // one a column of the plan; empty strings with a matrix
   std::string statuses;  // one CellStatus a value sent, column by column; empty: all PRESENT
@@ -52,13 +55,20 @@ struct Answer {
   double keys_seconds = 0, read_seconds = 0, finish_seconds = 0;
 };
 
+// Whether a value stands beside the status; `has_default`: the feature's.
+constexpr bool HasValue(CellStatus status, bool has_default) {
+  return status == CellStatus::kPresent ||
+         (has_default && (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge));
+}
 // One value of a column of scalars (of others: answer_lists.h); `status` says whether it is one.
 Value AnswerValue(Type type, const AnswerColumn& column, size_t row);
 // What a response takes beside its values: names, lengths and tags, counted generously.
 size_t FrameBytes(const Plan& plan);
 // Bytes of the values, statuses and event times if only the first `rows` rows had been asked for.
 size_t PayloadBytes(const Plan& plan, const Answer& answer, size_t rows);
-// The greatest number of first rows whose payload takes at most `budget` bytes.
-size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t budget);
+// Of them those of text, lists and maps.
+size_t VaryingBytes(const Plan& plan, const Answer& answer, size_t rows);
+// The greatest number of first rows, at most `rows`, whose payload takes at most `budget` bytes.
+size_t RowsThatFit(const Plan& plan, const Answer& answer, size_t rows, size_t budget);
 
 }  // namespace freshet

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "featurestore/model/packed.h"
+#include "featurestore/serve/packed_column.h"
 
 namespace freshet {
 namespace {
@@ -13,13 +14,6 @@ void Append(std::string& out, T value) {
   char bytes[sizeof value];
   std::memcpy(bytes, &value, sizeof value);
   out.append(bytes, sizeof value);
-}
-
-template <typename T>
-T LoadLe(const std::string& bytes, size_t index) {
-  T value;
-  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
-  return value;
 }
 
 // Where an element is null its place holds 0, NaN or an empty text.

@@ -14,7 +14,10 @@
 namespace freshet {
 namespace {
 
-constexpr size_t kRowsABlock = 64;  // between looks at the deadline
+// Between looks at the deadline: so many rows, or so much work of expressions (ExpressionWork), of which one alone can be more
+// than thousands of rows.
+constexpr size_t kRowsABlock = 64;
+constexpr uint64_t kWorkABlock = 1 << 18;
 
 double SecondsSince(std::chrono::steady_clock::time_point& since) {
   const auto now = std::chrono::steady_clock::now();
@@ -74,15 +77,13 @@ Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const 
   for (size_t v = 0; v < plan.views.size(); ++v) {
     if (store_.view_status(ViewId{plan.views[v].view}).complete.load(std::memory_order_acquire))
       continue;
-    ServeError error;
-    error.code = absl::StatusCode::kUnavailable;
-    error.reason = "VIEW_REBUILDING";
-    error.message = fmt::format(
-        "feature view {} is being filled from its source's log and does not answer yet; "
-        "its health turns SERVING once it does",
-        plan.view_name(v));
+    ServeError error = UnavailableNow(
+        "VIEW_REBUILDING",
+        fmt::format("feature view {} is being filled from its source's log and does not answer "
+                    "yet; its health turns SERVING once it does",
+                    plan.view_name(v)),
+        Duration::Seconds(5));
     error.metadata = {{"view", plan.view_name(v)}};
-    error.retry_after = Duration::Seconds(5);
     return error;
   }
   if (options.form == AnswerForm::kColumns) return std::nullopt;
@@ -122,9 +123,9 @@ void Lookup::PlanViews(const Plan& plan, const FeatureRequest& request) {
   }
 }
 
-// Before a row is read, so that what cannot be sent costs nothing: refused is what is too large by its values of fixed width
-// alone; the rows that fit are counted with a status for each and the most that names can take.
-Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const {
+// How many rows can be sent, by their values of fixed width alone: before a row is read, so that what cannot be sent costs nothing.
+// All of them, or fewer: counted with a status for each and the most that names can take, where it is the answer that they give.
+size_t Lookup::RowsByWidth(const Plan& plan, const LookupOptions& options) const {
   size_t once = 0;
   size_t a_row = 0;
   size_t statuses_a_row = 0;
@@ -137,13 +138,13 @@ Outcome Lookup::CheckSize(const Plan& plan, const LookupOptions& options) const 
     (each ? a_row : once) += width;
     statuses_a_row += each ? 2 : 0;
   }
-  const size_t n = keys_.num_rows;
-  if (once + a_row * n <= options.max_response_bytes) return std::nullopt;
-  once += FrameBytes(plan);
-  statuses_a_row += options.event_times ? 8 * plan.views.size() : 0;
+  if (once + a_row * keys_.num_rows <= options.max_response_bytes) return keys_.num_rows;
+  if (!options.cut_to_fit) {
+    once += FrameBytes(plan);
+    a_row += statuses_a_row + (options.event_times ? 8 * plan.views.size() : 0);
+  }
   const size_t left = options.max_response_bytes > once ? options.max_response_bytes - once : 0;
-  return ResponseTooLarge(n, left / std::max<size_t>(a_row + statuses_a_row, 1),
-                          options.max_response_bytes);
+  return left / std::max<size_t>(a_row, 1);
 }
 
 Status Lookup::ReadRows(const Plan& plan) {
@@ -203,6 +204,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   const size_t n = keys_.num_rows;
   const bool matrix = options.form != AnswerForm::kColumns;
   answer.num_rows = n;
+  rows_ = n;
   answer.columns.resize(plan.columns.size());
   sinks_.resize(plan.columns.size());
   size_t cells = 0;
@@ -257,6 +259,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
     view.cells_by_status = {};
   }
   text_bytes_ = 0;
+  rows_unlooked_ = 0;
   damaged_ = false;
   any_status_ = false;
   any_degraded_ = false;
@@ -332,14 +335,29 @@ void Lookup::PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& 
   }
 }
 
-Outcome Lookup::CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
-                              Answer& answer) const {
+Outcome Lookup::AfterRow(const Plan& plan, const LookupOptions& options, size_t filled,
+                         Answer& answer) {
+  if (++rows_unlooked_ < kRowsABlock && ExpressionWork() - looked_at_ < kWorkABlock) {
+    return std::nullopt;
+  }
+  rows_unlooked_ = 0;
+  looked_at_ = ExpressionWork();
   if (options.expired && options.expired()) return Expired();
-  // Text and lists were not counted by CheckSize: stop before memory grows far beyond what can be sent.
-  if (text_bytes_ <= options.max_response_bytes) return std::nullopt;
-  answer.num_rows = rows;
-  return ResponseTooLarge(keys_.num_rows, RowsThatFit(plan, answer, options.max_response_bytes),
-                          options.max_response_bytes);
+  // Stop before memory grows far beyond what can be sent. What the columns in hand have so far and others have of later rows does
+  // not say that these are too many.
+  if (text_bytes_ > options.max_response_bytes &&
+      VaryingBytes(plan, answer, std::min(filled, rows_)) > options.max_response_bytes) {
+    FitRows(plan, options, filled, answer);
+  }
+  return std::nullopt;
+}
+
+void Lookup::FitRows(const Plan& plan, const LookupOptions& options, size_t filled,
+                     Answer& answer) {
+  const size_t frame = options.cut_to_fit ? 0 : FrameBytes(plan);
+  const size_t limit = options.max_response_bytes;
+  rows_ = RowsThatFit(plan, answer, std::min(filled, rows_), limit > frame ? limit - frame : 0);
+  text_bytes_ = VaryingBytes(plan, answer, rows_);
 }
 
 void Lookup::PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
@@ -364,56 +382,65 @@ void Lookup::PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, co
 
 Outcome Lookup::FinishView(const Plan& plan, size_t v, const FeatureRequest& request,
                            const LookupOptions& options, Answer& answer) {
+  std::optional<Row> row;
+  for (size_t i = 0; i < std::min(runs_[v].values, rows_); ++i) {
+    if (auto error = FinishRow(plan, v, i, request, options, row, answer)) return error;
+    if (auto error = AfterRow(plan, options, i + 1, answer)) return error;
+  }
+  if (text_bytes_ > options.max_response_bytes) FitRows(plan, options, rows_, answer);
+  return std::nullopt;
+}
+
+Outcome Lookup::FinishRow(const Plan& plan, size_t v, size_t i, const FeatureRequest& request,
+                          const LookupOptions& options, std::optional<Row>& row, Answer& answer) {
   const PlanView& view = plan.views[v];
   const ViewRun& run = runs_[v];
   AnswerView& info = answer.views[v];
-  const size_t n = keys_.num_rows;
   cells_.resize(view.features.size());
-  std::optional<Row> row;
-  for (size_t i = 0; i < run.values; ++i) {
-    if (i % kRowsABlock == 0 && i > 0) {
-      if (auto error = CheckProgress(plan, options, i, answer)) return error;
-    }
-    // A row that an event joined is no longer the stored one.
-    if (run.reads > 1 || i == 0 || view.joins) {
-      row.reset();
-      const uint32_t read = read_of_[run.first_read + (run.reads == 1 ? 0 : i)];
-      const auto bytes = read == kNoEntity ? std::nullopt : reads_.row(read);
-      if (bytes) {
-        auto decoded = Row::Decode(*view.layout, *bytes);
-        if (!decoded.ok()) return Broken(decoded.status());
-        row.emplace(*std::move(decoded));
-      }
-    }
-    ReadTime time{answer.evaluated_at, std::nullopt};
-    if (!request.as_of_us.empty())
-      time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
-    const bool joined = view.joins && JoinEvent(plan, view, i, time.at(), row, answer);
-    std::optional<Timestamp> event_time;
-    if (row) {
-      event_time = row->Finish(time, view.features, cells_);
-    } else {
-      FinishMissing(*view.layout, time, view.features, cells_);
-    }
-    if (options.explanation != nullptr && i == 0) {
-      ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
-                  store_.view_status(ViewId{view.view}), *options.explanation);
-      options.explanation->views[v].joined = joined;
-    }
-    if (options.event_times) {
-      Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);
-    }
-    if (!view.kept.empty()) KeepValues(view, i, run.values);
-    for (size_t f = 0; f < cells_.size(); ++f) {
-      const Cell& cell = cells_[f];
-      ++info.cells_by_status[static_cast<uint8_t>(cell.status) % info.cells_by_status.size()];
-      PutCell(options.form, view.columns[f], i, run.values != n, cell, answer);
-    }
-    if (damaged_) {
-      return Broken(DataLoss("view {}: a damaged list, vector or map", plan.view_name(v)));
+  // A row that an event joined is no longer the stored one.
+  if (run.reads > 1 || i == 0 || view.joins) {
+    row.reset();
+    const uint32_t read = read_of_[run.first_read + (run.reads == 1 ? 0 : i)];
+    const auto bytes = read == kNoEntity ? std::nullopt : reads_.row(read);
+    if (bytes) {
+      auto decoded = Row::Decode(*view.layout, *bytes);
+      if (!decoded.ok()) return Broken(decoded.status());
+      row.emplace(*std::move(decoded));
     }
   }
+  const ReadTime time = TimeOf(request, i, answer);
+  const bool joined = view.joins && JoinEvent(plan, view, i, time.at(), row);
+  std::optional<Timestamp> event_time;
+  if (row) {
+    event_time = row->Finish(time, view.features, cells_);
+  } else {
+    FinishMissing(*view.layout, time, view.features, cells_);
+  }
+  if (options.explanation != nullptr && i == 0) {
+    ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
+                store_.view_status(ViewId{view.view}), *options.explanation);
+    options.explanation->views[v].joined = joined;
+  }
+  if (options.event_times) {
+    Store64(info.event_times.data() + 8 * i, event_time ? event_time->us : kNoTime);
+  }
+  if (!view.kept.empty()) KeepValues(view, i, run.values);
+  for (size_t f = 0; f < cells_.size(); ++f) {
+    const Cell& cell = cells_[f];
+    ++info.cells_by_status[static_cast<uint8_t>(cell.status) % info.cells_by_status.size()];
+    PutCell(options.form, view.columns[f], i, run.values != keys_.num_rows, cell, answer);
+  }
+  if (damaged_) {
+    return Broken(DataLoss("view {}: a damaged list, vector or map", plan.view_name(v)));
+  }
   return std::nullopt;
+}
+
+ReadTime Lookup::TimeOf(const FeatureRequest& request, size_t i, const Answer& answer) {
+  ReadTime time{answer.evaluated_at, std::nullopt};
+  if (!request.as_of_us.empty())
+    time.as_of = Timestamp{request.as_of_us[request.as_of_us.size() == 1 ? 0 : i]};
+  return time;
 }
 
 Outcome Lookup::Run(const Plan& plan, const FeatureRequest& request, const LookupOptions& options,
@@ -430,13 +457,22 @@ Outcome Lookup::RunPinned(const Plan& plan, const FeatureRequest& request,
   if (auto error = BindKeys(plan, request, options.max_rows, keys_)) return error;
   if (auto error = CheckPlan(plan, options)) return error;
   PlanViews(plan, request);
-  if (auto error = CheckSize(plan, options)) return error;
+  answer.rows_asked = keys_.num_rows;
+  if (const size_t fit = RowsByWidth(plan, options); fit < keys_.num_rows) {
+    if (!options.cut_to_fit) {
+      return ResponseTooLarge(keys_.num_rows, fit, options.max_response_bytes);
+    }
+    keys_.num_rows = fit;
+    PlanViews(plan, request);
+  }
   answer.keys_seconds = SecondsSince(since);
   if (Status read = ReadRows(plan); !read.ok()) return Broken(read);
   answer.read_seconds = SecondsSince(since);
   answer.evaluated_at = Now(plan);
   PrepareAnswer(plan, options, answer);
+  if (auto error = FinishJoined(plan, request, options, answer)) return error;
   for (size_t v = 0; v < plan.views.size(); ++v) {
+    if (plan.views[v].joins) continue;
     if (options.expired && options.expired()) return Expired();
     if (auto error = FinishView(plan, v, request, options, answer)) return error;
   }
@@ -445,6 +481,13 @@ Outcome Lookup::RunPinned(const Plan& plan, const FeatureRequest& request,
   }
   if (!any_status_) answer.statuses.clear();
   if (!any_degraded_) answer.degraded.clear();
+  if (rows_ < answer.num_rows) {
+    FitRows(plan, options, rows_, answer);
+    if (!options.cut_to_fit) {
+      return ResponseTooLarge(answer.num_rows, rows_, options.max_response_bytes);
+    }
+  }
+  answer.rows_filled = rows_;
   answer.finish_seconds = SecondsSince(since);
   return std::nullopt;
 }

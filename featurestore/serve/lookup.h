@@ -27,7 +27,10 @@ struct LookupOptions {
   Explanation* explanation = nullptr;
   size_t max_rows = 10000;
   size_t max_response_bytes = 4 << 20;
-  // True once nobody waits for the answer. Asked before work and between blocks of rows; none: never.
+  // For answers that are sent in another form, of which packed values are a part: in place of RESPONSE_TOO_LARGE the first rows whose
+  // values fit (Answer::rows_filled), so that the caller can say how many fit in its form.
+  bool cut_to_fit = false;
+  // True once nobody waits for the answer. Asked before work and between blocks of work; none: never.
   std::function<bool()> expired;
 };
 
@@ -72,15 +75,20 @@ class Lookup {
 
   Outcome CheckPlan(const Plan& plan, const LookupOptions& options) const;
   void PlanViews(const Plan& plan, const FeatureRequest& request);
-  Outcome CheckSize(const Plan& plan, const LookupOptions& options) const;
+  size_t RowsByWidth(const Plan& plan, const LookupOptions& options) const;
   Status ReadRows(const Plan& plan);
   Timestamp Now(const Plan& plan) const;
   void PrepareAnswer(const Plan& plan, const LookupOptions& options, Answer& answer);
   Outcome FinishView(const Plan& plan, size_t view, const FeatureRequest& request,
                      const LookupOptions& options, Answer& answer);
-  // Between blocks of rows: DEADLINE_EXCEEDED, or RESPONSE_TOO_LARGE by the text of the first `rows`.
-  Outcome CheckProgress(const Plan& plan, const LookupOptions& options, size_t rows,
-                        Answer& answer) const;
+  // Row i of a view; `row`: what the view's last one left, for keys that are one.
+  Outcome FinishRow(const Plan& plan, size_t view, size_t i, const FeatureRequest& request,
+                    const LookupOptions& options, std::optional<Row>& row, Answer& answer);
+  static ReadTime TimeOf(const FeatureRequest& request, size_t i, const Answer& answer);
+  // Behind each row, of which the columns in hand hold `filled`: DEADLINE_EXCEEDED, where the work since the last look is worth one.
+  Outcome AfterRow(const Plan& plan, const LookupOptions& options, size_t filled, Answer& answer);
+  // Goes on with those of the first `filled` rows that can still be sent, where text, lists and maps have outgrown it.
+  void FitRows(const Plan& plan, const LookupOptions& options, size_t filled, Answer& answer);
   // Cell i of a column; `spread`: one value that a matrix repeats in every row.
   void PutCell(AnswerForm form, uint32_t column, size_t i, bool spread, const Cell& cell,
                Answer& answer);
@@ -90,10 +98,16 @@ class Lookup {
   void PutMatrix(AnswerForm form, size_t index, const Cell& cell, Answer& answer) const;
 
   // lookup_request.cc: what comes with the request.
-  // The request's own event at `q`, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
+  // The views that the request's own event joins, row by row, so that it is made once for all of them.
+  Outcome FinishJoined(const Plan& plan, const FeatureRequest& request,
+                       const LookupOptions& options, Answer& answer);
+  // The request's own event at `q` for row i, in event_fields_. False where there is none: one that was stored would have been
+  // refused, or is for no view of its source.
+  bool MakeEvent(const Plan& plan, size_t i, Timestamp q, Answer& answer);
+  // That event, as a stored one would, to the row that `view` reads for row i; none: there is no row yet.
   // True where it was counted: not where the row remembers its id.
   bool JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
-                 std::optional<Row>& row, Answer& answer);
+                 std::optional<Row>& row);
   void KeepValues(const PlanView& view, size_t i, size_t values);
   Outcome FinishDerived(const Plan& plan, const FeatureRequest& request,
                         const LookupOptions& options, Answer& answer);
@@ -102,6 +116,8 @@ class Lookup {
   void ExplainDerivedCell(const Plan& plan, uint32_t derived, const Evaluated& result,
                           CellStatus status, Explanation& explanation) const;
   bool EventVaries(const Plan& plan) const;
+  // Only grows; a unit is worth about a nanosecond.
+  uint64_t ExpressionWork() const { return scratch_.steps() + text_read_; }
   bool Varies(const PlanDerived& derived, const FeatureRequest& request) const;
 
   const Store& store_;
@@ -117,7 +133,10 @@ class Lookup {
   std::vector<Cell> cells_;
   std::vector<Sink> sinks_;
   std::vector<size_t> column_values_;  // by column: how many are sent
+  size_t rows_ = 0;                    // that are filled: all, or as many as can be sent
   size_t text_bytes_ = 0;              // of text, lists and maps so far
+  size_t rows_unlooked_ = 0;           // since the deadline was looked at
+  uint64_t looked_at_ = 0;             // ExpressionWork() then
   bool damaged_ = false;               // a list, vector or map was not what its column is
   bool any_status_ = false;
   bool any_degraded_ = false;
@@ -127,6 +146,8 @@ class Lookup {
   TextArena kept_texts_;
   std::vector<Value> scope_;
   std::vector<Value> event_fields_;
+  bool has_event_ = false;
+  uint64_t text_read_ = 0;  // bytes that expressions were given
   Scratch scratch_;
 };
 

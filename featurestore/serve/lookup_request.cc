@@ -9,7 +9,6 @@ namespace {
 
 using Kind = ServiceExpressions::Kind;
 
-constexpr size_t kRowsABlock = 64;  // between looks at the deadline
 // Greater than any stored event's: of equal times the request's comes last.
 constexpr Coordinates kAfterAll{std::numeric_limits<uint32_t>::max(),
                                 std::numeric_limits<int32_t>::max(),
@@ -46,14 +45,37 @@ bool Lookup::EventVaries(const Plan& plan) const {
   });
 }
 
-bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
-                       std::optional<Row>& row, Answer& answer) {
+Outcome Lookup::FinishJoined(const Plan& plan, const FeatureRequest& request,
+                             const LookupOptions& options, Answer& answer) {
+  if (!plan.event) return std::nullopt;
+  size_t values = 0;
+  for (size_t v = 0; v < plan.views.size(); ++v) {
+    if (plan.views[v].joins) values = std::max(values, runs_[v].values);
+  }
+  const bool varies = EventVaries(plan) || request.as_of_us.size() > 1;
+  std::optional<Row> row;  // never a view's last one: each is read anew
+  for (size_t i = 0; i < std::min(values, rows_); ++i) {
+    if (i == 0 || varies) {
+      has_event_ = MakeEvent(plan, i, TimeOf(request, i, answer).at(), answer);
+    }
+    for (size_t v = 0; v < plan.views.size(); ++v) {
+      if (!plan.views[v].joins || i >= runs_[v].values) continue;
+      if (auto error = FinishRow(plan, v, i, request, options, row, answer)) return error;
+    }
+    if (auto error = AfterRow(plan, options, i + 1, answer)) return error;
+  }
+  if (text_bytes_ > options.max_response_bytes) FitRows(plan, options, rows_, answer);
+  return std::nullopt;
+}
+
+bool Lookup::MakeEvent(const Plan& plan, size_t i, Timestamp q, Answer& answer) {
   const PlanEvent& event = *plan.event;
   event_fields_.assign(event.source->fields.size(), {});
   for (const PlanEvent::Given& given : event.given) {
     Value& field = event_fields_[given.field];
     field = given.is_input ? keys_.input(plan, given.index, i) : keys_.value(plan, given.index, i);
     if (field.is_null() && given.required) return false;  // a stored one would be `incomplete`
+    if (field.kind() == Value::Kind::kText) text_read_ += field.as_text().size();
   }
   if (event.source->time_field) {
     event_fields_[*event.source->time_field] = TimeFieldValue(*event.source, q);
@@ -63,8 +85,13 @@ bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timesta
     scratch_.Clear();
     answer.expression_errors += event.derived->Compute(event_fields_, scratch_);
   }
+  return !event.source->where || IsTrue(event_fields_[*event.source->where]);
+}
+
+bool Lookup::JoinEvent(const Plan& plan, const PlanView& view, size_t i, Timestamp q,
+                       std::optional<Row>& row) {
+  if (!has_event_) return false;
   const FeatureView& declared = plan.catalog->views[view.view];
-  if (event.source->where && !IsTrue(event_fields_[*event.source->where])) return false;
   if (declared.where && !IsTrue(event_fields_[*declared.where])) return false;
   for (const uint32_t key : declared.key_fields) {
     if (event_fields_[key].is_null()) return false;
@@ -135,12 +162,10 @@ Outcome Lookup::FinishDerived(const Plan& plan, const FeatureRequest& request,
     const uint32_t column = plan.first_derived + d;
     const size_t values = column_values_[column];
     if (derived.kept) kept_derived_[d].assign(values, {});
-    for (size_t i = 0; i < values; ++i) {
-      if (i % kRowsABlock == 0) {
-        if (auto error = CheckProgress(plan, options, n, answer)) return error;
-      }
+    for (size_t i = 0; i < std::min(values, rows_); ++i) {
       for (const uint32_t read : derived.expression->columns()) {
         scope_[read] = ScopeValue(plan, request, read, i, answer.evaluated_at);
+        if (scope_[read].kind() == Value::Kind::kText) text_read_ += scope_[read].as_text().size();
       }
       scratch_.Clear();
       const Evaluated result = derived.expression->Evaluate(scope_, scratch_);
@@ -154,11 +179,14 @@ Outcome Lookup::FinishDerived(const Plan& plan, const FeatureRequest& request,
         ExplainDerivedCell(plan, d, result, cell.status, *options.explanation);
       }
       PutCell(options.form, column, i, values != n, cell, answer);
-      if (!derived.kept) continue;
-      kept_derived_[d][i] = cell.value.kind() == Value::Kind::kText
-                                ? Value::Text(kept_texts_.Copy(cell.value.as_text()))
-                                : cell.value;
+      if (derived.kept) {
+        kept_derived_[d][i] = cell.value.kind() == Value::Kind::kText
+                                  ? Value::Text(kept_texts_.Copy(cell.value.as_text()))
+                                  : cell.value;
+      }
+      if (auto error = AfterRow(plan, options, i + 1, answer)) return error;
     }
+    if (text_bytes_ > options.max_response_bytes) FitRows(plan, options, rows_, answer);
   }
   return std::nullopt;
 }

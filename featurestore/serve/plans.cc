@@ -117,6 +117,14 @@ Outcome Plans::Service(std::string_view name, std::shared_ptr<const Plan>& plan)
 
 Outcome Plans::Features(std::span<const std::string* const> names,
                         std::shared_ptr<const Plan>& plan) {
+  if (names.size() > kMaxNames) {
+    return BadField(
+        "TOO_MANY_FEATURES", "features.names",
+        fmt::format("{} names are more than {}; write view for all features of a view, "
+                    "or declare a feature service",
+                    names.size(), kMaxNames),
+        {{"names", fmt::format("{}", names.size())}, {"max_names", fmt::format("{}", kMaxNames)}});
+  }
   constexpr size_t kMaxKeptBytes = 64 * 1024;  // a longer list is compiled each time
   std::string key;
   ByteWriter writer(key);

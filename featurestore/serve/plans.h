@@ -20,11 +20,16 @@ class Plans {
   // Lists of features kept; the oldest is forgotten first.
   static constexpr size_t kMaxLists = 256;
 
+  // Names of one list. Each is searched for, and a list is compiled for each request where it is too long to be kept: what a message
+  // of 4 MiB could hold would take seconds.
+  static constexpr size_t kMaxNames = 1000;
+
   explicit Plans(std::shared_ptr<const Catalog> catalog);
 
   // NOT_FOUND / UNKNOWN_FEATURE_SERVICE, with the nearest name.
   Outcome Service(std::string_view name, std::shared_ptr<const Plan>& plan) const;
-  // "view:feature" or "view", each feature once, in the order of first mention. NOT_FOUND / UNKNOWN_FEATURE.
+  // "view:feature" or "view", each feature once, in the order of first mention. NOT_FOUND / UNKNOWN_FEATURE,
+  // INVALID_ARGUMENT / TOO_MANY_FEATURES.
   Outcome Features(std::span<const std::string* const> names, std::shared_ptr<const Plan>& plan);
 
   const std::shared_ptr<const Catalog>& catalog() const { return catalog_; }

@@ -2,23 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "featurestore/base/nearest.h"
 #include "featurestore/expr/literal.h"
+#include "featurestore/serve/packed_column.h"
 
 namespace freshet {
 namespace {
 
 using Form = RequestColumn::Form;
-
-template <typename T>
-T LoadLe(std::string_view bytes, size_t index) {
-  T value;
-  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
-  return value;
-}
 
 // What the two kinds of columns are called, in messages and reasons.
 struct ColumnKind {

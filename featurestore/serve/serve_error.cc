@@ -27,6 +27,15 @@ ServeError BadField(std::string reason, std::string field, std::string descripti
   return error;
 }
 
+ServeError UnavailableNow(std::string reason, std::string message, Duration retry_after) {
+  ServeError error;
+  error.code = absl::StatusCode::kUnavailable;
+  error.reason = std::move(reason);
+  error.message = std::move(message);
+  error.retry_after = retry_after;
+  return error;
+}
+
 std::string QuotedName(std::string_view name) {
   constexpr size_t kMaxBytes = 64;
   std::string quoted = "\"";

@@ -35,6 +35,8 @@ ServeError NotFoundError(std::string reason, std::string message,
 // One wrong field of the request: its description is the message too.
 ServeError BadField(std::string reason, std::string field, std::string description,
                     std::vector<std::pair<std::string, std::string>> metadata = {});
+// The request is right and this server cannot answer it now.
+ServeError UnavailableNow(std::string reason, std::string message, Duration retry_after);
 
 // A name that came from outside, for a message: in quotes, cut to 64 bytes at a character's border, control characters as '?'.
 std::string QuotedName(std::string_view name);

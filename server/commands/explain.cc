@@ -138,8 +138,9 @@ void AddExplainCommand(CLI::App& app, Run& run) {
       "explain", "Asks a running server why each value of an entity is what it is");
   auto arguments = std::make_shared<ExplainArguments>();
   command->add_option("SERVICE", arguments->service, "Feature service")->required();
-  command->add_option("KEYS", arguments->keys,
-                      "The entity, and the service's inputs: name=value …");
+  command->add_option(
+      "KEYS", arguments->keys,
+      "The entity, and the service's inputs: name=value …; name:null where there is none");
   command
       ->add_option("--as-of", arguments->as_of,
                    "As of this time: RFC 3339, or microseconds since 1970")

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "featurestore/model/type_text.h"
+#include "featurestore/serve/answer.h"
 #include "server/commands/column_values.h"
 
 namespace freshet {
@@ -23,11 +24,6 @@ Number ReadAt(std::string_view bytes, size_t index) {
 Status Malformed(std::string_view what) {
   return Internal(
       "the server's answer is not whole: {}; is it of another version than this freshet?", what);
-}
-
-bool HasValue(v1::FeatureStatus status, bool has_default) {
-  if (status == v1::PRESENT) return true;
-  return has_default && (status == v1::NOT_FOUND || status == v1::OUTSIDE_MAX_AGE);
 }
 
 std::string StatusName(uint8_t status) {
@@ -83,7 +79,7 @@ Status DecodeColumns(const v1::GetFeaturesResponse& response, FeatureAnswer& ans
           statuses ? static_cast<uint8_t>(response.statuses()[before + at]) : uint8_t{v1::PRESENT};
       cell.status = StatusName(status);
       cell.degraded = degraded && response.degraded()[before + at] != 0;
-      if (HasValue(static_cast<v1::FeatureStatus>(status), field.has_default()))
+      if (HasValue(static_cast<CellStatus>(status), field.has_default()))
         cell.value = values->At(at);
     }
     before += sent;
@@ -104,12 +100,26 @@ std::string Dump(const Json& json) {
 
 // --- tables -----------------------------------------------------------------------------------------------------
 
+// Characters of a value that a table shows: a list of thousands would push every other column off the screen.
+constexpr size_t kMaxCellWidth = 60;
+
+std::string Cut(std::string text) {
+  size_t width = 0;
+  size_t kept = 0;  // bytes of all but the last character that has room
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (width == kMaxCellWidth - 1) kept = i;
+    if (++width > kMaxCellWidth) return text.substr(0, kept) + "…";
+  }
+  return text;
+}
+
 std::string Plain(const Json& value) {
   if (value.is_null()) return "–";
-  if (!value.is_string()) return Dump(value);
+  if (!value.is_string()) return Cut(Dump(value));
   // Quoted as JSON would, without the quotes: stored text may hold what a terminal obeys.
   const std::string quoted = Dump(value);
-  return quoted.substr(1, quoted.size() - 2);
+  return Cut(quoted.substr(1, quoted.size() - 2));
 }
 
 size_t WidthOf(std::string_view text) {
@@ -236,8 +246,14 @@ std::string RowAsJson(const FeatureAnswer& answer, size_t row, std::span<const R
 std::string AnswerAsTable(const FeatureAnswer& answer, std::span<const RequestKey> keys,
                           std::span<const RequestRow> asked) {
   if (answer.rows.empty()) return "no rows\n";
-  return Heading(answer) +
-         (answer.rows.size() == 1 ? OneRowTable(answer) : ManyRowsTable(answer, keys, asked));
+  std::string table =
+      answer.rows.size() == 1 ? OneRowTable(answer) : ManyRowsTable(answer, keys, asked);
+  const bool cut = std::any_of(answer.rows.begin(), answer.rows.end(), [](const AnswerRow& row) {
+    return std::any_of(row.cells.begin(), row.cells.end(),
+                       [](const AnswerCell& cell) { return Plain(cell.value).ends_with("…"); });
+  });
+  if (cut) table += "values that end in … are longer: --output json prints them whole\n";
+  return Heading(answer) + table;
 }
 
 }  // namespace freshet

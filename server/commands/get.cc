@@ -123,12 +123,13 @@ void AddGetCommand(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("get", "Asks a running server for a feature service's values");
   auto arguments = std::make_shared<GetArguments>();
   command->add_option("SERVICE", arguments->service, "Feature service")->required();
-  auto* keys = command->add_option("KEYS", arguments->keys,
-                                   "The entity, and the service's inputs: name=value …");
+  auto* keys = command->add_option(
+      "KEYS", arguments->keys,
+      "The entity, and the service's inputs: name=value …; name:null where there is none");
   auto* rows = command->add_option(
       "--rows", arguments->rows_file,
       "A file with a JSON object a row: keys, inputs, and as_of where the row has a time of its "
-      "own; - is standard input");
+      "own (--as-of where a key is named as_of); - is standard input");
   rows->type_name("FILE.jsonl")->excludes(keys);
   command
       ->add_option("--as-of", arguments->as_of,

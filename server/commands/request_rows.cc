@@ -15,7 +15,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kAsOf = "as_of";
+constexpr std::string_view kAsOf = "as_of";
+// The same where a key or an input is named as_of: what no declared name can be.
+constexpr std::string_view kAsOfFlag = "--as-of";
+constexpr std::string_view kNull = ":null";  // card:null, which no text of card=… can mean
 
 std::vector<std::string> NamesOf(std::span<const RequestKey> keys) {
   std::vector<std::string> names;
@@ -130,7 +133,7 @@ StatusOr<RequestRow> RowFromJson(const std::string& service, std::span<const Req
       const auto index = static_cast<size_t>(key - keys.begin());
       ASSIGN_OR_RETURN(row.keys[index], KeyFromJson(place, *key, member));
       given[index] = true;
-    } else if (name == kAsOf) {
+    } else if (name == kAsOf || name == kAsOfFlag) {
       ASSIGN_OR_RETURN(row.as_of_us, AsOfFromJson(place, member));
     } else {
       return InvalidArgument("{}: \"{}\" is not {} of service {}{}", place, name,
@@ -252,11 +255,12 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
   std::vector<bool> given(keys.size());
   for (const std::string& argument : arguments) {
     const size_t equals = argument.find('=');
-    if (equals == std::string::npos) {
-      return InvalidArgument("{}: \"{}\" is not key=value; keys: {}", place, argument,
+    const bool null = equals == std::string::npos && argument.ends_with(kNull);
+    if (equals == std::string::npos && !null) {
+      return InvalidArgument("{}: \"{}\" is not key=value, or key:null; keys: {}", place, argument,
                              Joined(NamesOf(keys)));
     }
-    const std::string name = argument.substr(0, equals);
+    const std::string name = argument.substr(0, null ? argument.size() - kNull.size() : equals);
     const auto key =
         std::find_if(keys.begin(), keys.end(), [&](const RequestKey& k) { return k.name == name; });
     if (key == keys.end()) {
@@ -269,6 +273,7 @@ StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<con
       return InvalidArgument("{}: {} {} is given twice; several rows come with --rows", place,
                              key->noun(), name);
     given[index] = true;
+    if (null) continue;
     ASSIGN_OR_RETURN(row.keys[index], KeyFromText(place, *key, argument.substr(equals + 1)));
   }
   for (size_t i = 0; i < keys.size(); ++i) {

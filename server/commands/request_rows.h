@@ -37,12 +37,12 @@ struct RequestRow {
 // RFC 3339 or microseconds since the epoch.
 StatusOr<int64_t> ParseAsOf(std::string_view text);
 
-// `key=value` …: one row.
+// `key=value` …: one row; `key:null`: no entity, no input.
 StatusOr<RequestRow> ParseKeyArguments(const std::string& service, std::span<const RequestKey> keys,
                                        std::span<const std::string> arguments);
 
 // An object a line; empty lines are passed over. `place` is the file's name in errors. A member "as_of" is the row's time
-// unless a key is named so.
+// unless a key is named so; "--as-of" always is.
 StatusOr<std::vector<RequestRow>> ReadRows(const std::string& service,
                                            std::span<const RequestKey> keys, std::istream& lines,
                                            const std::string& place);

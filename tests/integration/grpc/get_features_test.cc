@@ -196,6 +196,24 @@ TEST_CASE("an answer that is too large says how many rows fit, and as many are a
   CHECK(response.ByteSizeLong() <= 20'000);
 }
 
+TEST_CASE("objects of thousands of rows that do not fit are told by the server's own limit") {
+  Running running({}, ShopProject(),
+                  [](Catalog& catalog) { catalog.server.max_response_bytes = 2'000; });
+  auto request = Running::Request("risk", std::vector<std::string>(9'000, "c1"));
+  request.set_layout(v1::LAYOUT_ROWS);
+  v1::GetFeaturesResponse response;
+  const grpc::Status status = running.Get(request, response);
+  const Details details = DetailsOf(status);
+  REQUIRE(details.info.reason() == "RESPONSE_TOO_LARGE");
+  CHECK(status.error_message().find("9000 rows") != std::string::npos);
+  CHECK(status.error_message().find("(2000 bytes)") != std::string::npos);
+  const int fit = std::stoi(details.info.metadata().at("rows_fit"));
+  CHECK(fit > 2);
+  request = Running::Request("risk", std::vector<std::string>(static_cast<size_t>(fit), "c1"));
+  request.set_layout(v1::LAYOUT_ROWS);
+  CHECK(running.Get(request, response).ok());
+}
+
 TEST_CASE("a long message stays within what clients take as trailers") {
   Running running;
   v1::GetFeaturesRequest request;

@@ -1,5 +1,7 @@
 #include <grpcpp/generic/generic_stub.h>
 
+#include <atomic>
+
 #include "featurestore/observe/serve_metrics.h"
 #include "featurestore/serve/plans.h"
 #include "server/grpc_features.h"
@@ -320,6 +322,53 @@ TEST_CASE("calls are counted under the names that dashboards know") {
   CHECK(has("freshet_serve_values_total{status=\"NOT_FOUND\",view=\"card_spend\"} 3"));
   CHECK(has("freshet_serve_request_rows_count{feature_service=\"risk\"} 1"));
   CHECK(has("freshet_serve_in_flight_requests 0"));
+}
+
+TEST_CASE("an explanation has a deadline, too") {
+  Running running({}, ShopProject(),
+                  [](Catalog& catalog) { catalog.server.default_deadline = Duration{0}; });
+  const auto catalog = v1::CatalogService::NewStub(running.channel);
+  grpc::ClientContext context;  // no deadline
+  v1::ExplainFeaturesRequest request;
+  *request.mutable_request() = Running::Request("risk", {"c1"});
+  v1::ExplainFeaturesResponse response;
+  const auto status = catalog->ExplainFeatures(&context, request, &response);
+  CHECK(status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+  CHECK(DetailsOf(status).info.reason() == "DEADLINE_EXCEEDED");
+}
+
+TEST_CASE(
+    "more explanations than the server takes are refused, and progress is answered beside them") {
+  constexpr size_t kMost = 8;
+  Running running;
+  running.clock.Close();
+  const auto explain = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    v1::ExplainFeaturesRequest request;
+    *request.mutable_request() = Running::Request("risk", {"c1"});
+    v1::ExplainFeaturesResponse response;
+    return v1::CatalogService::NewStub(running.channel)
+        ->ExplainFeatures(&context, request, &response);
+  };
+  std::vector<std::thread> held;
+  std::atomic<size_t> answered{0};
+  for (size_t i = 0; i < kMost; ++i) {
+    held.emplace_back([&] { answered += explain().ok() ? 1 : 0; });
+  }
+  running.clock.AwaitWaiting(kMost);
+  const auto refused = explain();
+  grpc::ClientContext context;
+  v1::GetProgressResponse progress;
+  const auto asked =
+      v1::AdminService::NewStub(running.channel)->GetProgress(&context, {}, &progress);
+  running.clock.Open();
+  for (std::thread& thread : held) thread.join();
+  CHECK(refused.error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(DetailsOf(refused).info.reason() == "OVERLOADED");
+  CHECK(asked.ok());
+  CHECK(answered == kMost);
+  CHECK(explain().ok());
 }
 
 }  // namespace freshet

@@ -2,6 +2,7 @@
 """What the commands refuse before anything runs, and how they say it: commands_test.py PROGRAM [unittest's arguments]."""
 
 import pathlib
+import resource
 import sys
 import unittest
 
@@ -61,6 +62,37 @@ class Commands(unittest.TestCase):
         replay = self.folder.start("replay", file, "--project", str(self.folder.path), "--source", "trips")
         replay.says(f"waiting for the broker at {address}: no broker answers", seconds=6)
         self.assertEqual(replay.stop(), 1)
+
+    def test_text_made_of_events_does_not_stay_until_a_batch_ends(self):
+        # 2000 events make 400 kB each for `where` alone, and 20 kB that a view keeps: 840 MB in one batch.
+        concat = lambda name, times: "concat(" + ", ".join([name] * times) + ")"
+        self.project(f"""project: p
+clock: event_time
+kafka: {{ brokers: embedded }}
+storage: {{ memory: 64MiB }}
+sources:
+  s:
+    topic: s
+    timestamp: at
+    fields: {{ at: timestamp, card: string, body: string }}
+    derive: {{ kept: "{concat('body', 100)}", big: "{concat('kept', 20)}" }}
+    where: "length(big) > 0"
+entities: {{ card: {{ keys: {{ card: string }} }} }}
+feature_views:
+  v:
+    source: s
+    entity: card
+    ttl: never
+    features: {{ c: {{ aggregate: count, windows: [lifetime] }}, l: {{ aggregate: last, of: kept, windows: [lifetime] }} }}
+feature_services: {{ svc: [v] }}
+""")
+        event = '  - value: { at: "2026-01-05T10:00:00Z", card: c1, body: "' + 200 * "x" + '" }\n'
+        self.folder.write("many.yaml", "scenario: m\nevents:\n" + 2000 * event + f"""lookups:
+  - {{ service: svc, keys: {{ card: c1 }}, expect: {{ c_lifetime: 2000, l_lifetime: {20000 * "x"} }} }}
+""")
+        done = self.folder.run("test", str(self.folder.path / "many.yaml"), "--project", str(self.folder.path))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 250_000, "KiB at most")
 
 
 if __name__ == "__main__":

@@ -136,8 +136,8 @@ TEST_CASE("max_response counts elements, offsets and nulls of the rows that fit"
   const Plan plan = PlanOf(type);
   CHECK(PayloadBytes(plan, answer, 3) == all);
   CHECK(PayloadBytes(plan, answer, 1) == 2 * 4 + 5 + 4 * 4 + 3);
-  CHECK(RowsThatFit(plan, answer, all) == 3);
-  CHECK(RowsThatFit(plan, answer, all - 1) == 2);
+  CHECK(RowsThatFit(plan, answer, 3, all) == 3);
+  CHECK(RowsThatFit(plan, answer, 3, all - 1) == 2);
 
   Answer vectors;
   vectors.num_rows = 2;

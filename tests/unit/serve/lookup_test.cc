@@ -414,12 +414,18 @@ TEST_CASE("text counts towards the answer's size while it is filled") {
   const Outcome error = shop.Run("all_of_card", {Texts("card", pointers)});
   REQUIRE(error);
   CHECK(error->reason == "RESPONSE_TOO_LARGE");
-  REQUIRE_FALSE(shop.Run(
-      "all_of_card",
-      {Texts("card", std::vector<const std::string*>(pointers.begin(), pointers.begin() + 30))}));
-  const size_t fit = RowsThatFit(*shop.plan, shop.answer, 10'000);
-  CHECK(PayloadBytes(*shop.plan, shop.answer, fit) <= 10'000);
-  CHECK(PayloadBytes(*shop.plan, shop.answer, fit + 1) > 10'000);
+  const auto first = [&](size_t rows) {
+    return shop.Run(
+        "all_of_card",
+        {Texts("card", std::vector<const std::string*>(
+                           pointers.begin(), pointers.begin() + static_cast<ptrdiff_t>(rows)))});
+  };
+  const size_t fit = std::stoul(error->metadata.at(1).second);
+  CHECK(fit > 10);
+  REQUIRE_FALSE(first(fit));
+  CHECK(PayloadBytes(*shop.plan, shop.answer, fit) + FrameBytes(*shop.plan) <= 10'000);
+  CHECK(RowsThatFit(*shop.plan, shop.answer, fit, 5'000) < fit);
+  CHECK(first(30));
 }
 
 TEST_CASE("a view that is being filled does not answer, and does not hold back the others") {

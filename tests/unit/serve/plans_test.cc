@@ -133,4 +133,18 @@ TEST_CASE("a name from outside is quoted whole or cut at a character's border") 
   CHECK(quoted.substr(quoted.size() - 6) == "ł…\"");
 }
 
+TEST_CASE("a list of more names than anyone means is refused before it is searched") {
+  ServedProject project(ShopProject());
+  Plans plans(project.catalog());
+  std::shared_ptr<const Plan> plan;
+  std::vector<std::string> names(Plans::kMaxNames, "card_spend:spend_1h");
+  REQUIRE_FALSE(Find(plans, names, plan));
+  CHECK(plan->columns.size() == 1);
+  names.push_back(names.front());
+  const Outcome error = Find(plans, names, plan);
+  REQUIRE(error);
+  CHECK(error->reason == "TOO_MANY_FEATURES");
+  CHECK(error->violations.at(0).field == "features.names");
+}
+
 }  // namespace freshet

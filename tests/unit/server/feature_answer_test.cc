@@ -55,6 +55,22 @@ std::vector<RequestRow> Asked() {
   return rows;
 }
 
+TEST_CASE("a table cuts what is long at a whole character, and says where all of it is") {
+  auto response = TwoRows();
+  std::string name;
+  for (int i = 0; i < 100; ++i) name += "ł";
+  auto& carrier = *response.mutable_columns(2)->mutable_text();
+  carrier.set_offsets(Packed<uint32_t>({0, static_cast<uint32_t>(name.size())}));
+  carrier.set_data(name);
+  const auto answer = DecodeAnswer(response);
+  REQUIRE(answer.ok());
+  const std::string table = AnswerAsTable(*answer, kKeys, Asked());
+  CHECK(table.find(name.substr(0, 2 * 59) + "…") != std::string::npos);
+  CHECK(table.find(name.substr(0, 2 * 60)) == std::string::npos);
+  CHECK(table.find("--output json") != std::string::npos);
+  CHECK(RowAsJson(*answer, 0, kKeys, Asked()[0]).find(name) != std::string::npos);
+}
+
 TEST_CASE(
     "JSON is one object a row: exact integers, shortest doubles, null where there is no value") {
   const auto answer = DecodeAnswer(TwoRows());

@@ -29,6 +29,7 @@ struct Made {
                     {.name = "vector", .type = kFloatVector, .vector_size = 2}};
     plan.schema_id = 1;
     answer.num_rows = 2;
+    answer.rows_filled = 2;
     answer.columns.resize(3);
     answer.views.resize(1);
     answer.views[0].event_times.assign(16, '\0');

@@ -31,7 +31,8 @@ TEST_CASE("a key that is wrong, unknown, missing or given twice is named") {
   CHECK(error({"card=x"}) == "service spend: key shop is missing; add shop=…");
   CHECK(error({"card=x", "card=y", "shop=1"}) ==
         "service spend: key card is given twice; several rows come with --rows");
-  CHECK(error({"card"}) == "service spend: \"card\" is not key=value; keys: card, shop");
+  CHECK(error({"card"}) ==
+        "service spend: \"card\" is not key=value, or key:null; keys: card, shop");
 }
 
 TEST_CASE(
@@ -47,6 +48,23 @@ TEST_CASE(
   CHECK((*rows)[1].keys[0].is_null());
   CHECK((*rows)[1].keys[1] == std::numeric_limits<int64_t>::min());
   CHECK((*rows)[1].as_of_us == 1'356'998'400'000'000);
+}
+
+TEST_CASE("null is said of an argument, and is not the text null") {
+  const auto row =
+      ParseKeyArguments("spend", kCard, std::vector<std::string>{"card=null", "shop:null"});
+  REQUIRE(row.ok());
+  CHECK(row->keys[0] == "null");
+  CHECK(row->keys[1].is_null());
+}
+
+TEST_CASE("a row has a time of its own even where a key is named as_of") {
+  const std::vector<RequestKey> keys = {{"as_of", Type::kString}};
+  std::istringstream lines(R"({"as_of": "Monday", "--as-of": "2013-01-01T00:00:00Z"})");
+  const auto rows = ReadRows("spend", keys, lines, "rows.jsonl");
+  REQUIRE(rows.ok());
+  CHECK(rows->at(0).keys[0] == "Monday");
+  CHECK(rows->at(0).as_of_us == 1'356'998'400'000'000);
 }
 
 TEST_CASE("a mistake in a rows file is named with its line") {
