@@ -18,9 +18,16 @@ struct FourMoments {
   double m4 = 0;
 
   void Add(const Value& value, const Position&) {
+    const double x = value.number();
+    if (n == 0) {
+      // Apart: one value has no distance from itself, and that of a great one from 0 would be squared beyond the doubles.
+      n = 1;
+      mean = x;
+      return;
+    }
     const double before = static_cast<double>(n);
     const double after = static_cast<double>(++n);
-    const double delta = value.number() - mean;
+    const double delta = x - mean;
     const double step = delta / after;
     const double square = step * step;
     const double term = delta * step * before;

@@ -296,4 +296,28 @@ TEST_CASE(
   }
 }
 
+// "None where m2 = 0", and no answer depends on where batches were cut.
+TEST_CASE("skewness and kurtosis of one value or equal ones are none, however far from 0") {
+  for (const char* shape : {"skewness", "kurtosis"}) {
+    for (const double x : {1e75, 1e154, 1e200, -1.7e308}) {
+      for (const int events : {1, 2, 5}) {
+        Fixture whole({Over(shape, 0, kLifetimeWindow)});
+        Fixture cut({Over(shape, 0, kLifetimeWindow)});
+        for (int i = 0; i < events; ++i) {
+          const std::array values = {Value::Double(x), Value::Text("a"), Value::Int64(1),
+                                     Value::Bool(true)};
+          whole.Add(At(i), values);
+          cut.Add(At(i), values);
+          cut.Restore();
+        }
+        INFO(shape << " of " << events << " times " << x);
+        CHECK(whole.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
+        CHECK(cut.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
+        whole.Restore();
+        CHECK(whole.bytes == cut.bytes);
+      }
+    }
+  }
+}
+
 }  // namespace freshet
