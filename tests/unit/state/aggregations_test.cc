@@ -320,4 +320,21 @@ TEST_CASE("skewness and kurtosis of one value or equal ones are none, however fa
   }
 }
 
+TEST_CASE("a row of thousands of sketches takes memory as its bytes do") {
+  FeatureArguments arguments = Sketch(0.01);
+  arguments.exact_to = 1;
+  Fixture f(
+      {Over("count_distinct", 1, Sliding(Duration::Hours(2), Duration::Seconds(10)), arguments)});
+  for (int i = 0; i < 720; ++i) {
+    for (const char* shop : {"a", "b"}) {
+      f.Add(At(i * 10), {Value::Double(1), Value::Text(shop), Value(), Value()});
+    }
+  }
+  const size_t updated = f.row->memory_bytes();
+  const size_t bytes = f.Restore();
+  CHECK(updated < 40 * bytes);
+  CHECK(f.row->memory_bytes() < 40 * bytes);
+  CHECK(f.Read({At(7190), {}}, 0).value.as_int64() == 2);
+}
+
 }  // namespace freshet
