@@ -21,8 +21,6 @@ Timestamp ClampRead(Timestamp q) {
   return std::clamp(q, kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents);
 }
 
-bool IsEventTime(Timestamp t) { return t >= kMinEventTime && t <= kMaxEventTime; }
-
 bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
   if (!read.as_of) return false;
   const Duration history = feature.window.has_history() ? view.history : Duration{};

@@ -167,6 +167,8 @@ void EventLog::Decode(ByteReader& in, Timestamp newest) {
   const Timestamp dropped = before.time - ReadTimeSpan(in);
   const auto reach = layout_->drops_reach();
   if (!reach || dropped > before.time || dropped < newest - *reach) in.MarkBad();
+  // It would be kept: then an event before it could come to be, and what is told could not be read again.
+  if (layout_->Keeps(count + 1, dropped, newest)) in.MarkBad();
   dropped_ = dropped;
 }
 

@@ -316,7 +316,12 @@ TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them
     const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
     std::string bytes = Held(ops, s.all).Bytes();
     for (int changes = *rc::gen::inRange(1, 4); changes > 0; --changes) {
-      bytes[*rc::gen::inRange<size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
+      const auto at = *rc::gen::inRange<size_t>(0, bytes.size());
+      bytes[at] = *rc::gen::arbitrary<char>();
+      // Counts, sums and distances at the ends of their bits.
+      if (*rc::gen::inRange(0, 3) > 0) continue;
+      bytes.replace(at, 1, std::string(*rc::gen::element<size_t>(8, 9, 18), '\xff'));
+      bytes.insert(at + 8, 1, *rc::gen::element('\x7f', '\x01', '\x03', '\xff'));
     }
     bytes.resize(bytes.size() - *rc::gen::inRange<size_t>(0, 2) * (bytes.size() / 2));
     Held a(ops);
@@ -330,6 +335,13 @@ TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them
     const std::string again = a.Bytes();
     ByteReader reread(again);
     ops.decode(back.get(), reread, kContext);
+    RC_ASSERT(reread.AtEnd());
+    RC_ASSERT(back.Bytes() == again);
+    const std::string combined = b.Bytes();
+    Held parts(ops);
+    ByteReader in_parts(combined);
+    ops.decode(parts.get(), in_parts, kContext);
+    RC_ASSERT(in_parts.AtEnd());
   });
 }
 
