@@ -302,8 +302,12 @@ Expected Aggregate(const Feature& feature, const Covered& covered, const Reading
   for (const Kept* event : covered.events) {
     // "a feature's `where` that is not true still touches [the row]", and is not counted.
     if (!Passes(feature.where, event->fields)) continue;
+    const std::string& name = feature.aggregate;
+    const bool counts = name == "count" || name == "count_distinct" || name == "decayed_count";
     const auto field = [&](std::optional<uint32_t> index) {
-      return index ? event->fields[*index] : Value::Bool(true);
+      if (!index) return Value::Bool(true);
+      const Value& value = event->fields[*index];
+      return counts && !KeepsEvents(feature.window) ? value : Short(value);
     };
     const Item item{event->time, field(feature.of), field(feature.arguments.order_by)};
     if (!item.value.is_null() && !item.order_by.is_null()) items.push_back(item);

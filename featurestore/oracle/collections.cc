@@ -19,11 +19,6 @@ struct LessValue {
   bool operator()(const Value& a, const Value& b) const { return Value::Compare(a, b) < 0; }
 };
 
-// "A text of more than 1024 bytes is null to lists and maps."
-Value Short(const Value& value) {
-  return value.kind() == Value::Kind::kText && value.as_text().size() > 1024 ? Value() : value;
-}
-
 // −0.0 and 0.0 are one value.
 Value OneZero(const Value& value) {
   return value.kind() == Value::Kind::kDouble && value.as_double() == 0 ? Value::Double(0) : value;
@@ -161,7 +156,8 @@ Expected Map(const Feature& feature, const std::vector<const Kept*>& events) {
   size_t values = 0;
   for (const Kept* event : events) {
     const Value key = Short(event->fields[key_field]);
-    const Value value = feature.of ? event->fields[*feature.of] : Value::Bool(true);
+    Value value = feature.of ? event->fields[*feature.of] : Value::Bool(true);
+    if (KeepsEvents(feature.window)) value = Short(value);
     if (key.is_null() || value.is_null()) continue;
     ++values;
     Group& group = groups[OneZero(key)];
@@ -237,6 +233,14 @@ bool AgreesWithSketch(const Collection& expected, PackedReader& in, bool map) {
 }
 
 }  // namespace
+
+Value Short(const Value& value) {
+  return value.kind() == Value::Kind::kText && value.as_text().size() > 1024 ? Value() : value;
+}
+
+bool KeepsEvents(const Window& window) {
+  return window.kind == WindowKind::kRows || window.kind == WindowKind::kExact;
+}
 
 bool GivesCollection(const Feature& feature) { return IsList(feature.type) || IsMap(feature.type); }
 

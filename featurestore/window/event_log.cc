@@ -77,7 +77,7 @@ void EventLog::Insert(size_t i, const Event& event) {
   size_t text_bytes = 0;
   for (size_t c = 0; c < columns(); ++c) {
     Value& value = first[static_cast<std::ptrdiff_t>(c)];
-    value = event.fields[layout_->columns[c].field];
+    value = AsKept(event.fields[layout_->columns[c].field]);
     if (value.kind() == Value::Kind::kText) text_bytes += value.as_text().size();
     // −0.0 is stored as 0.0.
     if (value.kind() == Value::Kind::kDouble) value = Value::Double(value.as_double() + 0.0);
