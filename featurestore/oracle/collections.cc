@@ -213,12 +213,16 @@ bool AgreesWithSketch(const Collection& expected, PackedReader& in, bool map) {
     counts[entry.key] = static_cast<uint64_t>(entry.mapped.as_int64());
   }
   double least = std::numeric_limits<double>::infinity();  // of those answered
+  double before = least;  // exact count of the one before in a list
   const uint32_t answered = in.size();
   for (uint32_t i = 0; i < answered; ++i) {
     const auto found = counts.find(in.Next());
     if (found == counts.end()) return false;
     const auto exact = static_cast<double>(found->second);
     least = std::min(least, exact);
+    // A list falls by the counts that are told, each of which may be too great; a map is in the order of its keys.
+    if (!map && exact > before + error) return false;
+    before = exact;
     if (map) {
       const Value told = in.Next();
       if (told.number() < exact || told.number() > exact + error) return false;
