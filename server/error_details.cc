@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "featurestore/base/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -12,26 +13,18 @@ constexpr size_t kMaxMessageBytes = 1024;
 constexpr size_t kMaxMetadataBytes = 256;
 constexpr int kMaxViolations = 8;
 
-// Cut at a character's border, and never anything but valid UTF-8 as far as the cut can make it so.
-std::string Cut(const std::string& text, size_t at_most) {
-  if (text.size() <= at_most) return text;
-  size_t end = at_most;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "…";
-}
-
 }  // namespace
 
 grpc::Status ToGrpcStatus(const ServeError& error) {
   google::rpc::Status details;
   details.set_code(static_cast<int>(error.code));
-  details.set_message(Cut(error.message, kMaxMessageBytes));
+  details.set_message(Shortened(error.message, kMaxMessageBytes));
 
   google::rpc::ErrorInfo info;
   info.set_reason(error.reason);
   info.set_domain(kErrorDomain);
   for (const auto& [name, value] : error.metadata) {
-    (*info.mutable_metadata())[name] = Cut(value, kMaxMetadataBytes);
+    (*info.mutable_metadata())[name] = Shortened(value, kMaxMetadataBytes);
   }
   details.add_details()->PackFrom(info);
 
@@ -40,8 +33,8 @@ grpc::Status ToGrpcStatus(const ServeError& error) {
     for (const FieldViolation& violation : error.violations) {
       if (bad.field_violations_size() == kMaxViolations) break;
       auto* added = bad.add_field_violations();
-      added->set_field(Cut(violation.field, kMaxMetadataBytes));
-      added->set_description(Cut(violation.description, kMaxMessageBytes));
+      added->set_field(Shortened(violation.field, kMaxMetadataBytes));
+      added->set_description(Shortened(violation.description, kMaxMessageBytes));
     }
     details.add_details()->PackFrom(bad);
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "featurestore/base/utf8.h"
 #include "featurestore/model/packed.h"
 #include "featurestore/serve/answer_lists.h"
 #include "featurestore/store/live_status.h"
@@ -33,21 +34,8 @@ std::string ValidUtf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
-    const auto first = static_cast<uint8_t>(text[i]);
-    const size_t length = first < 0x80                    ? 1
-                          : first >= 0xc2 && first < 0xe0 ? 2
-                          : first >= 0xe0 && first < 0xf0 ? 3
-                          : first >= 0xf0 && first < 0xf5 ? 4
-                                                          : 0;
-    bool valid = length > 0 && i + length <= text.size();
-    for (size_t k = 1; valid && k < length; ++k)
-      valid = (static_cast<uint8_t>(text[i + k]) & 0xc0) == 0x80;
-    if (valid && length >= 3) {  // neither overlong, nor a surrogate, nor beyond U+10FFFF
-      const auto second = static_cast<uint8_t>(text[i + 1]);
-      valid = !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second >= 0xa0) &&
-              !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second >= 0x90);
-    }
-    if (valid) {
+    const size_t length = Utf8Length(text, i);
+    if (length > 0) {
       out.append(text.substr(i, length));
       i += length;
     } else {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <limits>
 
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/model/packed.h"
@@ -51,8 +53,10 @@ std::optional<DefaultValue> ReadDefault(const YamlNode& node, Type type) {
     case Type::kFloat: {
       const auto value = node.quoted ? std::nullopt : ReadReal(node.text);
       if (!value) return std::nullopt;
-      return DefaultValue(type == Type::kFloat ? static_cast<double>(static_cast<float>(*value))
-                                               : *value);
+      if (type == Type::kDouble) return DefaultValue(*value);
+      // Beyond the greatest float the conversion has no defined result.
+      if (std::fabs(*value) > std::numeric_limits<float>::max()) return std::nullopt;
+      return DefaultValue(static_cast<double>(static_cast<float>(*value)));
     }
     case Type::kString:
       if (ReadsAsOther(node)) return std::nullopt;
@@ -74,8 +78,9 @@ std::string_view ExampleOf(Type type) {
     case Type::kInt64:
       return "a whole number";
     case Type::kDouble:
-    case Type::kFloat:
       return "a number";
+    case Type::kFloat:
+      return "a number up to 3.4e38";
     case Type::kString:
       return "a text, in quotes where it looks like something else";
     case Type::kBytes:

@@ -28,6 +28,8 @@ class Diagnostics {
 
   // The returned name lives as long as this.
   const std::string* InternFile(std::string name);
+  // So does the returned text, which nodes refer to.
+  std::string_view KeepText(std::string text) { return texts_.emplace_back(std::move(text)); }
   void Error(const Place& place, std::string text);
   void Warning(const Place& place, std::string text);
   // "; did you mean mean?", or a short list, or nothing.
@@ -41,6 +43,7 @@ class Diagnostics {
 
  private:
   std::deque<std::string> files_;
+  std::deque<std::string> texts_;
   std::vector<Diagnostic> errors_;
   std::vector<Diagnostic> warnings_;
   size_t dropped_ = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "featurestore/base/utf8.h"
 #include "featurestore/declare/language.h"
 
 namespace freshet {
@@ -35,6 +36,10 @@ YamlNode ValueNode(const std::string& text, const std::string* origin, Diagnosti
   YamlNode node;
   if (!text.empty() && (text[0] == '[' || text[0] == '{')) {
     if (ParseYaml(text, origin, diagnostics, node)) return node;
+    node.bad = true;
+  }
+  if (FindInvalidUtf8(text) != std::string::npos) {
+    diagnostics.Error({origin}, "is not UTF-8");
     node.bad = true;
   }
   node.kind = YamlNode::Kind::kScalar;

@@ -27,12 +27,21 @@ inline bool Declares(const YamlNode& object, std::string_view key) {
 Duration DurationOr(const YamlNode& object, std::string_view key, Duration otherwise);
 Annotations ReadAnnotations(const YamlNode& object);
 
+// What SQL may read, and what its columns are called where one is misspelt.
+struct SqlScope {
+  std::vector<ExpressionColumn> columns;
+  std::vector<std::string> names;
+
+  void Add(ExpressionColumn column);
+};
+
 // What is known of a declared thing beside what the catalog holds; same index.
 struct SourceNotes {
   Place place;                          // of its name
   bool fields_known = false;            // false: any field may have been meant
   std::set<std::string> bad_fields;     // declared, but with a mistake
   std::vector<Expression> expressions;  // of the derived fields, in order
+  SqlScope scope;                       // the named fields, as far as an expression asked for them
 };
 struct EntityNotes {
   Place place;
@@ -99,11 +108,11 @@ class Resolver {
   // was reported: then `sound` turns false.
   std::optional<uint32_t> ResolveWhere(const YamlNode& object, Source& source, SourceNotes& notes,
                                        bool& sound);
-  std::optional<Expression> Compile(const YamlNode& node, const Source& source,
-                                    const SourceNotes& notes, Expression::Use use);
-  // `tell` false: what is wrong may be about something that has a mistake of its own, which was reported.
-  std::optional<Expression> CompileSql(const YamlNode& node,
-                                       std::span<const ExpressionColumn> scope, Expression::Use use,
+  std::optional<Expression> Compile(const YamlNode& node, const Source& source, SourceNotes& notes,
+                                    Expression::Use use);
+  // `told`: columns that have a mistake of their own, which was reported. `tell` false: any column may be one.
+  std::optional<Expression> CompileSql(const YamlNode& node, const SqlScope& scope,
+                                       Expression::Use use, const std::set<std::string>& told,
                                        bool tell);
 
   // resolve_views.cc
@@ -169,6 +178,7 @@ class Resolver {
                                                                  FeatureService& service);
   void ResolveCountRequest(const YamlNode& object, const ServiceNotes& notes,
                            FeatureService& service);
+  std::map<uint32_t, std::string> KeyFields(uint32_t source, const FeatureService& service) const;
   std::vector<RequestEvent::Given> EventFields(const Place& place, uint32_t source,
                                                const FeatureService& service);
 

@@ -66,7 +66,7 @@ void Resolver::ReadQuantiles(const YamlNode& q, AggregationArguments& read) {
       continue;
     }
     if (is_list) {
-      const std::optional<std::string> made = SuffixOf(*value);
+      const std::optional<std::string> made = SuffixOf(*value + 0.0);
       if (!made) {
         Error(node.place,
               fmt::format("q {} has too many decimals to be part of a name; nine will do",
@@ -84,7 +84,7 @@ void Resolver::ReadQuantiles(const YamlNode& q, AggregationArguments& read) {
       read.sound = false;
       continue;
     }
-    read.quantiles.push_back({*value, suffix});
+    read.quantiles.push_back({*value + 0.0, suffix});  // one zero
   }
 }
 

@@ -2,53 +2,41 @@
 // evaluated once, whichever views ask for it.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "featurestore/declare/resolve.h"
+#include "featurestore/declare/scalar_place.h"
 
 namespace freshet {
-namespace {
 
-// Where byte `offset` of a scalar's text stands. Known for texts as they are written nearly always: on one line, without
-// escapes; the beginning of the text otherwise.
-Place PlaceIn(const YamlNode& node, size_t offset) {
-  Place place = node.place;
-  const auto plain = [](char c) { return c != '\\' && c != '\n'; };
-  if (place.line == 0 || !std::all_of(node.text.begin(), node.text.end(), plain)) return place;
-  if (node.quoted) ++place.column;
-  for (size_t i = 0; i < offset && i < node.text.size(); ++i) {
-    if ((static_cast<unsigned char>(node.text[i]) & 0xC0) != 0x80) ++place.column;
-  }
-  return place;
+void SqlScope::Add(ExpressionColumn column) {
+  names.push_back(column.qualifier.empty() ? column.name : column.qualifier + "." + column.name);
+  // `sent_24h` is near to what stands behind a role, too.
+  if (!column.qualifier.empty()) names.push_back(column.name);
+  columns.push_back(std::move(column));
 }
-
-}  // namespace
 
 std::optional<Expression> Resolver::Compile(const YamlNode& node, const Source& source,
-                                            const SourceNotes& notes, Expression::Use use) {
-  std::vector<ExpressionColumn> scope;
-  for (uint32_t i = 0; i < source.named_fields; ++i) {
-    scope.push_back({"", source.fields[i].name, source.fields[i].type});
+                                            SourceNotes& notes, Expression::Use use) {
+  for (auto i = static_cast<uint32_t>(notes.scope.columns.size()); i < source.named_fields; ++i) {
+    notes.scope.Add({"", source.fields[i].name, source.fields[i].type});
   }
-  // It may be about a field that has a mistake of its own: that one was reported.
-  const bool another = std::any_of(
-      notes.bad_fields.begin(), notes.bad_fields.end(),
-      [&](const std::string& field) { return node.text.find(field) != std::string::npos; });
-  return CompileSql(node, scope, use, !another && notes.fields_known);
+  return CompileSql(node, notes.scope, use, notes.bad_fields, notes.fields_known);
 }
 
-std::optional<Expression> Resolver::CompileSql(const YamlNode& node,
-                                               std::span<const ExpressionColumn> scope,
-                                               Expression::Use use, bool tell) {
-  auto compiled = Expression::Compile(node.text, scope, use);
+std::optional<Expression> Resolver::CompileSql(const YamlNode& node, const SqlScope& scope,
+                                               Expression::Use use,
+                                               const std::set<std::string>& told, bool tell) {
+  auto compiled = Expression::Compile(node.text, scope.columns, use);
   if (auto* expression = std::get_if<Expression>(&compiled)) return std::move(*expression);
   const auto& error = std::get<ExpressionError>(compiled);
-  if (!tell) return std::nullopt;
+  if (!tell || told.contains(error.unknown_column)) return std::nullopt;
   std::string text = error.message;
+  if (!error.unknown_column.empty() && text.ends_with(error.unknown_column)) {  // no remedy yet
+    text += diagnostics_.Suggest(error.unknown_column, scope.names);
+  }
   if (!node.quoted) {
     text += "; write SQL in double quotes, since YAML ends unquoted text at , { } : and #";
   }
-  Error(PlaceIn(node, error.offset), std::move(text));
+  Error(PlaceInScalar(node, error.offset), std::move(text));
   return std::nullopt;
 }
 

@@ -70,10 +70,10 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
   const YamlNode* derive = Sound(object, "derive");
   if (derive == nullptr || derive->kind != YamlNode::Kind::kMap) return nullptr;
   auto compiled = std::make_shared<ServiceExpressions>();
-  std::vector<ExpressionColumn> columns;
+  SqlScope scope;
   const auto add = [&](std::string qualifier, std::string name, Type type, Kind kind,
                        size_t index) {
-    columns.push_back({std::move(qualifier), std::move(name), type});
+    scope.Add({std::move(qualifier), std::move(name), type});
     compiled->scope.push_back({kind, static_cast<uint32_t>(index)});
   };
   for (size_t f = 0; f < service.features.size(); ++f) {
@@ -85,10 +85,21 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
     // As it is answered: sender:sent_24h is sender.sent_24h. Beside an input of its name (count_request asks for a field's name),
     // neither is meant by the name alone.
     const bool qualified = served.name != feature.name || InputIndex(service, feature.name);
-    add(!qualified         ? ""
-        : use.role.empty() ? view.name
-                           : use.role,
-        feature.name, feature.type, Kind::kFeature, f);
+    const std::string qualifier = !qualified ? "" : use.role.empty() ? view.name : use.role;
+    if (const bool takes_now = !qualified && feature.name == kNow;
+        takes_now || qualifier == kRequestQualifier) {
+      Error(notes.served.at({served.view, served.feature}),
+            fmt::format("{}; serve view {} in a role: {{ view: {}, as: … }}",
+                        takes_now ? fmt::format("feature now of view {} would read as the read's "
+                                                "time in derive",
+                                                view.name)
+                                  : fmt::format("request.{} would read as the input {} in derive",
+                                                feature.name, feature.name),
+                        view.name, view.name));
+      notes.sound = false;
+      continue;
+    }
+    add(qualifier, feature.name, feature.type, Kind::kFeature, f);
   }
   for (size_t i = 0; i < service.inputs.size(); ++i) {
     const std::string& name = service.inputs[i].name;
@@ -106,9 +117,9 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
                                                             : "an input"));
       continue;
     }
-    auto expression = entry.value.bad
-                          ? std::nullopt
-                          : CompileSql(entry.value, columns, Expression::Use::kValue, notes.sound);
+    auto expression =
+        entry.value.bad ? std::nullopt
+                        : CompileSql(entry.value, scope, Expression::Use::kValue, {}, notes.sound);
     if (!expression) {
       notes.sound = false;  // what is derived of it would be told as unknown
       continue;
@@ -222,19 +233,69 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
     if (known) continue;
     complete = false;
     const Field& missing = source.fields[field];
-    Error(node->place,
-          fmt::format("count_request needs field {} of source {}, which {} reads; add {}: {} to "
-                      "request",
-                      missing.name, source.name, reader, missing.name, TypeName(missing.type)));
+    std::string remedy = fmt::format("add {}: {} to request", missing.name, TypeName(missing.type));
+    if (IsKeyName(service, missing.name)) {
+      remedy = fmt::format(
+          "the request's key {} is not that field: call the key otherwise in the "
+          "service ({{ view: …, keys: {{ … }} }}), and {}",
+          missing.name, remedy);
+    }
+    Error(node->place, fmt::format("count_request needs field {} of source {}, which {} reads; {}",
+                                   missing.name, source.name, reader, remedy));
   }
   if (complete) service.event = RequestEvent{*index, std::move(given)};
 }
 
-// Where the fields of the request's own event come from: an input of the field's name, else a key of its name, else the key by which
-// the only view with that key field is asked.
+namespace {
+
+// By which of the request's keys views of this source are asked, for each of their key fields.
+std::map<uint32_t, std::set<std::string>> KeysOfFields(const Catalog& catalog, uint32_t source,
+                                                       const FeatureService& service) {
+  std::map<uint32_t, std::set<std::string>> keys;
+  for (const ServedView& use : service.views) {
+    const FeatureView& view = catalog.views[use.view];
+    if (view.source != source) continue;
+    for (size_t k = 0; k < use.keys.size() && k < view.key_fields.size(); ++k) {
+      keys[view.key_fields[k]].insert(use.keys[k]);
+    }
+  }
+  return keys;
+}
+
+}  // namespace
+
+// Which of the request's keys each field of the request's event is: the one by which views with that key field are asked, of several
+// the one of the field's name; else one of the field's name that is no other field's. A key called `card` that asks for the row of a
+// card_number is no value of a field `card`, whatever they share.
+std::map<uint32_t, std::string> Resolver::KeyFields(uint32_t source_index,
+                                                    const FeatureService& service) const {
+  const Source& source = catalog_.sources[source_index];
+  std::map<uint32_t, std::string> key_of;
+  std::set<std::string> taken;
+  for (const auto& [field, keys] : KeysOfFields(catalog_, source_index, service)) {
+    const bool named = keys.contains(source.fields[field].name);
+    if (!named && keys.size() > 1) continue;
+    key_of[field] = named ? source.fields[field].name : *keys.begin();
+    taken.insert(key_of[field]);
+  }
+  for (uint32_t f = 0; f < source.named_fields; ++f) {
+    const Field& field = source.fields[f];
+    if (key_of.contains(f) || taken.contains(field.name)) continue;
+    for (const ServedView& use : service.views) {
+      const Entity& entity = catalog_.entities[catalog_.views[use.view].entity];
+      for (size_t k = 0; k < use.keys.size() && k < entity.keys.size(); ++k) {
+        if (use.keys[k] == field.name && entity.keys[k].type == field.type) key_of[f] = field.name;
+      }
+    }
+  }
+  return key_of;
+}
+
+// Where the fields of the request's own event come from: an input of the field's name, else the key that it is.
 std::vector<RequestEvent::Given> Resolver::EventFields(const Place& place, uint32_t source_index,
                                                        const FeatureService& service) {
   const Source& source = catalog_.sources[source_index];
+  const std::map<uint32_t, std::string> key_of = KeyFields(source_index, service);
   std::vector<RequestEvent::Given> given;
   for (uint32_t f = 0; f < source.named_fields; ++f) {
     const Field& field = source.fields[f];
@@ -259,20 +320,8 @@ std::vector<RequestEvent::Given> Resolver::EventFields(const Place& place, uint3
       continue;
     }
     if (!field.expression.empty() || source.time_field == f) continue;
-    std::set<std::string> keys;  // by which views are asked whose key field it is
-    bool named = false;
-    for (const ServedView& use : service.views) {
-      const FeatureView& view = catalog_.views[use.view];
-      const Entity& entity = catalog_.entities[view.entity];
-      for (size_t k = 0; k < use.keys.size() && k < entity.keys.size(); ++k) {
-        named |= use.keys[k] == field.name && entity.keys[k].type == field.type;
-        if (view.source == source_index && view.key_fields[k] == f) keys.insert(use.keys[k]);
-      }
-    }
-    if (named) {
-      given.push_back({f, std::nullopt, field.name});
-    } else if (keys.size() == 1) {
-      given.push_back({f, std::nullopt, *keys.begin()});
+    if (const auto key = key_of.find(f); key != key_of.end()) {
+      given.push_back({f, std::nullopt, key->second});
     }
   }
   return given;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "featurestore/base/utf8.h"
 #include "featurestore/declare/files.h"
 
 namespace freshet {
@@ -62,6 +63,11 @@ class Substituter {
         return;
       }
       i = end + 1;
+    }
+    // A secret is never printed, and may be any bytes.
+    if (!node.secret && FindInvalidUtf8(out) != std::string::npos) {
+      Bad(node, "is not UTF-8 with its variables filled in");
+      return;
     }
     node.text = std::move(out);
   }

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "featurestore/base/utf8.h"
+
 namespace freshet {
 namespace {
 
@@ -48,6 +50,15 @@ class TreeBuilder final : public YAML::EventHandler {
     return {file_, static_cast<int>(line) + 1, counted_column_};
   }
 
+  // The text from there on.
+  std::string_view From(const YAML::Mark& mark) const {
+    if (mark.is_null() || mark.line < 0) return {};
+    const auto line = static_cast<size_t>(mark.line);
+    if (line >= line_starts_.size()) return {};
+    const size_t begin = line_starts_[line] + static_cast<size_t>(mark.column);
+    return begin < text_.size() ? text_.substr(begin) : std::string_view();
+  }
+
   std::string_view LineOf(const Place& place) const {
     const size_t begin = line_starts_[static_cast<size_t>(place.line) - 1];
     return text_.substr(begin, text_.find('\n', begin) - begin);
@@ -78,6 +89,7 @@ class TreeBuilder final : public YAML::EventHandler {
                 const std::string& value) override {
     YamlNode node = Begin(mark, tag, anchor, YamlNode::Kind::kScalar);
     node.text = value;
+    node.raw = From(mark);
     node.quoted = tag == "!";
     Add(std::move(node));
   }
@@ -177,21 +189,12 @@ class TreeBuilder final : public YAML::EventHandler {
 
 // The offset of the first byte that is not valid UTF-8 or is a control character; npos: none.
 size_t FirstBadByte(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x80) {
-      if (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') return i;
-      ++i;
-      continue;
-    }
-    const size_t more = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : 1;
-    if (byte < 0xC2 || byte > 0xF4 || i + more >= text.size()) return i;
-    for (size_t k = 1; k <= more; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return i;
-    }
-    i += more + 1;
-  }
-  return std::string_view::npos;
+  const auto control = std::find_if(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t';
+  });
+  const size_t at =
+      control == text.end() ? std::string_view::npos : static_cast<size_t>(control - text.begin());
+  return std::min(at, FindInvalidUtf8(text));
 }
 
 // yaml-cpp's words for the mistakes that people make most, in ours.
@@ -236,10 +239,7 @@ std::string YamlNode::Shown() const {
   }
   if (secret) return "***";
   constexpr size_t kMaxShown = 80;
-  if (text.size() <= kMaxShown) return fmt::format("\"{}\"", text);
-  size_t cut = kMaxShown;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
-  return fmt::format("\"{}…\"", text.substr(0, cut));
+  return fmt::format("\"{}\"", Shortened(text, kMaxShown));
 }
 
 bool ParseYaml(std::string_view text, const std::string* file, Diagnostics& diagnostics,
@@ -251,6 +251,7 @@ bool ParseYaml(std::string_view text, const std::string* file, Diagnostics& diag
     return false;
   }
   if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);  // a byte-order mark
+  text = diagnostics.KeepText(std::string(text));
   TreeBuilder builder(text, file, diagnostics);
   if (const size_t bad = FirstBadByte(text); bad != std::string_view::npos) {
     YAML::Mark mark;

@@ -24,6 +24,8 @@ struct YamlNode {
   Place place;       // of the value; of its key where the value is empty
   std::string text;  // kScalar
   bool quoted = false;
+  // The file's text from where the scalar begins to the file's end, for places inside of it; owned by Diagnostics. Empty: unknown.
+  std::string_view raw;
   // Came (partly) out of a file by ${file:…}: never printed.
   bool secret = false;
   // A mistake in it was reported already: whoever needs the value goes without, and says nothing.
@@ -44,7 +46,7 @@ struct YamlEntry {
 };
 
 // False, with an error reported, where the text cannot be read on. True otherwise, also where an error was reported
-// that leaves the rest readable (a double key). An empty document is kNull.
+// that leaves the rest readable (a double key). An empty document is kNull. Diagnostics keeps a copy of the text.
 bool ParseYaml(std::string_view text, const std::string* file, Diagnostics& diagnostics,
                YamlNode& root);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "featurestore/base/utf8.h"
 #include "featurestore/decode/json_text.h"
 #include "featurestore/model/packed.h"
 #include "featurestore/model/type_text.h"
@@ -51,11 +52,7 @@ std::string FoundText(std::string_view token) {
   if (token.empty()) return "nothing";
   if (token[0] == '{') return "an object";
   if (token[0] == '[') return "a list";
-  if (token.size() <= kFoundTextMax) return std::string(token);
-  size_t end = kFoundTextMax;
-  while (end > 0 && (static_cast<uint8_t>(token[end]) & 0xc0) == 0x80)
-    --end;  // not inside a character
-  return fmt::format("{}…", token.substr(0, end));
+  return Shortened(token, kFoundTextMax);
 }
 
 FieldReader::FieldReader(const Source& source) : source_(source) {

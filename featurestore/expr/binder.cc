@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "featurestore/base/nearest.h"
+#include "featurestore/base/utf8.h"
 #include "featurestore/expr/compiler.h"
 #include "featurestore/expr/literal.h"
 
 namespace freshet::expr {
 
 void Refuse(size_t offset, std::string message) {
-  throw Refused{ExpressionError{offset, std::move(message)}};
+  throw Refused{ExpressionError{offset, std::move(message), {}}};
 }
 
 std::string_view Name(ExprType type) {
@@ -59,8 +59,7 @@ ExprType FromType(Type type) {
 std::string Describe(const Node& node) {
   if (!node.from_literal || node.type == ExprType::kNull) return std::string(Name(node.type));
   if (node.type == ExprType::kText) {
-    return fmt::format("string '{}'",
-                       node.text.size() > 40 ? node.text.substr(0, 40) + "…" : node.text);
+    return fmt::format("string '{}'", Shortened(node.text, 40));
   }
   return std::string(Name(node.type));
 }
@@ -90,6 +89,13 @@ Node Fold(Node node) {
   folded.value = result.value;
   if (result.value.kind() == Value::Kind::kText) folded.text = result.value.as_text();
   return folded;
+}
+
+std::vector<Node*> Pointers(std::vector<Node>& nodes) {
+  std::vector<Node*> pointers;
+  pointers.reserve(nodes.size());
+  for (Node& node : nodes) pointers.push_back(&node);
+  return pointers;
 }
 
 Node MakeOperation(Opcode op, ExprType type, size_t offset, std::vector<Node> args) {
@@ -206,19 +212,16 @@ Node Binder::Column(const Syntax& syntax) const {
     Refuse(syntax.offset,
            fmt::format("{} could be {}: write which", syntax.name, fmt::join(names, " or ")));
   }
-  std::vector<std::string> valid;
-  for (const ExpressionColumn& column : scope_) {
-    valid.push_back(whole(column.qualifier, column.name));
-    // `sent_24h` is near to what stands behind a role, too.
-    if (syntax.qualifier.empty() && !column.qualifier.empty()) valid.push_back(column.name);
-  }
   const std::string name = whole(syntax.qualifier, syntax.name);
-  std::string hint = Suggestion(name, valid);
   const bool like_text = std::any_of(syntax.name.begin(), syntax.name.end(), [](char c) {
     return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_');
   });
-  if (like_text) hint = fmt::format("; text stands in single quotes: '{}'", syntax.name);
-  Refuse(syntax.offset, fmt::format("unknown column {}{}", name, hint));
+  throw Refused{
+      {syntax.offset,
+       fmt::format(
+           "unknown column {}{}", name,
+           like_text ? fmt::format("; text stands in single quotes: '{}'", syntax.name) : ""),
+       name}};
 }
 
 ExprType Unify(std::span<Node* const> nodes, std::string_view what) {
@@ -266,6 +269,11 @@ Node Binder::Case(const Syntax& syntax) const {
   node.has_operand = syntax.has_operand;
   node.args = BindAll(syntax);
   const size_t begin = node.has_operand ? 1 : 0;
+  if (node.has_operand) {
+    std::vector<Node*> compared = {&node.args[0]};
+    for (size_t i = begin; i + 1 < node.args.size(); i += 2) compared.push_back(&node.args[i]);
+    Match(compared);
+  }
   std::vector<Node*> results;
   for (size_t i = begin; i + 1 < node.args.size(); i += 2) {
     Node& when = node.args[i];

@@ -56,11 +56,15 @@ Node MakeOperation(Opcode op, ExprType type, size_t offset, std::vector<Node> ar
 Node MakeCall(Kernel kernel, ExprType type, size_t offset, std::vector<Node> args,
               bool strict = true);
 Node Fold(Node node);
+std::vector<Node*> Pointers(std::vector<Node>& nodes);
 
 // Which of six: =, <>, <, <=, >, >=; and one for `is distinct from`.
 enum class Comparison : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe, kDistinct };
 // The step that compares these two. A literal beside a time becomes one. Refuses at `offset` what does not compare.
 Opcode Compare(Comparison comparison, Node& a, Node& b, size_t offset);
+// What `in`, `between` and `case x when` compare one operand with: all of one kind afterwards, so that no comparison changes the
+// operand under a step that was chosen before. A literal beside times becomes one. Refuses at the first that is of another kind.
+void Match(std::span<Node* const> nodes);
 
 // All of one type afterwards: the result of case, coalesce, greatest, least. `what` names them in the message.
 ExprType Unify(std::span<Node* const> nodes, std::string_view what);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "featurestore/base/nearest.h"
+#include "featurestore/base/utf8.h"
 #include "featurestore/expr/binder.h"
 #include "featurestore/expr/literal.h"
 
@@ -67,7 +68,7 @@ Node Constant(const Node& from, ExprType type, Value value) {
 Node CastLiteral(const Node& node, ExprType to) {
   const std::string_view text = node.text;
   const auto bad = [&](std::string_view form) {
-    Refuse(node.offset, fmt::format("'{}' is no {}; {}", text.substr(0, 60), Name(to), form));
+    Refuse(node.offset, fmt::format("'{}' is no {}; {}", Shortened(text, 60), Name(to), form));
   };
   switch (to) {
     case ExprType::kBool:
@@ -134,7 +135,7 @@ void ReadLiteralAs(Node& node, ExprType type) {
       Refuse(node.offset,
              fmt::format("'{}' is no timestamp; write '2013-01-01', '2013-01-01 10:15:00' (UTC) or "
                          "'2013-01-01T10:15:00+01:00'",
-                         std::string_view(node.text).substr(0, 60)));
+                         Shortened(node.text, 60)));
     }
     node = Constant(node, type, Value::Time(*time));
   } else if (type == ExprType::kInterval) {

@@ -41,6 +41,9 @@ struct ExpressionColumn {
 struct ExpressionError {
   size_t offset = 0;  // in bytes of the text, at most its size
   std::string message;
+  // Where it is a column that is not in scope, its name as written, `sender.sent_24`. Which one was meant is the caller's to say: it
+  // knows how many mistakes there are, and looking for the nearest of thousands of names takes its time.
+  std::string unknown_column;
 };
 
 // Why an expression has no value for these columns. Not null: null is a value.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "featurestore/base/nearest.h"
+#include "featurestore/base/utf8.h"
 #include "featurestore/expr/binder.h"
 
 namespace freshet::expr {
@@ -86,6 +87,52 @@ constexpr std::array<std::string_view, 20> kAggregates = {
     "variance", "var_pop", "var_samp", "stddev_pop", "stddev_samp", "array_agg", "string_agg",
     "bool_and", "bool_or", "every",    "row_number", "lag",         "rank"};
 
+// Of PostgreSQL or of other SQL, and not here: what would do instead.
+struct Instead {
+  std::string_view name;
+  std::string_view remedy;
+};
+constexpr std::string_view kNoTrim =
+    "; text is not trimmed here: let the producer do it, or compare with like";
+constexpr std::string_view kNoPatterns =
+    "; there are no regular expressions: ask with like, or starts_with";
+constexpr std::array<Instead, 34> kInstead = {{
+    {"btrim", kNoTrim},
+    {"ltrim", kNoTrim},
+    {"rtrim", kNoTrim},
+    {"left", "; write substring(… from 1 for n)"},
+    {"right", "; write substring(x from length(x) - n + 1)"},
+    {"substr", "; write substring"},
+    {"char_length", "; write length"},
+    {"character_length", "; write length"},
+    {"len", "; write length"},
+    {"position", "; ask with like '%…%', or starts_with"},
+    {"strpos", "; ask with like '%…%', or starts_with"},
+    {"contains", "; ask with like '%…%'"},
+    {"regexp_match", kNoPatterns},
+    {"regexp_matches", kNoPatterns},
+    {"regexp_replace", kNoPatterns},
+    {"regexp_like", kNoPatterns},
+    {"ifnull", "; write coalesce"},
+    {"nvl", "; write coalesce"},
+    {"isnull", "; write … is null"},
+    {"if", "; write case when … then … else … end"},
+    {"iif", "; write case when … then … else … end"},
+    {"pow", "; write power"},
+    {"log", "; write ln(x) / ln(10)"},
+    {"log10", "; write ln(x) / ln(10)"},
+    {"log2", "; write ln(x) / ln(2)"},
+    {"trunc", "; write div(x, 1)"},
+    {"date_part", "; write extract(hour from at)"},
+    {"hour", "; write extract(hour from at)"},
+    {"day", "; write extract(day from at)"},
+    {"month", "; write extract(month from at)"},
+    {"year", "; write extract(year from at)"},
+    {"date_trunc", "; extract(day from at) and the like say what it would keep"},
+    {"to_timestamp", "; declare the field as a timestamp with its unit"},
+    {"to_char", "; cast(… as string), or extract(day from at) and the like"},
+}};
+
 template <size_t kSize>
 bool Contains(const std::array<std::string_view, kSize>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -128,6 +175,12 @@ std::string Signatures(std::string_view name) {
            "at time zone stands only inside of extract(… from … at time zone '…'): a timestamp is "
            "an instant");
   }
+  for (const Instead& other : kInstead) {
+    if (other.name != name) continue;
+    // SQL's trim(…) arrives by PostgreSQL's name for it.
+    Refuse(syntax.offset,
+           fmt::format("there is no function {}{}", name == "btrim" ? "trim" : name, other.remedy));
+  }
   std::vector<std::string> valid(kSpecial.begin(), kSpecial.end());
   for (const Overload& overload : kOverloads) {
     if (std::find(valid.begin(), valid.end(), overload.name) == valid.end())
@@ -167,6 +220,7 @@ std::string Signatures(std::string_view name) {
                overload.params[at] == T::kText;
       });
   if (wants_text) hint = "; cast(… as string) makes text of it";
+  if (syntax.name == "substring" && at > 0 && args[at].type == T::kText) hint = kNoPatterns;
   Refuse(args[at].offset, fmt::format("{} does not take {} here: there is {}{}", syntax.name,
                                       Describe(args[at]), Signatures(syntax.name), hint));
 }
@@ -186,12 +240,6 @@ Node Resolve(const Syntax& syntax, std::vector<Node> args) {
     return MakeOperation(overload.op, overload.result, syntax.offset, std::move(args));
   }
   RefuseArguments(syntax, args);
-}
-
-std::vector<Node*> Pointers(std::vector<Node>& nodes) {
-  std::vector<Node*> pointers;
-  for (Node& node : nodes) pointers.push_back(&node);
-  return pointers;
 }
 
 }  // namespace
@@ -241,6 +289,43 @@ Node Binder::Function(const Syntax& syntax) const {
   return Resolve(syntax, std::move(args));
 }
 
+namespace {
+
+// Words that PostgreSQL takes for an abbreviation, a fixed offset, and the time zone database for a zone, with summer time or a
+// past of its own: the same text with two meanings.
+struct ZoneWord {
+  std::string_view name;
+  std::string_view region;
+  std::string_view fixed;
+};
+constexpr std::array<ZoneWord, 7> kZoneWords = {{
+    {"CET", "Europe/Berlin", "Etc/GMT-1"},
+    {"MET", "Europe/Berlin", "Etc/GMT-1"},
+    {"EET", "Europe/Athens", "Etc/GMT-2"},
+    {"WET", "Europe/Lisbon", "Etc/GMT"},
+    {"EST", "America/New_York", "Etc/GMT+5"},
+    {"MST", "America/Denver", "Etc/GMT+7"},
+    {"HST", "Pacific/Honolulu", "Etc/GMT+10"},
+}};
+
+TimeZone FindZone(const Syntax& name) {
+  if (name.kind != Syntax::Kind::kString) {
+    Refuse(name.offset, "a time zone is written in single quotes, like 'Europe/Berlin'");
+  }
+  for (const ZoneWord& word : kZoneWords) {
+    if (word.name != name.name) continue;
+    Refuse(name.offset, fmt::format("{} could be a place's clocks or a fixed offset; write '{}', "
+                                    "or the like, or '{}'",
+                                    word.name, word.region, word.fixed));
+  }
+  const auto zone = TimeZone::Find(name.name);
+  if (zone) return *zone;
+  Refuse(name.offset, fmt::format("unknown time zone {}; write one like 'Europe/Berlin' or 'UTC'",
+                                  Shortened(name.name, 60)));
+}
+
+}  // namespace
+
 Node Binder::Extract(const Syntax& syntax) const {
   if (syntax.args.size() != 2 || syntax.args[0].kind != Syntax::Kind::kString) {
     Refuse(syntax.offset, "extract is written extract(hour from at)");
@@ -248,21 +333,13 @@ Node Binder::Extract(const Syntax& syntax) const {
   const Syntax& field_name = syntax.args[0];
   const auto field = FindExtractField(field_name.name);
   if (!field) {
-    Refuse(field_name.offset, fmt::format("extract knows no field {}; one of: {}", field_name.name,
-                                          ExtractFieldNames()));
+    Refuse(field_name.offset, fmt::format("extract knows no field {}; one of: {}",
+                                          Shortened(field_name.name, 60), ExtractFieldNames()));
   }
   const Syntax* source = &syntax.args[1];
   std::optional<TimeZone> zone;
   if (source->kind == Syntax::Kind::kFunction && source->name == "at time zone") {
-    const Syntax& name = source->args[0];
-    if (name.kind != Syntax::Kind::kString) {
-      Refuse(name.offset, "a time zone is written in single quotes, like 'Europe/Berlin'");
-    }
-    zone = TimeZone::Find(name.name);
-    if (!zone)
-      Refuse(
-          name.offset,
-          fmt::format("unknown time zone {}; write one like 'Europe/Berlin' or 'UTC'", name.name));
+    zone = FindZone(source->args[0]);
     source = &source->args[1];
   }
   Node arg = Bind(*source);

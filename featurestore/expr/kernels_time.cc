@@ -27,7 +27,11 @@ Local ToLocal(Timestamp t, const CallContext& context) {
 // Monday is 0; 1970-01-01 was a Thursday.
 int64_t DayOfWeek(int64_t days) { return ((days + 3) % 7 + 7) % 7; }
 
-int64_t Year(Local t) { return CivilFromDays(t.days).year; }
+// 1 BC, where a zone's clocks still show it, is -1 to SQL.
+int64_t Year(Local t) {
+  const int64_t year = CivilFromDays(t.days).year;
+  return year > 0 ? year : year - 1;
+}
 int64_t Quarter(Local t) { return (CivilFromDays(t.days).month + 2) / 3; }
 int64_t Month(Local t) { return CivilFromDays(t.days).month; }
 int64_t Day(Local t) { return CivilFromDays(t.days).day; }
@@ -35,7 +39,7 @@ int64_t Hour(Local t) { return t.of_day / Duration::Hours(1).us; }
 int64_t Minute(Local t) { return t.of_day / Duration::Minutes(1).us % 60; }
 int64_t Dow(Local t) { return (DayOfWeek(t.days) + 1) % 7; }
 int64_t IsoDow(Local t) { return DayOfWeek(t.days) + 1; }
-int64_t Doy(Local t) { return t.days - DaysFromCivil(Year(t), 1, 1) + 1; }
+int64_t Doy(Local t) { return t.days - DaysFromCivil(CivilFromDays(t.days).year, 1, 1) + 1; }
 // ISO 8601: the week belongs to the year that has its Thursday.
 int64_t Week(Local t) {
   const int64_t thursday = t.days - DayOfWeek(t.days) + 3;
@@ -54,9 +58,12 @@ Error Second(const Value* args, size_t, CallContext& context, Value& result) {
   return Error::kNone;
 }
 
-// Seconds since 1970 are the same in every zone.
-Error Epoch(const Value* args, size_t, CallContext&, Value& result) {
-  result = Value::Double(static_cast<double>(args[0].as_time().us) / 1e6);
+// Seconds since 1970; at a time zone those that its clocks show, as if they were UTC's, which is what PostgreSQL's timestamp without
+// a zone has.
+Error Epoch(const Value* args, size_t, CallContext& context, Value& result) {
+  Timestamp t = args[0].as_time();
+  if (context.zone != nullptr) t = t + context.zone->OffsetAt(t);
+  result = Value::Double(static_cast<double>(t.us) / 1e6);
   return Error::kNone;
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "featurestore/base/utf8.h"
+
 namespace freshet::expr {
 namespace {
 
@@ -132,24 +134,6 @@ class Walk {
   std::optional<ExpressionError> error_;
 };
 
-// Where the first byte stands that is not UTF-8; npos for valid text.
-size_t InvalidUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const size_t length = c < 0x80                ? 1
-                          : c >= 0xc2 && c < 0xe0 ? 2
-                          : c >= 0xe0 && c < 0xf0 ? 3
-                          : c >= 0xf0 && c < 0xf5 ? 4
-                                                  : 0;
-    if (length == 0 || i + length > text.size()) return i;
-    for (size_t j = 1; j < length; ++j) {
-      if ((static_cast<unsigned char>(text[i + j]) & 0xc0U) != 0x80) return i;
-    }
-    i += length;
-  }
-  return std::string_view::npos;
-}
-
 }  // namespace
 
 std::optional<ExpressionError> CheckText(std::string_view text) {
@@ -157,7 +141,7 @@ std::optional<ExpressionError> CheckText(std::string_view text) {
     return ExpressionError{0, fmt::format("the expression has {} bytes, more than {}", text.size(),
                                           Expression::kMaxBytes)};
   }
-  if (const size_t at = InvalidUtf8(text); at != std::string_view::npos) {
+  if (const size_t at = FindInvalidUtf8(text); at != std::string_view::npos) {
     return ExpressionError{at, "not UTF-8"};
   }
   if (const size_t at = text.find('\0'); at != std::string_view::npos) {

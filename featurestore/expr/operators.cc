@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "featurestore/expr/binder.h"
+#include "featurestore/expr/literal.h"
 
 namespace freshet::expr {
 namespace {
@@ -44,7 +45,17 @@ ExprType NumberOperands(Node& a, Node& b, const Syntax& syntax) {
   if (boolean) hint = "cast(… as int64) makes 1 and 0 of a condition";
   if (both_text)
     hint = syntax.name == "+" ? "|| joins text" : "cast(… as double) reads text as a number";
-  if (time) hint = "a timestamp takes + or - interval '…', or - another timestamp";
+  if (time) {
+    hint = "a timestamp takes + or - interval '…', or - another timestamp";
+    // Beside + and - a text could be either, so nobody guesses.
+    const Node& text = IsTextLiteral(a) ? a : b;
+    std::string problem;
+    if (IsTextLiteral(text) && ParseInterval(text.text, problem)) {
+      hint = fmt::format("write interval '{}'", text.text);
+    } else if (IsTextLiteral(text) && ParseTime(text.text)) {
+      hint = fmt::format("write timestamp '{}'", text.text);
+    }
+  }
   Refuse(syntax.offset, fmt::format("{} wants two numbers, not {} and {}; {}", syntax.name,
                                     Describe(a), Describe(b), hint));
 }
@@ -192,6 +203,29 @@ Opcode Compare(Comparison comparison, Node& a, Node& b, size_t offset) {
   return distinct ? Opcode::kDistinctI : Offset(Opcode::kEqI, comparison);
 }
 
+void Match(std::span<Node* const> nodes) {
+  const auto refuse = [](const Node& here, const Node& before) {
+    Refuse(here.offset, fmt::format("cannot compare {} with {}; {}", Describe(before),
+                                    Describe(here), ComparisonHint(before, here)));
+  };
+  // What is written as text adapts, so the others decide.
+  const Node* first = nullptr;
+  for (const Node* node : nodes) {
+    if (node->type == ExprType::kNull || IsTextLiteral(*node)) continue;
+    if (first == nullptr) first = node;
+    const bool alike = node->type == first->type || (IsNumber(node->type) && IsNumber(first->type));
+    if (!alike) refuse(*node, *first);
+  }
+  if (first == nullptr || first->type == ExprType::kText) return;
+  for (Node* node : nodes) {
+    if (!IsTextLiteral(*node)) continue;
+    if (first->type != ExprType::kTimestamp && first->type != ExprType::kInterval) {
+      refuse(*node, *first);
+    }
+    ReadLiteralAs(*node, first->type);
+  }
+}
+
 Node Binder::Operator(const Syntax& syntax) const {
   const std::string& name = syntax.name;
   if (name == "and" || name == "or" || name == "not") return Logic(syntax);
@@ -276,6 +310,7 @@ Node Binder::Membership(const Syntax& syntax) const {
   node.type = ExprType::kBool;
   node.offset = syntax.offset;
   node.args = BindAll(syntax);
+  Match(Pointers(node.args));
   for (size_t i = 1; i < node.args.size(); ++i) {
     node.ops.push_back(Compare(Comparison::kEq, node.args[0], node.args[i], node.args[i].offset));
   }
@@ -289,6 +324,7 @@ Node Binder::Range(const Syntax& syntax) const {
   node.offset = syntax.offset;
   node.symmetric = syntax.name.ends_with("symmetric");
   node.args = BindAll(syntax);
+  Match(Pointers(node.args));
   for (size_t i = 1; i <= 2; ++i) {
     for (const Comparison comparison : {Comparison::kGe, Comparison::kLe}) {
       node.ops.push_back(Compare(comparison, node.args[0], node.args[i], node.args[i].offset));

@@ -17,7 +17,10 @@ void AppendQuoted(char quote, std::string_view text, std::string& out) {
 }
 
 void AppendName(std::string_view name, std::string& out) {
-  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+  // The only words that stand alone without being a column's name; what else is a word of SQL is followed by its operands here, so
+  // that a column called `order` keeps the form, and its views the version, that they always had.
+  const bool literal = name == "true" || name == "false" || name == "null";
+  const bool plain = !literal && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   });
   plain ? void(out.append(name)) : AppendQuoted('"', name, out);

@@ -19,6 +19,8 @@ using Kind = Syntax::Kind;
 
 constexpr std::string_view kBefore = "SELECT ";
 
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
 // What PostgreSQL's parser said: its tree as JSON, or an error.
 std::variant<Json, ExpressionError> RunParser(std::string_view text) {
   const std::string statement = std::string(kBefore) + std::string(text);
@@ -74,10 +76,11 @@ class Reader {
     }
     const Json& target = (*targets)[0].at("ResTarget");
     if (const auto name = target.find("name"); name != target.end()) {
-      // `a b` is a named b to SQL; where b stands, the tree does not say.
+      // `a B` is a named b to SQL; where B stands, the tree does not say.
       const auto alias = name->get<std::string>();
-      const size_t at = text_.rfind(alias);
-      Refuse(at == std::string_view::npos ? 0 : at,
+      const auto at = std::find_end(text_.begin(), text_.end(), alias.begin(), alias.end(),
+                                    [](char a, char b) { return Lower(a) == Lower(b); });
+      Refuse(at == text_.end() ? 0 : static_cast<size_t>(at - text_.begin()),
              fmt::format("an operator is missing before {}, or this word is too much", alias));
     }
     return Read(target.at("val"));

@@ -1,20 +1,17 @@
 // Characters of text that is UTF-8, mostly: of bytes that are not, each counts as one character, and nothing reads past the end.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
+
+#include "featurestore/base/utf8.h"
 
 namespace freshet::expr {
 
 // Bytes of the character at `pos` (1 to 4), which is within the text.
 inline size_t CharacterBytes(std::string_view text, size_t pos) {
-  const auto lead = static_cast<unsigned char>(text[pos]);
-  const size_t length = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
-  if (pos + length > text.size()) return 1;
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[pos + i]) & 0xc0U) != 0x80) return 1;
-  }
-  return length;
+  return std::max<size_t>(1, Utf8Length(text, pos));
 }
 
 // The character of `length` bytes at `pos`; of a stray byte, one that no character has.

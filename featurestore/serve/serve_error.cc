@@ -1,5 +1,9 @@
 #include "featurestore/serve/serve_error.h"
 
+#include <fmt/format.h>
+
+#include "featurestore/base/utf8.h"
+
 namespace freshet {
 
 ServeError NotFoundError(std::string reason, std::string message,
@@ -25,21 +29,11 @@ ServeError BadField(std::string reason, std::string field, std::string descripti
 
 std::string QuotedName(std::string_view name) {
   constexpr size_t kMaxBytes = 64;
-  const bool cut = name.size() > kMaxBytes;
-  if (cut) {
-    name = name.substr(0, kMaxBytes);
-    // Not in the middle of a UTF-8 character: drop its continuation bytes and its first byte.
-    size_t end = name.size();
-    while (end > 0 && (static_cast<uint8_t>(name[end - 1]) & 0xc0) == 0x80) --end;
-    if (end > 0 && static_cast<uint8_t>(name[end - 1]) >= 0xc0) --end;
-    if (end > 0) name = name.substr(0, end);
-  }
   std::string quoted = "\"";
-  for (const char c : name) {
+  for (const char c : Shortened(name, kMaxBytes)) {
     quoted.push_back(static_cast<uint8_t>(c) < 0x20 || c == 0x7f ? '?' : c);
   }
-  quoted += cut ? "…\"" : "\"";
-  return quoted;
+  return quoted + "\"";
 }
 
 }  // namespace freshet

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every expression of expressions.tsv on every row of rows.json: what Freshet answers is what PostgreSQL 15 answers, but for the
-differences that the table declares. Starts a PostgreSQL of its own on a socket in a temporary folder.
+differences that the table declares, and of the same type; what Freshet refuses when it is declared is marked so. Starts a PostgreSQL of
+its own on a socket in a temporary folder.
 Then random ones, whose seed is printed.
   expressions_test.py EVALUATE_TABLE [SEED]"""
 
@@ -23,6 +24,9 @@ FOLDER = Path(__file__).parent
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 SKIPPED = 77
 RANDOM_EXPRESSIONS = 1000
+# What PostgreSQL may call the type of what is of this type here. Its extract is a numeric, whole or not.
+TYPE_NAMES = {"int64": {"bigint", "integer", "smallint", "numeric"}, "double": {"double precision", "numeric"}, "string": {"text", "unknown"},
+              "bool": {"boolean"}, "timestamp": {"timestamp with time zone"}}
 PG_TYPES = {"int64": "int8", "double": "float8", "string": "text", "bool": "boolean", "timestamp": "timestamptz"}
 
 
@@ -87,8 +91,9 @@ def read_table(path):
         elif line and not line.startswith("# "):
             if line == "#":
                 continue
-            fields = line.split("\t") + ["", ""]
-            cases.append({"line": number, "ours": fields[0], "theirs": fields[1] or fields[0], "difference": fields[2]})
+            refused = line.startswith("! ")
+            fields = line.removeprefix("! ").split("\t") + ["", ""]
+            cases.append({"line": number, "ours": fields[0], "theirs": fields[1] or fields[0], "difference": fields[2], "refused": refused})
     for case in cases:
         if case["difference"] and case["difference"] not in differences:
             sys.exit(f"{path}:{case['line']}: the difference {case['difference']} is not declared at the head")
@@ -98,6 +103,11 @@ def read_table(path):
     if unused:
         sys.exit(f"{path}: nothing shows the differences {', '.join(sorted(unused))}")
     return cases, differences
+
+
+def readable(sql):
+    """False for text that psql would not see the end of."""
+    return "'" not in re.sub(r"'(?:[^']|'')*'", "", sql) and sql.count("(") == sql.count(")") and ";" not in sql
 
 
 def theirs(server, cases, table):
@@ -113,8 +123,8 @@ def theirs(server, cases, table):
             # A statement a row, since an error of one row is no error of another.
             script.append(f"\\echo #{case_number} {n}")
             script.append(f"select coalesce(to_json(({sql}))::text, 'null') from rows where n = {n};")
-            if "'" in re.sub(r"'(?:[^']|'')*'", "", sql) or sql.count("(") != sql.count(")"):
-                script[-1] = "select 1 / 0;"  # text that psql would not see the end of
+            if not readable(sql):
+                script[-1] = "select 1 / 0;"
     answers = [[["error"] for _ in rows] for _ in cases]
     at = None
     for line in server.ask("\n".join(script)).splitlines():
@@ -123,6 +133,23 @@ def theirs(server, cases, table):
         elif at:
             answers[at[0]][at[1]] = ["value", json.loads(line)]
     return answers
+
+
+def types_of(server, cases, table):
+    """What PostgreSQL calls the type of every case; nothing where it refuses it."""
+    columns = ", ".join(f'"{name}" {PG_TYPES[kind]}' for name, kind in table["columns"].items())
+    script = ["drop table if exists rows;", f"create table rows (n int, {columns});"]
+    for case_number, case in enumerate(cases):
+        sql = as_double_precision(case["theirs"])
+        if readable(sql):
+            script += [f"\\echo #{case_number}", f"select ({sql}) as it from rows \\gdesc"]
+    types, at = [None] * len(cases), None
+    for line in server.ask("\n".join(script)).splitlines():
+        if line.startswith("#"):
+            at = int(line[1:])
+        elif at is not None and line.startswith("it|"):
+            types[at] = line[3:]
+    return types
 
 
 def as_time(text):
@@ -161,10 +188,17 @@ def evaluate(program, cases, table):
     return answers
 
 
-def compare(name, cases, table, ours, reference):
+def compare(name, cases, table, ours, reference, types):
     """Prints what disagrees; how often, and how many evaluations were errors on both sides."""
     failed = errors = 0
-    for case, mine, answers in zip(cases, ours, reference):
+    for case, mine, answers, kind in zip(cases, ours, reference, types):
+        if case["refused"] != ("error" in mine):
+            failed += 1
+            print(f"{name}:{case['line']}: {case['ours']}\n  " +
+                  (f"is refused: {mine['error']}; a line of what is refused begins with !" if "error" in mine else "is not refused"))
+        elif "type" in mine and kind and kind not in TYPE_NAMES[mine["type"]]:
+            failed += 1
+            print(f"{name}:{case['line']}: {case['ours']}\n  is a {mine['type']} here, and in PostgreSQL a {kind}")
         for n, answer in enumerate(answers):
             own = {"error": mine["error"]} if "error" in mine else mine["values"][n]
             if "error" in own:
@@ -188,16 +222,18 @@ def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
     cases, differences = read_table(FOLDER / "expressions.tsv")
     table = json.loads((FOLDER / "rows.json").read_text())
-    drawn = [{"line": n, "ours": text, "theirs": text, "difference": ""}
+    drawn = [{"line": n, "ours": text, "theirs": text, "difference": "", "refused": False}
              for n, text in enumerate(random_expressions(seed, RANDOM_EXPRESSIONS))]
     tamed = tame(table)
     with Postgres() as server:
-        failed, errors = compare("expressions.tsv", cases, table, evaluate(program, cases, table), theirs(server, cases, table))
+        failed, errors = compare("expressions.tsv", cases, table, evaluate(program, cases, table), theirs(server, cases, table),
+                                 types_of(server, cases, table))
         agreed = sum(1 for case in cases if not case["difference"])
         print(f"{len(cases)} expressions, {agreed} of them as PostgreSQL has them and {len(cases) - agreed} of {len(differences)} "
               f"declared differences; {len(cases) * len(table['rows'])} evaluations, {errors} of them errors on both sides; "
               f"{failed} disagree")
-        failed_drawn, errors = compare(f"seed {seed}", drawn, tamed, evaluate(program, drawn, tamed), theirs(server, drawn, tamed))
+        failed_drawn, errors = compare(f"seed {seed}", drawn, tamed, evaluate(program, drawn, tamed), theirs(server, drawn, tamed),
+                                       types_of(server, drawn, tamed))
         print(f"{len(drawn)} random expressions, seed {seed}: {len(drawn) * len(table['rows'])} evaluations, {errors} of them errors on "
               f"both sides; {failed_drawn} disagree")
     return 1 if failed or failed_drawn else 0

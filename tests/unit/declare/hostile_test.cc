@@ -50,6 +50,47 @@ TEST_CASE("a megabyte of anything ends in seconds") {
   CHECK(!ProjectFiles("a: [" + Repeat("1,", 1 << 19)).Load().errors.empty());
 }
 
+TEST_CASE("a megabyte of SQL ends in seconds: derived fields by the thousand, right and wrong") {
+  const std::string head = R"(project: p
+kafka: { brokers: embedded }
+sources:
+  s:
+    topic: s
+    timestamp: at
+    fields: { at: timestamp, card: string, amount: double }
+    derive:
+)";
+  const std::string tail = R"(
+entities: { card: { keys: { card: string } } }
+feature_views:
+  v: { source: s, entity: card, features: { n: { aggregate: count, windows: [1h] } } }
+)";
+  for (const std::string sql : {"amount + 1", "amount + amuont_of_money_that_was_spent_then"}) {
+    std::string derive;
+    for (int i = 0; derive.size() < 900'000; ++i) {
+      derive +=
+          "      some_rather_long_name_of_a_field_" + std::to_string(i) + ": \"" + sql + "\"\n";
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Project project = ProjectFiles(head + derive + tail).Load();
+    INFO(sql);
+    CHECK(project.errors.empty() == (sql == "amount + 1"));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  }
+  // A service's, of which each is a mistake and was compared with all before it.
+  std::string derive;
+  for (int i = 0; derive.size() < 900'000; ++i) {
+    derive += "      d" + std::to_string(i) + ": \"" + (i % 2 == 0 ? "now" : "nwo") + "\"\n";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const Project project =
+      ProjectFiles(Replaced(head, "    derive:\n", "") + tail +
+                   "feature_services:\n  x:\n    features: [\"v:n_1h\"]\n    derive:\n" + derive)
+          .Load();
+  CHECK(!project.errors.empty());
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
 TEST_CASE("random changes of a project never crash or hang, and what is wrong has a place") {
   const uint64_t seed = std::random_device{}();
   INFO("seed " << seed);

@@ -312,4 +312,29 @@ TEST_CASE("a folder that is no project is one clear error") {
         4);  // kafka, sources, entities, feature_views
 }
 
+TEST_CASE("minus zero is the quantile zero, and no default is beyond what a float holds") {
+  const std::string quantiles =
+      Replaced(kFirstExample, "{ aggregate: sum, of: amount, windows: [10m, 1h, 24h] }",
+               "{ aggregate: quantile, of: amount, q: [-0.0, 0.5], windows: [1h] }");
+  const auto catalog = Sound(ProjectFiles(quantiles).Load());
+  CHECK(catalog->views[0].FeatureIndex("spend_1h_p00"));
+  CHECK(Shown(ProjectFiles(Replaced(quantiles, "0.5]", "0]")).Load().errors) ==
+        std::vector<std::string>{"15:63: q \"0\" is asked for twice"});
+  const auto with_default = [](const std::string& type, const std::string& value) {
+    return Shown(ProjectFiles(Replaced(Replaced(kFirstExample, "amount: double", "amount: " + type),
+                                       "aggregate: last, of: merchant",
+                                       "aggregate: last, of: amount, default: " + value))
+                     .Load()
+                     .errors);
+  };
+  for (const std::string value : {"1e300", "-1e300", "3.5e38"}) {
+    CHECK(with_default("float", value) ==
+          std::vector<std::string>{"17:58: default \"" + value +
+                                   "\" does not fit feature last_shop, which is a float; write a "
+                                   "number up to 3.4e38"});
+    CHECK(with_default("double", value).empty());
+  }
+  CHECK(with_default("float", "3.4e38").empty());
+}
+
 }  // namespace freshet

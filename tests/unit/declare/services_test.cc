@@ -135,13 +135,15 @@ TEST_CASE("each mistake in a service is told at its place, with what would do") 
        {"28:16: account is a key of service s already, and comes with every request; remove it, or "
         "give the input another name"}},
       {activity + "    request: { memo_1h: string }\n    derive: { x: \"memo_1h\" }\n",
-       {"29:19: "}},
+       {"29:19: memo_1h could be activity.memo_1h or request.memo_1h: write which"}},
       {"    features: [{ view: activity, as: request, features: [sent_1h] }]\n",
        {"27:38: role request would read as what comes with the request; use another"}},
       // Derived features.
       {activity + "    derive: { x: \"sent_2h / 2\" }\n",
        {"28:19: unknown column sent_2h; did you mean sent_1h?"}},
-      {activity + "    derive: { x: \"1 + memo_1h\" }\n", {"28:"}},
+      {activity + "    derive: { x: \"1 + memo_1h\" }\n",
+       {"28:21: + wants two numbers, not int64 and string; cast(… as double) reads the text as a "
+        "number"}},
       {activity + "    derive: { sent_1h: \"1\" }\n",
        {"28:15: service s has sent_1h already (a feature); derive it under another name"}},
       {activity + "    request: { a: int64 }\n    derive: { a: \"1\", now: \"2\" }\n",
@@ -189,6 +191,97 @@ TEST_CASE("each mistake in a service is told at its place, with what would do") 
       CHECK(told[i].rfind(expected[i], 0) == 0);
     }
   }
+}
+
+namespace {
+
+// Views called request, and with a feature called now; a source whose fields have names of keys.
+std::string Captured(const std::string& service) {
+  return R"yaml(project: p
+kafka: { brokers: embedded }
+sources:
+  s:
+    topic: s
+    timestamp: at
+    fields: { at: timestamp, card: string, card_number: string, n: int64 }
+entities:
+  card: { keys: { card: string } }
+feature_views:
+  v:
+    source: s
+    entity: card
+    keys: { card: card_number }
+    ttl: never
+    features:
+      x: { aggregate: count, windows: [{ sliding: 1h, as: now }] }
+      visa: { aggregate: count, where: "card = 'visa'", windows: [1h] }
+      all: { aggregate: count, windows: [1h] }
+  request: { source: s, entity: card, ttl: never, features: { n: { aggregate: last, of: n } } }
+feature_services:
+  svc:
+)yaml" + service;
+}
+
+std::vector<std::string> CapturedMistakes(const std::string& service) {
+  return Shown(ProjectFiles(Captured(service)).Load().errors);
+}
+
+}  // namespace
+
+TEST_CASE("a feature called now, or of a view called request, is not confused with what is asked") {
+  CHECK(CapturedMistakes(R"(    features: ["v:all_1h", "v:now"]
+    derive: { a: "now" }
+)") == std::vector<std::string>{
+           "23:28: feature now of view v would read as the read's time in derive; serve view v in "
+           "a role: { view: v, as: … }"});
+  CHECK(CapturedMistakes(R"(    features: ["v:all_1h", "request:n"]
+    request: { n: int64 }
+    derive: { a: "request.n" }
+)") == std::vector<std::string>{
+           "23:28: request.n would read as the input n in derive; serve view request in a role: { "
+           "view: request, as: … }"});
+  // What is said to help does, and who derives nothing is not bothered.
+  const ProjectFiles roles(Captured(R"(    features:
+      - { view: v, as: a, features: [now] }
+      - { view: request, as: b, features: [n] }
+    request: { n: int64 }
+    derive: { time: "now", count: "a.now", input: "n", last: "b.n" }
+)"));
+  const FeatureService& service = ServiceOf(*Sound(roles.Load()));
+  REQUIRE(service.derived.size() == 4);
+  CHECK(service.derived[0].type == Type::kTimestamp);
+  CHECK(service.derived[1].type == Type::kInt64);
+  CHECK(CapturedMistakes("    features: [\"v:now\", \"request:n\"]\n").empty());
+}
+
+TEST_CASE("a key that is one field of the request's event is no other field, whatever its name") {
+  CHECK(CapturedMistakes(R"(    features: ["v:visa_1h"]
+    count_request: s
+)") == std::vector<std::string>{
+           "24:20: count_request needs field card of source s, which feature visa_1h of "
+           "view v reads; the request's key card is not that field: call the key otherwise in the "
+           "service ({ view: …, keys: { … } }), and add card: string to request"});
+  // What nothing reads of the brand may stay unknown.
+  const auto plain = Sound(ProjectFiles(Captured(R"(    features: ["v:all_1h"]
+    count_request: s
+)"))
+                               .Load());
+  REQUIRE(ServiceOf(*plain).event);
+  REQUIRE(ServiceOf(*plain).event->given.size() == 1);
+  CHECK(ServiceOf(*plain).event->given[0].field == 2);
+  CHECK(ServiceOf(*plain).event->given[0].key == "card");
+  const auto told = Sound(ProjectFiles(Captured(R"(    features:
+      - { view: v, keys: { card: card_number }, features: [visa_1h] }
+    request: { card: string }
+    count_request: s
+)"))
+                              .Load());
+  REQUIRE(ServiceOf(*told).event);
+  REQUIRE(ServiceOf(*told).event->given.size() == 2);
+  CHECK(ServiceOf(*told).event->given[0].field == 1);
+  CHECK(ServiceOf(*told).event->given[0].input == 0);
+  CHECK(ServiceOf(*told).event->given[1].field == 2);
+  CHECK(ServiceOf(*told).event->given[1].key == "card_number");
 }
 
 TEST_CASE(
