@@ -13,13 +13,10 @@ namespace freshet {
 
 namespace {
 
-// What an accumulator is given of a field. A text that is too long to be kept is null.
-Value Read(std::optional<uint32_t> field, bool kept, const Event& event) {
-  if (!field) return {};
-  const Value& value = event.fields[*field];
-  const bool too_long =
-      kept && value.kind() == Value::Kind::kText && value.as_text().size() > kElementBytesMost;
-  return too_long ? Value() : value;
+// It asks of the field's value whether it is null, or hashes it.
+bool OnlyCounts(AccumulatorKind kind) {
+  return kind == AccumulatorKind::kValueCount || kind == AccumulatorKind::kDistinct ||
+         kind == AccumulatorKind::kDecayedCount || kind == AccumulatorKind::kKeyedCount;
 }
 
 }  // namespace
@@ -166,13 +163,13 @@ const AccumulatorSet::Slot* AccumulatorSet::Find(const AccumulatorSpec& spec) co
 }
 
 Value AccumulatorSet::Slot::value(const Event& event) const {
-  const bool kept =
-      spec.kind == AccumulatorKind::kTopK || spec.kind == AccumulatorKind::kLastDistinctN;
-  return Read(spec.field, kept, event);
+  if (!spec.field) return {};
+  const Value& value = event.fields[*spec.field];
+  return OnlyCounts(spec.kind) ? value : AsKept(value);
 }
 
 Value AccumulatorSet::Slot::order_by(const Event& event) const {
-  return Read(spec.order_by, IsKeyed(spec.kind), event);
+  return spec.order_by ? AsKept(event.fields[*spec.order_by]) : Value();
 }
 
 bool AccumulatorSet::Slot::Passes(const Event& event) const {
@@ -207,7 +204,7 @@ void AccumulatorSet::Add(std::byte* place, const Event& event) const {
 void AccumulatorSet::AddColumns(const Slot& slot, std::byte* place, const Event& event) {
   std::array<Value, kColumnsMost> columns;
   const size_t count = slot.spec.columns.size();
-  for (size_t c = 0; c < count; ++c) columns[c] = Read(slot.spec.columns[c], true, event);
+  for (size_t c = 0; c < count; ++c) columns[c] = AsKept(event.fields[slot.spec.columns[c]]);
   slot.ops->add(place + slot.offset,
                 {{}, {}, event.position(), slot.arguments, {columns.data(), count}});
 }

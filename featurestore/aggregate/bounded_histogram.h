@@ -7,6 +7,7 @@
 
 #include "featurestore/aggregate/accumulator.h"
 #include "featurestore/aggregate/heap_array.h"
+#include "featurestore/aggregate/numeric.h"
 
 namespace freshet {
 
@@ -21,12 +22,15 @@ class BoundedHistogram {
     if (counts_.empty()) counts_.Resize(bounds.size() + 1);
     const auto above = std::partition_point(
         bounds.begin(), bounds.end(), [&](double bound) { return !IsBelow(added.value, bound); });
-    ++counts_[static_cast<size_t>(above - bounds.begin())];
+    uint64_t& count = counts_[static_cast<size_t>(above - bounds.begin())];
+    count = SumOfCounts(count, 1);
   }
   void Combine(const BoundedHistogram& b) {
     if (b.counts_.empty()) return;
     if (counts_.empty()) counts_.Resize(b.counts_.size());
-    for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += b.counts_[i];
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      counts_[i] = SumOfCounts(counts_[i], b.counts_[i]);
+    }
   }
   void CombineBorrowed(const BoundedHistogram& b) { Combine(b); }
   // How many are not 0 | of each: how many were left out before it | its count.
@@ -52,7 +56,7 @@ class BoundedHistogram {
     uint64_t i = 0;
     for (uint64_t k = 0; k < used; ++k, ++i) {
       const uint64_t skipped = in.Varint();
-      const uint64_t count = in.Varint();
+      const uint64_t count = ReadCount(in);
       if (count == 0 || skipped >= counts_.size() - std::min<uint64_t>(i, counts_.size())) {
         return in.MarkBad();
       }

@@ -66,7 +66,12 @@ struct Decayed {
     if (!any()) return;
     const int64_t distance = in.Signed();
     if (distance > kFar || distance < -kFar) return in.MarkBad();
-    step = Halvings::At(context.base, context.arguments->half_life).step + distance;
+    const int64_t half_life = context.arguments->half_life.us;
+    step = Halvings::At(context.base, {half_life}).step + distance;
+    // Of the time of some event: so it is not too far from whatever it is stored beside.
+    if (step < kMinEventTime.us / half_life || step > kMaxEventTime.us / half_life + 1) {
+      in.MarkBad();
+    }
   }
   size_t heap_bytes() const { return 0; }
 

@@ -122,7 +122,7 @@ void EventList<kLatest>::Decode(ByteReader& in, const CodingContext& context) {
   Position before{context.base, {}};
   for (size_t i = count; i-- > 0;) {
     at_[i] = ReadPositionAfter(in, before);
-    if (i + 1 < count && !(at_[i] < before)) in.MarkBad();
+    if (i + 1 < count && before < at_[i]) in.MarkBad();
     before = at_[i];
     for (size_t c = 0; c < columns_; ++c) {
       values_[i * columns_ + c].Borrow(ReadKept(in, context.arguments->types[c], before.time));
@@ -209,7 +209,7 @@ void DistinctList::Decode(ByteReader& in, const CodingContext& context) {
   for (size_t i = count; i-- > 0;) {
     Entry& entry = entries_[i];
     entry.at = ReadPositionAfter(in, before);
-    if (i + 1 < count && !(entry.at < before)) in.MarkBad();
+    if (i + 1 < count && before < entry.at) in.MarkBad();
     before = entry.at;
     entry.value.Borrow(ReadKept(in, context.arguments->types[0], before.time));
     if (entry.value.get().is_null()) in.MarkBad();

@@ -22,7 +22,9 @@ struct EventTime {
   void Decode(ByteReader& in, const CodingContext& context) {
     Duration span;
     any = ReadOptionalTimeSpan(in, span);
-    if (any) time = context.base + span;
+    if (!any) return;
+    time = context.base + span;
+    if (!IsEventTime(time)) in.MarkBad();
   }
   size_t heap_bytes() const { return 0; }
 

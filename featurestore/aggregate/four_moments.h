@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "featurestore/aggregate/accumulator.h"
+#include "featurestore/aggregate/numeric.h"
 
 namespace freshet {
 
@@ -18,9 +19,17 @@ struct FourMoments {
   double m4 = 0;
 
   void Add(const Value& value, const Position&) {
+    const double x = value.number();
+    if (n == 0) {
+      // Apart: one value has no distance from itself, and that of a great one from 0 would be squared beyond the doubles.
+      n = 1;
+      mean = x;
+      return;
+    }
     const double before = static_cast<double>(n);
-    const double after = static_cast<double>(++n);
-    const double delta = value.number() - mean;
+    n = SumOfCounts(n, 1);
+    const double after = static_cast<double>(n);
+    const double delta = x - mean;
     const double step = delta / after;
     const double square = step * step;
     const double term = delta * step * before;
@@ -46,7 +55,7 @@ struct FourMoments {
     m3 += b.m3 + between * delta * (pa - pb) + 3 * delta * (pa * b.m2 - pb * m2);
     m2 += b.m2 + between;
     mean += delta * pb;
-    n += b.n;
+    n = SumOfCounts(n, b.n);
   }
   void CombineBorrowed(const FourMoments& b) { Combine(b); }
   void Encode(ByteWriter& out, const CodingContext&) const {
@@ -59,7 +68,7 @@ struct FourMoments {
     out.Double(m4);
   }
   void Decode(ByteReader& in, const CodingContext&) {
-    n = in.Varint();
+    n = ReadCount(in);
     if (n == 0) return;
     mean = in.Double();
     if (n == 1) return;

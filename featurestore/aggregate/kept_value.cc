@@ -106,7 +106,7 @@ void WritePositionAfter(ByteWriter& out, const Position& before, const Position&
 Position ReadPositionAfter(ByteReader& in, const Position& before) {
   Position here;
   here.time = before.time - ReadTimeSpan(in);
-  if (here.time < kMinEventTime || here.time > kMaxEventTime) in.MarkBad();
+  if (!IsEventTime(here.time)) in.MarkBad();
   here.at = ReadPlaceAfter(in, before.at);
   return here;
 }

@@ -1,6 +1,7 @@
 // Accumulators of numbers: counts, exact integer sums, compensated double sums, moments.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -35,20 +36,31 @@ inline uint64_t ReadLeadingBytes(ByteReader& in, int count) {
   return bits;
 }
 
+// Counts and sums of integers end where no log comes to, and stay there: damaged bytes may bring them near it, and one that
+// wrapped around would be stored in a form that is refused when it is read again.
+inline constexpr uint64_t kCountMost = INT64_MAX;
+inline uint64_t SumOfCounts(uint64_t a, uint64_t b) { return std::min(a + b, kCountMost); }
+inline uint64_t ReadCount(ByteReader& in) {
+  const uint64_t n = in.Varint();
+  if (n <= kCountMost) return n;
+  in.MarkBad();
+  return 0;
+}
+
 // Of events, or of values that are not null.
 struct Count {
   uint64_t n = 0;
 
-  void Add(const Value&, const Position&) { ++n; }
-  void Combine(const Count& b) { n += b.n; }
+  void Add(const Value&, const Position&) { n = SumOfCounts(n, 1); }
+  void Combine(const Count& b) { n = SumOfCounts(n, b.n); }
   void CombineBorrowed(const Count& b) { Combine(b); }
   void Encode(ByteWriter& out, const CodingContext&) const { out.Varint(n); }
-  void Decode(ByteReader& in, const CodingContext&) { n = in.Varint(); }
+  void Decode(ByteReader& in, const CodingContext&) { n = ReadCount(in); }
   size_t heap_bytes() const { return 0; }
   friend bool operator==(const Count&, const Count&) = default;
 };
 
-// 128 bits hold any sum of fewer than 2^64 int64: overflow is judged once, when a window is finished.
+// 128 bits hold any sum of as many int64 as are ever counted: overflow is judged once, when a window is finished.
 struct IntSum {
   // Two words rather than one __int128, whose alignment would pad every pane.
   uint64_t low = 0;
@@ -67,21 +79,24 @@ struct IntSum {
   void Encode(ByteWriter& out, const CodingContext&) const { WriteOptionalInt(out, any, total()); }
   void Decode(ByteReader& in, const CodingContext&) {
     __int128 v = 0;
-    any = ReadOptionalInt(in, v);
-    if (any) Set(static_cast<unsigned __int128>(v));
+    const bool read = ReadOptionalInt(in, v);
+    if (v > kMost || v < -kMost) return in.MarkBad();
+    any = read;
+    if (any) Set(v);
   }
   size_t heap_bytes() const { return 0; }
   friend bool operator==(const IntSum&, const IntSum&) = default;
 
  private:
-  // Unsigned: sums read from damaged bytes may wrap, and must do so defined.
+  static constexpr __int128 kMost = static_cast<__int128>(1) << 126;
+
   void AddTotal(__int128 v) {
-    Set(static_cast<unsigned __int128>(total()) + static_cast<unsigned __int128>(v));
+    Set(std::clamp(total() + v, -kMost, kMost));
     any = true;
   }
-  void Set(unsigned __int128 v) {
+  void Set(__int128 v) {
     low = static_cast<uint64_t>(v);
-    high = static_cast<int64_t>(static_cast<uint64_t>(v >> 64));
+    high = static_cast<int64_t>(v >> 64);
   }
 };
 
@@ -149,7 +164,7 @@ struct Moments {
 
   void Add(const Value& value, const Position&) {
     const double x = value.number();
-    ++n;
+    n = SumOfCounts(n, 1);
     const double delta = x - mean;
     mean += delta / static_cast<double>(n);
     m2 += delta * (x - mean);
@@ -163,7 +178,7 @@ struct Moments {
     const double na = static_cast<double>(n);
     const double nb = static_cast<double>(b.n);
     const double delta = b.mean - mean;
-    n += b.n;
+    n = SumOfCounts(n, b.n);
     mean += delta * (nb / (na + nb));
     m2 += b.m2 + delta * delta * (na * nb / (na + nb));
   }
@@ -175,7 +190,7 @@ struct Moments {
     if (n > 1) out.Double(m2);
   }
   void Decode(ByteReader& in, const CodingContext&) {
-    n = in.Varint();
+    n = ReadCount(in);
     if (n == 0) return;
     mean = in.Double();
     if (n > 1) m2 = in.Double();

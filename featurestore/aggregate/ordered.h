@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -60,7 +61,8 @@ struct StoredTime {
     if (distance < INT64_MIN || distance > INT64_MAX) in.MarkBad();
     if (!any || !in.ok()) return false;  // the identity stays all zeros
     v = context.base + Duration{static_cast<int64_t>(distance)};
-    return true;
+    if (!IsEventTime(v)) in.MarkBad();
+    return in.ok();
   }
 };
 
@@ -82,6 +84,7 @@ struct StoredDouble {
     if (length == kNone) return false;
     if (length > 8) in.MarkBad();
     if (in.ok()) v = std::bit_cast<double>(ReadLeadingBytes(in, length));
+    if (!std::isfinite(v)) in.MarkBad();
     return in.ok();
   }
   static constexpr uint8_t kNone = 0x0f;
@@ -206,6 +209,7 @@ inline void WritePosition(ByteWriter& out, const Position& at, const CodingConte
 inline Position ReadPosition(ByteReader& in, const CodingContext& context) {
   Position at;
   at.time = context.base + ReadTimeSpan(in);
+  if (!IsEventTime(at.time)) in.MarkBad();
   const uint64_t incarnation = in.Varint();
   const int64_t partition = in.Signed();
   if (incarnation > UINT32_MAX || partition < INT32_MIN || partition > INT32_MAX) in.MarkBad();

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "featurestore/aggregate/numeric.h"
+
 namespace freshet {
 namespace {
 
@@ -51,6 +53,7 @@ void Quantiles::Begin(const AccumulatorArguments& arguments) {
 void Quantiles::Add(const Added& added) {
   const double x = added.value.number() + 0.0;  // one zero
   if (n_ == 0) Begin(added.arguments);
+  if (n_ == kCountMost) return;
   ++n_;
   if (exact()) {
     values_.Insert(std::upper_bound(values_.begin(), values_.end(), x), x);
@@ -138,6 +141,7 @@ void Quantiles::Combine(const Quantiles& b) {
     *this = b;
     return;
   }
+  if (b.n_ > kCountMost - n_) return;
   n_ += b.n_;
   if (exact()) {
     const size_t before = values_.size();
@@ -193,7 +197,7 @@ void Quantiles::Encode(ByteWriter& out, const CodingContext&) const {
 }
 
 void Quantiles::Decode(ByteReader& in, const CodingContext& context) {
-  const uint64_t n = in.Varint();
+  const uint64_t n = ReadCount(in);
   if (n == 0) return;
   Begin(*context.arguments);
   if (n <= exact_to_) {

@@ -33,7 +33,8 @@ class Quantiles {
 
  private:
   struct Bucket {
-    int64_t key = 0;  // leading bits of |x|, with x's sign; 0: of zero
+    int64_t key =
+        0;  // leading bits of |x|, with x's sign; 0: of zero and the least subnormal numbers
     uint64_t count = 0;
   };
   static constexpr uint64_t kOctaves = 64;

@@ -10,6 +10,9 @@
 
 namespace freshet {
 
+// What is read is judged by it: only such times are near enough to each other for the spans between them to be written.
+constexpr bool IsEventTime(Timestamp t) { return t >= kMinEventTime && t <= kMaxEventTime; }
+
 inline constexpr std::array<int64_t, 3> kSpanUnits = {1, 1000, 1'000'000};
 
 // Either sign, up to ±2^60 us (36,000 years).

@@ -21,7 +21,7 @@ using Items = datasketches::frequent_items_sketch<std::string, uint64_t, HashByt
 
 constexpr double kLoad = 0.75;               // of the slots that are filled before some values go
 constexpr uint8_t kLgLeast = 3;              // DataSketches' own
-constexpr uint64_t kTimesMost = 1ULL << 62;  // of damaged bytes: no more
+constexpr uint64_t kTimesMost = 1ULL << 62;  // in all; damaged bytes alone tell of more
 
 std::string BytesOf(const Value& value) {
   if (value.kind() == Value::Kind::kText) return std::string(value.as_text());
@@ -118,17 +118,18 @@ void TopK::Add(const Added& added) {
 
 void TopK::Include(const Value& value, uint64_t times) {
   if (sketch_ != nullptr) return IncludeBytes(BytesOf(value), times);
-  exact_.Include(value, UINT32_MAX)->n += times;
+  exact_.Include(value, UINT32_MAX)->Combine({times});
   if (exact_.size() > exact_to_) Spill();
 }
 
 void TopK::IncludeBytes(std::string_view bytes, uint64_t times) {
+  if (times > kTimesMost - sketch_->items.get_total_weight()) return;
   try {
     sketch_->items.update(std::string(bytes), times);
   } catch (const std::exception&) {
     // More than a thousand keys in one stretch of slots, which chance never brings about. Nothing is known any more but how
     // many there were.
-    uncounted_ += sketch_->items.get_total_weight() + times;
+    uncounted_ = std::min(uncounted_ + sketch_->items.get_total_weight() + times, kTimesMost);
     *sketch_ = Sketch(LgSlots(exact_to_));
     degraded_ = true;
   }
@@ -160,17 +161,20 @@ void TopK::Merge(const TopK& b, bool borrow) {
   if (b.sketch_ == nullptr) return;
   // Not by the sketch's own merge, which forgets what one without items did not count.
   for (const Item& item : ItemsOf(b.sketch_->items)) IncludeBytes(*item.bytes, item.times);
-  uncounted_ += b.uncounted_ + b.sketch_->items.get_maximum_error();
+  uncounted_ = std::min(uncounted_ + b.uncounted(), kTimesMost);
   degraded_ |= b.degraded_;
+}
+
+uint64_t TopK::uncounted() const {
+  return std::min(uncounted_ + sketch_->items.get_maximum_error(), kTimesMost);
 }
 
 std::vector<TopK::Counted> TopK::Top(uint32_t k) const {
   std::vector<Counted> all;
   for (const auto& entry : exact_.entries()) all.push_back({entry.key.get(), entry.kept.n});
   if (sketch_ != nullptr) {
-    const uint64_t uncounted = uncounted_ + sketch_->items.get_maximum_error();
     for (const Item& item : ItemsOf(sketch_->items)) {
-      all.push_back({ValueOf(*item.bytes, type_), item.times + uncounted});
+      all.push_back({ValueOf(*item.bytes, type_), item.times + uncounted()});
     }
   }
   const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(k, all.size()));
@@ -192,7 +196,7 @@ void TopK::Encode(ByteWriter& out, const CodingContext& context) const {
 void TopK::EncodeSketch(ByteWriter& out, const CodingContext& context) const {
   const std::vector<Item> items = ItemsOf(sketch_->items);
   out.Varint(uint64_t{items.size()} << 2 | (degraded_ ? 2 : 0) | 1);
-  out.Varint(uncounted_ + sketch_->items.get_maximum_error());
+  out.Varint(uncounted());
   for (const Item& item : items) {
     WriteKept(out, type_, ValueOf(*item.bytes, type_), context.base);
     out.Varint(item.times);
@@ -220,7 +224,10 @@ void TopK::Decode(ByteReader& in, const CodingContext& context) {
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     const Value value = ReadKept(in, type_, context.base);
     const uint64_t times = in.Varint();
-    if (value.is_null() || times == 0 || times > kTimesMost || !in.ok()) return in.MarkBad();
+    if (value.is_null() || times == 0 || !in.ok() ||
+        times > kTimesMost - sketch_->items.get_total_weight()) {
+      return in.MarkBad();
+    }
     std::string bytes = BytesOf(value);
     if (i > 0 && !(before < bytes)) return in.MarkBad();
     IncludeBytes(bytes, times);

@@ -55,12 +55,13 @@ class TopK {
   void Merge(const TopK& b, bool borrow);
   void Include(const Value& value, uint64_t times);
   void IncludeBytes(std::string_view bytes, uint64_t times);
-  void Spill();  // exact_ into a new sketch_
+  void Spill();                // exact_ into a new sketch_
+  uint64_t uncounted() const;  // what of every value the sketch may not have counted
   void EncodeSketch(ByteWriter& out, const CodingContext& context) const;
 
   Keyed<Count> exact_;        // while there is no sketch_
   Sketch* sketch_ = nullptr;  // owned
-  // Of the sketch: what of every value may not have been counted, beside what it knows itself.
+  // Beside what the sketch_ knows itself.
   uint64_t uncounted_ = 0;
   uint32_t exact_to_ = 0;
   Type type_ = {};

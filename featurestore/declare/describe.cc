@@ -17,6 +17,21 @@ std::string Plural(size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
+// By what sizes are told where features keep texts.
+std::string TextsCounted(const FeatureView& view, const Source& source) {
+  const auto is_text = [&](std::optional<uint32_t> field) {
+    return field && IsText(source.fields[*field].type);
+  };
+  const bool any = std::any_of(view.features.begin(), view.features.end(), [&](const Feature& f) {
+    const std::vector<uint32_t>& of = f.arguments.of;
+    return is_text(f.of) || is_text(f.arguments.order_by) || is_text(f.arguments.by) ||
+           std::any_of(of.begin(), of.end(), is_text);
+  });
+  if (!any) return "";
+  return fmt::format("; a text counted as {} bytes, {}", RowSize::kAssumedTextBytes,
+                     view.latest_values ? "kept however long" : "kept up to 1024");
+}
+
 void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
   const FeatureView& view = catalog.views[index];
   const Source& source = catalog.sources[view.source];
@@ -94,9 +109,9 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                        FormatDuration(source.dedup->within), Plural(size.ids_max, "id", "ids"),
                        size.ids_bytes_max);
   }
-  out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane)\n",
+  out += fmt::format("  row      {} bytes after one event; at most {} and {} bytes ({} a pane){}\n",
                      size.bytes_one_event, Plural(size.panes_max, "pane", "panes"), size.bytes_max,
-                     size.bytes_per_pane_max);
+                     size.bytes_per_pane_max, TextsCounted(view, source));
 }
 
 void DescribeService(const Catalog& catalog, const FeatureService& service, std::string& out) {

@@ -100,17 +100,22 @@ Expected Numeric(const Feature& feature, const Items& items) {
 
   long double squares = 0;  // of distances from the mean
   long double cubes = 0;
+  long double sizes_of_cubes = 0;
   long double fourths = 0;
   bool all_equal = true;
   for (const Item& item : items) {
     const long double distance = NumberOf(item.value) - mean;
     squares += distance * distance;
     cubes += distance * distance * distance;
+    sizes_of_cubes += std::fabs(distance * distance * distance);
     fourths += distance * distance * distance * distance;
     all_equal = all_equal && item.value == items.front().value;
   }
+  // "of values further than that from their mean the answer is ERROR": a power that is no double.
+  const auto overflows = [](long double sum) { return !std::isfinite(static_cast<double>(sum)); };
   if (name == "skewness" || name == "kurtosis") {
     if (all_equal) return NoValue(feature);  // m2 = 0, without rounding
+    if (overflows(name == "skewness" ? sizes_of_cubes : fourths)) return Error();
     const long double m2 = squares / n;
     // "[the scale is] 1 for skewness and kurtosis where variance > 1e-6 of Σx²/n".
     if (m2 <= 1e-6L * sum_of_squares / n) {
@@ -122,6 +127,7 @@ Expected Numeric(const Feature& feature, const Items& items) {
   const bool sample = name == "variance" || name == "stddev";
   const bool root = name == "stddev" || name == "stddev_pop";
   if (sample && items.size() < 2) return NoValue(feature);
+  if (overflows(squares)) return Error();
   const long double variance = squares / (sample ? n - 1 : n);
   Expected expected = PresentWithin(root ? std::sqrt(variance) : variance, sum_of_squares / n);
   if (root && expected.scale) expected.variance = static_cast<double>(variance);
@@ -296,8 +302,12 @@ Expected Aggregate(const Feature& feature, const Covered& covered, const Reading
   for (const Kept* event : covered.events) {
     // "a feature's `where` that is not true still touches [the row]", and is not counted.
     if (!Passes(feature.where, event->fields)) continue;
+    const std::string& name = feature.aggregate;
+    const bool counts = name == "count" || name == "count_distinct" || name == "decayed_count";
     const auto field = [&](std::optional<uint32_t> index) {
-      return index ? event->fields[*index] : Value::Bool(true);
+      if (!index) return Value::Bool(true);
+      const Value& value = event->fields[*index];
+      return counts && !KeepsEvents(feature.window) ? value : Short(value);
     };
     const Item item{event->time, field(feature.of), field(feature.arguments.order_by)};
     if (!item.value.is_null() && !item.order_by.is_null()) items.push_back(item);

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "featurestore/state/covered.h"
 #include "featurestore/state/row_parts.h"
 
 namespace freshet {
 namespace {
-
-// As Row::Finish clamps: sums of times stay in range.
-constexpr Duration kBeyondEvents = Duration::Days(1000 * 366);
 
 class Explainer {
  public:
@@ -17,7 +15,7 @@ class Explainer {
       : row_(row),
         parts_(row.parts()),
         read_(read),
-        q_(std::clamp(read.at(), kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents)),
+        q_(ClampRead(read.at())),
         before_newest_(read.as_of && *read.as_of < parts_.newest) {}
 
   CoveredWindow Explain(uint32_t index) const {
@@ -72,38 +70,28 @@ class Explainer {
     covered.panes = panes.size();
   }
 
-  // The run that Row::Finish takes.
   void ExplainRun(const FeaturePlan& feature, CoveredWindow& covered) const {
     covered.kept_as = KeptAs::kRuns;
     covered.end_included = true;
     const RunList& list = parts_.runs[feature.list];
-    for (size_t i = list.size(); i-- > 0;) {
-      const bool over =
-          feature.window.kind == WindowKind::kSession && q_ - list.end(i) >= feature.window.length;
-      if (over != feature.window.completed) {
-        if (!feature.window.completed) break;  // the last run is over: there is none
-        continue;
-      }
-      covered.start = list.start(i);
-      covered.end = list.end(i);
+    const size_t run = CoveredRun(parts_.layout->view, feature, list, parts_.newest, q_);
+    if (run == list.size()) {
+      covered.events = 0;
       return;
     }
-    covered.events = 0;
+    covered.start = list.start(run);
+    covered.end = list.end(run);
   }
 
   void ExplainLog(uint32_t index, const FeaturePlan& feature, CoveredWindow& covered) const {
     covered.kept_as = KeptAs::kEvents;
     covered.end_included = true;
     const EventLog& log = *parts_.log;
-    size_t from = log.size() - std::min<size_t>(log.size(), feature.window.events);
-    size_t to = log.size();
-    if (feature.keep) from = std::max(from, log.LowerBound(parts_.newest - *feature.keep));
+    const auto [from, to] = CoveredOf(feature, log, parts_.newest, q_);
     if (feature.window.kind == WindowKind::kExact) {
       covered.start = q_ - feature.window.length;
       covered.start_included = false;
       covered.end = q_;
-      from = std::max(from, log.LowerBound(*covered.start + Duration{1}));
-      to = log.LowerBound(q_ + Duration{1});
     } else if (from < to) {
       covered.start = log.at(from).time;
       covered.end = log.at(to - 1).time;
@@ -132,7 +120,8 @@ class Explainer {
         continue;
       }
       Cell cell;
-      row_.Finish(read_, {&i, 1}, {&cell, 1});
+      row_.FinishWithoutDefaults(read_, {&i, 1}, {&cell, 1});
+      if (cell.status == CellStatus::kNullValue) return 0;
       if (cell.status != CellStatus::kPresent || cell.value.kind() != Value::Kind::kInt64) break;
       return static_cast<uint64_t>(cell.value.as_int64());
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "featurestore/aggregate/time_span.h"
+#include "featurestore/state/covered.h"
 #include "featurestore/state/row_layout_impl.h"
 #include "featurestore/state/row_parts.h"
 
@@ -14,14 +15,6 @@ namespace {
 
 constexpr size_t kNewestAt = 3;  // format (1), version tag (2)
 constexpr size_t kBodyAt = kNewestAt + 8;
-
-// Reads far outside every event time read like its ends: the arithmetic below stays within int64.
-constexpr Duration kBeyondEvents = Duration::Days(1000 * 366);
-Timestamp ClampRead(Timestamp q) {
-  return std::clamp(q, kMinEventTime - kBeyondEvents, kMaxEventTime + kBeyondEvents);
-}
-
-bool IsEventTime(Timestamp t) { return t >= kMinEventTime && t <= kMaxEventTime; }
 
 bool OutsideHistory(const FeatureView& view, const FeaturePlan& feature, const ReadTime& read) {
   if (!read.as_of) return false;
@@ -323,46 +316,19 @@ Cell Row::Impl::FinishScratch(const FeaturePlan& feature, const FinishMoment& mo
   return feature.aggregation->finish({parts.data(), feature.parts.size()}, feature.context, moment);
 }
 
-// The last run. A session is over once q − end ≥ gap; `ended` asks for the newest that is, and that the row's ttl still reaches:
-// an older one was gone with its row, if compaction came by, before the row's newest event.
 Cell Row::Impl::FinishRuns(const FeaturePlan& feature, const FinishMoment& moment,
                            std::byte* scratch) const {
   const RunList& list = runs[feature.list];
-  size_t run = list.size();
-  if (feature.window.kind == WindowKind::kLifetime) {
-    --run;
-  } else {
-    const auto is_over = [&](size_t i) {
-      return moment.read - list.end(i) >= feature.window.length;
-    };
-    if (feature.window.completed) {
-      while (run > 0 && !is_over(run - 1)) --run;
-      run = run > 0 ? run - 1 : list.size();
-      const std::optional<Duration>& ttl = layout->view.ttl;
-      if (run < list.size() && ttl && list.end(run) < newest - *ttl) run = list.size();
-    } else if (!is_over(run - 1)) {
-      --run;
-    }
-  }
+  const size_t run = CoveredRun(layout->view, feature, list, newest, moment.read);
   if (run < list.size()) return FinishHeld(feature, moment, list.accumulators(run));
   std::memset(scratch, 0, feature.scratch_bytes);
   return FinishScratch(feature, moment, scratch);
 }
 
-// Of the row's greatest events so many as the window has, none older than it reaches, replayed in their order.
+// The events that are covered, replayed in their order.
 Cell Row::Impl::FinishLog(const FeaturePlan& feature, const FinishMoment& moment,
                           std::byte* scratch) const {
-  const Timestamp q = moment.read;
-  const Window& window = feature.window;
-  const bool exact = window.kind == WindowKind::kExact;
-  size_t from = log->size() - std::min<size_t>(log->size(), window.events);
-  const size_t dropped = from;  // as this feature sees it; below 1: none that is in the log
-  size_t to = log->size();
-  if (feature.keep) from = std::max(from, log->LowerBound(newest - *feature.keep));
-  if (exact) {
-    from = std::max(from, log->LowerBound(q - window.length + Duration{1}));
-    to = log->LowerBound(q + Duration{1});
-  }
+  const CoveredEvents covered = CoveredOf(feature, *log, newest, moment.read);
   Replayed kept;
   if (feature.replay.destroys()) {
     kept.memory = std::make_unique<std::byte[]>(feature.scratch_bytes);
@@ -371,16 +337,18 @@ Cell Row::Impl::FinishLog(const FeaturePlan& feature, const FinishMoment& moment
   }
   std::memset(scratch, 0, feature.scratch_bytes);
   std::vector<Value> fields(layout->source.fields.size());
-  for (size_t i = from; i < to; ++i) {
+  for (size_t i = covered.begin; i < covered.end; ++i) {
     log->Restore(i, fields);
     feature.replay.Add(scratch, {log->at(i).time, log->at(i).at, fields});
   }
   Cell cell = FinishScratch(feature, moment, scratch);
   if (kept.set != nullptr) replayed.push_back(std::move(kept));
-  if (exact) {
+  if (feature.window.kind == WindowKind::kExact) {
+    // The greatest that max_events leaves out, here or of the log.
+    const size_t dropped = log->size() - std::min<size_t>(log->size(), feature.window.events);
     const std::optional<Timestamp> greatest =
         dropped > 0 ? std::optional(log->at(dropped - 1).time) : log->greatest_dropped();
-    cell.degraded |= greatest && *greatest > q - window.length;
+    cell.degraded |= greatest && *greatest > moment.read - feature.window.length;
   }
   return cell;
 }
@@ -430,6 +398,24 @@ Cell Row::Impl::FinishFeature(const FeaturePlan& feature, const FinishMoment& mo
 
 std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint32_t> features,
                                      std::span<Cell> out) const {
+  const std::optional<Timestamp> time = FinishWithoutDefaults(read, features, out);
+  for (size_t i = 0; i < features.size(); ++i) {
+    const Value& when_empty = impl_->layout->features[features[i]].when_empty;
+    const CellStatus status = out[i].status;
+    if (status == CellStatus::kNullValue && !when_empty.is_null()) {
+      out[i].status = CellStatus::kPresent;
+      out[i].value = when_empty;
+    } else if (status == CellStatus::kNotFound || status == CellStatus::kOutsideMaxAge) {
+      out[i].value = when_empty;
+    }
+    out[i].degraded &= out[i].status == CellStatus::kPresent;
+  }
+  return time;
+}
+
+std::optional<Timestamp> Row::FinishWithoutDefaults(const ReadTime& read,
+                                                    std::span<const uint32_t> features,
+                                                    std::span<Cell> out) const {
   const FeatureView& view = impl_->layout->view;
   const bool before_delete = read.as_of && impl_->deleted && *read.as_of < *impl_->deleted;
   const std::optional<Timestamp> time = impl_->TimeAsOf(read);
@@ -444,18 +430,13 @@ std::optional<Timestamp> Row::Finish(const ReadTime& read, std::span<const uint3
       continue;
     }
     if (row_status != CellStatus::kPresent) {
-      out[i] = {.status = row_status, .value = feature.when_empty};
+      out[i] = {.status = row_status};
       continue;
     }
     // What has no history answers from every event, whatever the as_of.
     const FinishMoment moment{q, feature.window.has_history() ? *time : impl_->newest,
                               &impl_->packed};
     out[i] = impl_->FinishFeature(feature, moment, ended_only, scratch.get());
-    if (out[i].status == CellStatus::kNullValue && !feature.when_empty.is_null()) {
-      out[i].status = CellStatus::kPresent;
-      out[i].value = feature.when_empty;
-    }
-    out[i].degraded &= out[i].status == CellStatus::kPresent;
   }
   if (before_delete || row_status == CellStatus::kNotFound) return std::nullopt;
   if (read.as_of && *read.as_of < read.now - view.history) return std::nullopt;

@@ -73,6 +73,10 @@ class Row {
   // says. Texts, lists and maps live as long as the row. Returns the row's event time as of the read (none: NOT_FOUND at that time). Const: never folds.
   std::optional<Timestamp> Finish(const ReadTime& read, std::span<const uint32_t> features,
                                   std::span<Cell> out) const;
+  // The same, but an empty window is NULL_VALUE whatever its default.
+  std::optional<Timestamp> FinishWithoutDefaults(const ReadTime& read,
+                                                 std::span<const uint32_t> features,
+                                                 std::span<Cell> out) const;
 
   struct Impl;
   RowParts parts() const;  // for explain.cc: row_parts.h

@@ -1,4 +1,4 @@
-// What a RowLayout works out; for row.cc and row_layout.cc only.
+// What a RowLayout works out, for what reads and writes rows by it: state/ only.
 #pragma once
 
 #include <optional>

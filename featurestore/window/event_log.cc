@@ -77,7 +77,7 @@ void EventLog::Insert(size_t i, const Event& event) {
   size_t text_bytes = 0;
   for (size_t c = 0; c < columns(); ++c) {
     Value& value = first[static_cast<std::ptrdiff_t>(c)];
-    value = event.fields[layout_->columns[c].field];
+    value = AsKept(event.fields[layout_->columns[c].field]);
     if (value.kind() == Value::Kind::kText) text_bytes += value.as_text().size();
     // −0.0 is stored as 0.0.
     if (value.kind() == Value::Kind::kDouble) value = Value::Double(value.as_double() + 0.0);
@@ -167,6 +167,8 @@ void EventLog::Decode(ByteReader& in, Timestamp newest) {
   const Timestamp dropped = before.time - ReadTimeSpan(in);
   const auto reach = layout_->drops_reach();
   if (!reach || dropped > before.time || dropped < newest - *reach) in.MarkBad();
+  // It would be kept: then an event before it could come to be, and what is told could not be read again.
+  if (layout_->Keeps(count + 1, dropped, newest)) in.MarkBad();
   dropped_ = dropped;
 }
 

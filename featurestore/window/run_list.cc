@@ -71,6 +71,7 @@ void RunList::Decode(ByteReader& in, Timestamp newest) {
     if (length < Duration{}) in.MarkBad();
     if (!in.ok()) return;
     const Timestamp run_start = run_end - length;
+    if (run_start < kMinEventTime) in.MarkBad();
     runs_.key(i) = {run_start.us, run_end.us};
     layout_->set.Decode(runs_.accumulators(i), in, {run_end});
     run_end = run_start;

@@ -11,7 +11,7 @@ namespace freshet::property {
 namespace {
 
 // How numbers of one case are drawn: what breaks a naive sum differs.
-enum class Numbers { kSmall, kFew, kFarFromZero, kMixedSizes, kHuge };
+enum class Numbers { kSmall, kFew, kFarFromZero, kMixedSizes, kHuge, kPowersOverflow };
 
 constexpr Duration kMicro = Duration::Micros(1);
 
@@ -35,6 +35,10 @@ Value RandomNumber(Random& random, Type type, Numbers numbers) {
   if (numbers == Numbers::kFarFromZero) v = 1e9 + random.Real(-1, 1);
   if (numbers == Numbers::kMixedSizes) v *= random.OneOf<double>({1e-12, 1, 1e6, 1e15});
   if (numbers == Numbers::kHuge) v *= random.OneOf<double>({1e30, 1e-30, -1e30});
+  // Their squares are no doubles. Few of them, so that some windows hold one value or equal ones alone.
+  if (numbers == Numbers::kPowersOverflow && type == Type::kDouble) {
+    v = static_cast<double>(random.Between(-1, 2)) * 1e200;
+  }
   return Value::Double(type == Type::kFloat ? static_cast<double>(static_cast<float>(v)) : v);
 }
 
@@ -262,7 +266,7 @@ class Life {
                                                 random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
   const Numbers numbers_ =
       random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
-                              Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge});
+                              Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge, Numbers::kPowersOverflow});
   // Before the epoch too, where division rounds the other way.
   Timestamp front_ = random_.Chance(0.2) ? Timestamp{random_.Between(-1'000'000'000, 1'000'000'000)}
                      : random_.Chance(0.6)

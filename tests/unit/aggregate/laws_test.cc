@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,8 @@ struct Samples {
   std::vector<std::unique_ptr<std::string>> texts;
   std::vector<Sample> all;
 };
+
+constexpr int kSamplesMost = 12;
 
 constexpr std::array kOrderTypes = {Type::kInt64, Type::kString, Type::kBool, Type::kTimestamp};
 
@@ -181,6 +184,14 @@ void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b, Type typ
       // What a sketch lets go depends on the order; how far it may be off does not.
       RC_ASSERT(x.Top(100).size() <= 6U);
       RC_ASSERT(y.Top(100).size() <= 6U);
+      const double off = TopK::ErrorOf(Arguments().exact_to) * kSamplesMost;
+      for (const TopK::Counted& one : x.Top(100)) {
+        for (const TopK::Counted& other : y.Top(100)) {
+          if (Value::Compare(one.value, other.value) != 0) continue;
+          RC_ASSERT(std::abs(static_cast<double>(one.count) - static_cast<double>(other.count)) <=
+                    off);
+        }
+      }
       break;
     }
     default:
@@ -236,7 +247,7 @@ TEST_CASE("each is a monoid: combining with the identity changes nothing") {
 
 TEST_CASE("combine is associative, and commutative by way of (time, partition, offset)") {
   ForEach("associative and commutative", [](const AccumulatorOps& ops, Type type, Type order_by) {
-    const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
+    const Samples s = Generate(type, *rc::gen::inRange(0, kSamplesMost), order_by);
     const size_t one = *rc::gen::inRange<size_t>(0, s.all.size() + 1);
     const size_t two = *rc::gen::inRange<size_t>(one, s.all.size() + 1);
     const std::span<const Sample> all(s.all);
@@ -316,7 +327,12 @@ TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them
     const Samples s = Generate(type, *rc::gen::inRange(0, 12), order_by);
     std::string bytes = Held(ops, s.all).Bytes();
     for (int changes = *rc::gen::inRange(1, 4); changes > 0; --changes) {
-      bytes[*rc::gen::inRange<size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
+      const auto at = *rc::gen::inRange<size_t>(0, bytes.size());
+      bytes[at] = *rc::gen::arbitrary<char>();
+      // Counts, sums and distances at the ends of their bits.
+      if (*rc::gen::inRange(0, 3) > 0) continue;
+      bytes.replace(at, 1, std::string(*rc::gen::element<size_t>(8, 9, 18), '\xff'));
+      bytes.insert(at + 8, 1, *rc::gen::element('\x7f', '\x01', '\x03', '\xff'));
     }
     bytes.resize(bytes.size() - *rc::gen::inRange<size_t>(0, 2) * (bytes.size() / 2));
     Held a(ops);
@@ -330,6 +346,13 @@ TEST_CASE("damaged bytes of an accumulator never crash, and what is read of them
     const std::string again = a.Bytes();
     ByteReader reread(again);
     ops.decode(back.get(), reread, kContext);
+    RC_ASSERT(reread.AtEnd());
+    RC_ASSERT(back.Bytes() == again);
+    const std::string combined = b.Bytes();
+    Held parts(ops);
+    ByteReader in_parts(combined);
+    ops.decode(parts.get(), in_parts, kContext);
+    RC_ASSERT(in_parts.AtEnd());
   });
 }
 
@@ -342,6 +365,41 @@ TEST_CASE("an accumulator may be moved by memcpy") {
     std::memset(a.get(), 0, ops.size);
     RC_ASSERT(b.Bytes() == bytes);
   });
+}
+
+// "Of N values counted it tells each count up to 3.5 · N / slots too great (never too small) ... A value that came more often than
+// that is never left out".
+TEST_CASE("top_k past its exact bound tells counts within its error, however its parts combine") {
+  AccumulatorArguments arguments;
+  arguments.exact_to = 40;
+  arguments.types[0] = Type::kInt64;
+  for (const uint64_t parts : {1U, 7U, 30U}) {
+    std::vector<TopK> made(parts);
+    std::map<int64_t, uint64_t> counts;
+    uint64_t all = 0;
+    for (uint64_t i = 0; i < 20'000; ++i) {
+      // A few often, hundreds now and then.
+      const auto value = static_cast<int64_t>(i * 7919 % 600 < 300 ? i * i % 9 : i % 600);
+      made[i * 31 % parts].Add({Value::Int64(value), {}, {}, arguments});
+      ++counts[value];
+      ++all;
+    }
+    TopK whole;
+    for (const TopK& part : made) whole.Combine(part);
+    const double error = TopK::ErrorOf(arguments.exact_to) * static_cast<double>(all);
+    std::map<int64_t, uint64_t> told;
+    for (const TopK::Counted& one : whole.Top(1000)) told[one.value.as_int64()] = one.count;
+    REQUIRE(told.size() >= 5);
+    REQUIRE(counts.size() > 100);
+    for (const auto& [value, count] : told) {
+      INFO(value << " of " << parts << " parts");
+      CHECK(count >= counts[value]);
+      CHECK(static_cast<double>(count) <= static_cast<double>(counts[value]) + error);
+    }
+    for (const auto& [value, count] : counts) {
+      if (static_cast<double>(count) > error) CHECK(told.count(value) == 1);
+    }
+  }
 }
 
 }  // namespace freshet

@@ -448,4 +448,23 @@ TEST_CASE("a full outbox stops reading until dead letters were delivered") {
   CHECK(loop->Step().kind == StepKind::kRead);
 }
 
+TEST_CASE("dead letters that wait are not counted twice when a view is rebuilt") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 20; ++i) log->Append(0, std::string(100, 'x'));
+  uint64_t waiting = 0;
+  {
+    Running running(folder.path(), {PaymentsView()}, log);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    REQUIRE(running.DeadLetters().size() == 20);
+    waiting = running.store->dead_letter_bytes();
+  }
+  Running running(folder.path(), {PaymentsView("card_spend", "0000000000000002")}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  CHECK(running.DeadLetters().size() == 20);
+  CHECK(running.store->dead_letter_bytes() == waiting);
+}
+
 }  // namespace freshet

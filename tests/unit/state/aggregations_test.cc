@@ -296,4 +296,45 @@ TEST_CASE(
   }
 }
 
+// "None where m2 = 0", and no answer depends on where batches were cut.
+TEST_CASE("skewness and kurtosis of one value or equal ones are none, however far from 0") {
+  for (const char* shape : {"skewness", "kurtosis"}) {
+    for (const double x : {1e75, 1e154, 1e200, -1.7e308}) {
+      for (const int events : {1, 2, 5}) {
+        Fixture whole({Over(shape, 0, kLifetimeWindow)});
+        Fixture cut({Over(shape, 0, kLifetimeWindow)});
+        for (int i = 0; i < events; ++i) {
+          const std::array values = {Value::Double(x), Value::Text("a"), Value::Int64(1),
+                                     Value::Bool(true)};
+          whole.Add(At(i), values);
+          cut.Add(At(i), values);
+          cut.Restore();
+        }
+        INFO(shape << " of " << events << " times " << x);
+        CHECK(whole.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
+        CHECK(cut.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
+        whole.Restore();
+        CHECK(whole.bytes == cut.bytes);
+      }
+    }
+  }
+}
+
+TEST_CASE("a row of thousands of sketches takes memory as its bytes do") {
+  FeatureArguments arguments = Sketch(0.01);
+  arguments.exact_to = 1;
+  Fixture f(
+      {Over("count_distinct", 1, Sliding(Duration::Hours(2), Duration::Seconds(10)), arguments)});
+  for (int i = 0; i < 720; ++i) {
+    for (const char* shop : {"a", "b"}) {
+      f.Add(At(i * 10), {Value::Double(1), Value::Text(shop), Value(), Value()});
+    }
+  }
+  const size_t updated = f.row->memory_bytes();
+  const size_t bytes = f.Restore();
+  CHECK(updated < 40 * bytes);
+  CHECK(f.row->memory_bytes() < 40 * bytes);
+  CHECK(f.Read({At(7190), {}}, 0).value.as_int64() == 2);
+}
+
 }  // namespace freshet

@@ -295,6 +295,28 @@ TEST_CASE("a text of more than 1024 bytes is null to lists and maps") {
   CHECK(Text(f.Now(At(3), 4)) == "{1: 2}");  // there it is counted, not kept
 }
 
+TEST_CASE("a row of long texts stays within its bytes, texts counted with 1024") {
+  const Window rows{.kind = WindowKind::kRows, .events = 100};
+  const Window minutes = Sliding(Duration::Hours(1), Duration::Minutes(1));
+  std::vector<Feature> features;
+  for (const char* aggregate : {"min", "max", "first", "last"}) {
+    for (const Window& window : {rows, minutes, kLifetimeWindow}) {
+      features.push_back(Over(aggregate, kShop, window));
+    }
+  }
+  Feature by = Over("max_by", kPoints, minutes);
+  by.arguments.order_by = kShop;
+  features.push_back(by);
+  Fixture f(features, {}, std::nullopt);
+  const std::string text(900'000, 'x');
+  for (int i = 0; i < 100; ++i) f.Add(At(i * 30), Value(), Value::Text(text));
+  CHECK(f.Bytes().size() < f.layout->size().bytes_max);
+  CHECK(f.Now(At(3000)).status == CellStatus::kNullValue);
+  for (int i = 0; i < 100; ++i) f.Add(At(i * 30), Value(), Value::Text(text.substr(0, 1024)));
+  CHECK(f.Bytes().size() < 64 * f.layout->size().bytes_max);
+  CHECK(f.Now(At(3000)).value.as_text().size() == 1024);
+}
+
 TEST_CASE("a feature's where leaves events out of lists and maps") {
   Source source = Fields();
   source.fields.push_back({.name = "big", .type = Type::kBool});

@@ -98,4 +98,24 @@ TEST_CASE("a dead letter cut short is damaged, not misread") {
 }
 
 }  // namespace
+TEST_CASE("a dead letter put again under its key is counted once, with the bytes it has now") {
+  const TestFolder folder;
+  const auto store = folder.Open();
+  const auto add = [&](size_t bytes) {
+    Commit commit(*store);
+    commit.AddDeadLetter("s", {0, 0, 1}, {.reason = "malformed", .value = std::string(bytes, 'x')});
+    REQUIRE(commit.Apply().ok());
+  };
+  add(1000);
+  const uint64_t once = store->dead_letter_bytes();
+  add(1000);
+  CHECK(store->ReadDeadLetters("s", 10)->size() == 1);
+  CHECK(store->dead_letter_bytes() == once);
+  add(900);
+  CHECK(store->dead_letter_bytes() == once - 100);
+  const std::vector<Coordinates> delivered = {{0, 0, 1}};
+  REQUIRE(store->RemoveDeadLetters("s", delivered).ok());
+  CHECK(store->dead_letter_bytes() == 0);
+}
+
 }  // namespace freshet
