@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "featurestore/base/utf8.h"
 #include "featurestore/declare/describe.h"
 
 namespace freshet {
@@ -187,12 +188,7 @@ class Sentence {
 constexpr size_t kMaxShownBytes = 100;
 
 std::string Shown(const Value& value) {
-  if (value.is_null()) return "NULL";
-  std::string text = ToDebugString(value);
-  if (text.size() <= kMaxShownBytes) return text;
-  size_t end = kMaxShownBytes;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
-  return text.substr(0, end) + "…";
+  return value.is_null() ? "NULL" : Shortened(ToDebugString(value), kMaxShownBytes);
 }
 
 // " (DEFAULT of NOT_FOUND)"
