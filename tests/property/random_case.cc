@@ -263,9 +263,9 @@ class Life {
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
                                                 random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
-  const Numbers numbers_ =
-      random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
-                              Numbers::kFarFromZero, Numbers::kMixedSizes, Numbers::kHuge, Numbers::kPowersOverflow});
+  const Numbers numbers_ = random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
+                                                   Numbers::kFarFromZero, Numbers::kMixedSizes,
+                                                   Numbers::kHuge, Numbers::kPowersOverflow});
   // Before the epoch too, where division rounds the other way.
   Timestamp front_ = random_.Chance(0.2) ? Timestamp{random_.Between(-1'000'000'000, 1'000'000'000)}
                      : random_.Chance(0.6)
