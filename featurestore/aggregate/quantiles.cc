@@ -154,7 +154,6 @@ void Quantiles::Combine(const Quantiles& b) {
   Spill();
   Quantiles other = b;
   other.CoarsenTo(bits_);
-  other.bits_ = bits_;
   other.Spill();
   MergeBuckets(other.buckets_);
   Bound();

@@ -2,7 +2,6 @@
 // consume with pause skips offsets in librdkafka before 2.1.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>

@@ -33,8 +33,8 @@ struct RunLayout {
   }
 };
 
-// Keeps every run with end ≥ newest − gap − lateness, so that late events join what they should. Borrows
-// its layout. Not thread-safe; move-only.
+// Keeps the runs that late events may join, and what a read may still ask for (RunLayout::keep, keeps_one_more). Borrows its
+// layout. Not thread-safe; move-only.
 class RunList {
  public:
   explicit RunList(const RunLayout& layout) : layout_(&layout), runs_(layout.set) {}

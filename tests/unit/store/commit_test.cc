@@ -44,8 +44,7 @@ struct FullDisk {
   ~FullDisk() { disk_is_full = false; }
 };
 
-// The sequence number rises by one for each key; the write-ahead log has one record for each
-// WriteBatch.
+// What a commit leaves of a row and its progress.
 struct Written {
   std::optional<std::string> row;
   std::map<int32_t, Progress> progress;
