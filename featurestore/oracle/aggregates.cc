@@ -118,7 +118,10 @@ Expected Numeric(const Feature& feature, const Items& items) {
     if (overflows(name == "skewness" ? sizes_of_cubes : fourths)) return Error();
     const long double m2 = squares / n;
     // "[the scale is] 1 for skewness and kurtosis where variance > 1e-6 of Σx²/n".
-    if (m2 <= 1e-6L * sum_of_squares / n) {
+    // "below 1e-75 the digits run out": of powers that are hardly doubles any more.
+    const auto runs_out = [](long double sum) { return sum < 1e-290L; };
+    const bool small = runs_out(squares) || runs_out(name == "skewness" ? sizes_of_cubes : fourths);
+    if (small || m2 <= 1e-6L * sum_of_squares / n) {
       return {.status = CellStatus::kPresent, .undetermined = true};
     }
     if (name == "skewness") return PresentWithin(cubes / n / (m2 * std::sqrt(m2)), 1);
