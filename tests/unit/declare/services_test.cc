@@ -247,7 +247,8 @@ TEST_CASE("a feature called now, or of a view called request, is not confused wi
     request: { n: int64 }
     derive: { time: "now", count: "a.now", input: "n", last: "b.n" }
 )"));
-  const FeatureService& service = ServiceOf(*Sound(roles.Load()));
+  const auto catalog = Sound(roles.Load());
+  const FeatureService& service = ServiceOf(*catalog);
   REQUIRE(service.derived.size() == 4);
   CHECK(service.derived[0].type == Type::kTimestamp);
   CHECK(service.derived[1].type == Type::kInt64);
