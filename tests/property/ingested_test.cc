@@ -98,7 +98,7 @@ class Ingestion {
       if (step.kind == Step::Kind::kRead && random_.Chance(0.3)) Check(entity, step);
       if (random_.Chance(0.005)) Restart();
       // Lives do not keep to `lateness` of one another.
-      if (random_.Chance(0.01) && !HasRuns(view())) Compact();
+      if (random_.Chance(0.01) && !RemovalMayShow(view())) Compact();
     }
     Restart();
     Compact();

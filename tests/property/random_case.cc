@@ -207,7 +207,7 @@ class Life {
   }
 
   // Other entities' events lead on while this one has none, to where its row may just not or just be removed, or far beyond. What
-  // comes afterwards may be of any time, also of one that the removed row would have taken; but see HasRuns.
+  // comes afterwards may be of any time, also of one that the removed row would have taken; but see RemovalMayShow.
   void AddCompaction() {
     Step compact;
     compact.kind = Step::Kind::kCompact;
@@ -219,7 +219,7 @@ class Life {
     }
     steps_.push_back(compact);
     greatest_ = std::max(greatest_, compact.now);
-    if (HasRuns(view_)) not_before_ = std::max(not_before_, compact.now - view_.lateness);
+    if (RemovalMayShow(view_)) not_before_ = std::max(not_before_, compact.now - view_.lateness);
     if (random_.Chance(0.7)) front_ = std::max(front_, compact.now);
     front_ = std::max(front_, not_before_);
   }
@@ -295,7 +295,8 @@ bool LacksTimesOfPanes(const FeatureView& view) {
                      [](const Feature& feature) { return feature.window.has_history(); });
 }
 
-bool HasRuns(const FeatureView& view) {
+bool RemovalMayShow(const FeatureView& view) {
+  if (view.dedup_within > Duration{}) return true;
   return std::any_of(view.features.begin(), view.features.end(), [&](const Feature& feature) {
     return feature.window.kind == WindowKind::kSession ||
            (feature.window.kind == WindowKind::kLifetime && view.ttl.has_value());

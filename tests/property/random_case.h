@@ -42,9 +42,9 @@ Case RandomCase(uint64_t seed);
 // past for it and not for `now`. (Kinds without panes have no past at all: the row's time is its newest event's.)
 bool LacksTimesOfPanes(const FeatureView& view);
 
-// Whether it has runs that an event may join: one that comes later than `lateness` may be the bridge between one that compaction has
-// removed and one that it has not, which is an exception of docs/semantics.md ("The same log, the same answer").
-bool HasRuns(const FeatureView& view);
+// Whether an event that comes later than `lateness` may tell that compaction removed its row: it may be the bridge between two runs, or
+// the double by which another one is none. An exception of docs/semantics.md ("The same log, the same answer").
+bool RemovalMayShow(const FeatureView& view);
 
 // Everything that decides the case, for a person.
 std::string Describe(const Case& c);
