@@ -39,6 +39,7 @@ int RunProgram(int argc, char** argv) {
   freshet::AddExplainCommand(app, run);
   freshet::AddReplayCommand(app, run);
   freshet::AddTestCommand(app, run);
+  freshet::AddVerifyCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

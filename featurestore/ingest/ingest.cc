@@ -24,7 +24,26 @@ bool ReadsHeaders(const Source& source) {
   });
 }
 
+KafkaSourceOptions SourceOptions(const Catalog& catalog, const Source& source,
+                                 const LogAddress& address, std::string group) {
+  KafkaSourceOptions kafka;
+  kafka.bootstrap = address.bootstrap;
+  kafka.topic = source.topic;
+  kafka.group = std::move(group);
+  kafka.options = catalog.kafka.options;
+  kafka.headers = ReadsHeaders(source);
+  return kafka;
+}
+
 }  // namespace
+
+StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Source& source,
+                                             const LogAddress& address) {
+  ASSIGN_OR_RETURN(auto opened,
+                   KafkaSource::Make(SourceOptions(catalog, source, address,
+                                                   fmt::format("{}-reader", catalog.kafka.group))));
+  return std::unique_ptr<LogSource>(std::move(opened));
+}
 
 uint64_t IngestMemoryBytes(uint64_t memory_bytes) { return memory_bytes / 4; }
 
@@ -75,13 +94,9 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
     }
     if (views.empty()) continue;  // nothing would be kept of it
     SourceMetrics& source_metrics = impl->metrics.Source(source.name, names, reasons);
-    KafkaSourceOptions kafka;
-    kafka.bootstrap = address.bootstrap;
-    kafka.topic = source.topic;
-    kafka.group = fmt::format("{}-{}", catalog.kafka.group, catalog.server.name);
-    kafka.options = catalog.kafka.options;
+    KafkaSourceOptions kafka = SourceOptions(
+        catalog, source, address, fmt::format("{}-{}", catalog.kafka.group, catalog.server.name));
     kafka.queue_bytes = std::clamp<uint64_t>(share / 8, 1 << 20, 64 << 20);
-    kafka.headers = ReadsHeaders(source);
     kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
     LoopContext context{
         .source = source,

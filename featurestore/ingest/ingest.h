@@ -9,6 +9,7 @@
 #include "featurestore/base/clock.h"
 #include "featurestore/base/status.h"
 #include "featurestore/declare/catalog.h"
+#include "featurestore/ingest/log_source.h"
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/metrics.h"
 #include "featurestore/store/store.h"
@@ -24,6 +25,10 @@ struct LogAddress {
   // knows. Empty: nobody can tell.
   std::function<std::string()> replaced;
 };
+
+// A reader of a source's log beside ingestion, for tools: it commits nothing anywhere.
+StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Source& source,
+                                             const LogAddress& address);
 
 // What ingestion takes of the one budget (storage.memory): decoded rows, librdkafka's queues, batches in hand. The store has the rest.
 uint64_t IngestMemoryBytes(uint64_t memory_bytes);

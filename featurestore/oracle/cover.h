@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "featurestore/oracle/oracle.h"
@@ -12,7 +13,7 @@ namespace freshet::oracle {
 using Wide = __int128;
 
 // "`where` that is not true": false or null.
-inline bool Passes(std::optional<uint32_t> where, const std::vector<Value>& fields) {
+inline bool Passes(std::optional<uint32_t> where, std::span<const Value> fields) {
   return !where || (!fields[*where].is_null() && fields[*where].as_bool());
 }
 

@@ -24,6 +24,7 @@ std::optional<Refusal> Oracle::OfferTombstone(const Record& record, Coordinates 
   for (size_t v = 0; v < views_.size(); ++v) {
     if (views_[v].key_fields != std::vector<uint32_t>{*source_.key}) continue;
     used = true;
+    if (wanted_ && !wanted_(v, {key.Borrow()})) continue;
     Delete(v, {key.Borrow()}, time);
   }
   return used ? std::nullopt : std::optional(Refusal::kNoKey);

@@ -118,6 +118,22 @@ bool ChangesNothing(const FeatureView& view, Timestamp t, Timestamp newest);
 // oracle's: tests give closures of their own, so that the engine's expressions are checked too. Texts live until the next call.
 using Derive = std::function<void(std::span<Value> fields)>;
 
+// Whether the rows of an entity are kept. Events of others move what every accepted event moves, and are forgotten: so a log whose
+// events do not fit into memory is held a share of its entities at a time.
+using Wanted = std::function<bool(size_t view, const KeyValues& key)>;
+
+// What an entity's row has of events, beside its values.
+struct RowFacts {
+  size_t events = 0;  // those that count: after a delete, what came since
+  Timestamp oldest;
+  Timestamp newest;
+  std::optional<Timestamp> deleted;  // the greatest time of a delete
+  // Events of several partitions: in which order they came is not the log's to say. `unordered`: one of them is more than the
+  // view's lateness older than one of another partition, so that sessions and lifetimes with a ttl depend on it.
+  bool several_partitions = false;
+  bool unordered = false;
+};
+
 // One source and the views over it. Copies what it is given.
 class Oracle {
  public:
@@ -126,6 +142,9 @@ class Oracle {
          Derive derive = {});
   Oracle(const Oracle&) = delete;
   Oracle& operator=(const Oracle&) = delete;
+
+  // Before the first record; without it all rows are kept.
+  void KeepOnly(Wanted wanted) { wanted_ = std::move(wanted); }
 
   // Records in the order of the log. The refusal, if any; kNoKey alone is of a record that was accepted.
   std::optional<Refusal> Offer(const Record& record, Coordinates at);
@@ -138,10 +157,17 @@ class Oracle {
 
   // Every entity that has a row in a view, by rising key.
   std::vector<KeyValues> entities(size_t view) const;
+  // None: nothing was ever of this entity.
+  std::optional<RowFacts> Facts(size_t view, const KeyValues& key) const;
+  // Memory of what is kept, about.
+  size_t memory_bytes() const { return memory_bytes_; }
   // Events that a row did not take since it remembered their id, so far.
   uint64_t duplicates() const { return duplicates_; }
   // "the greatest event time accepted": `now` of `clock: event_time`.
   std::optional<Timestamp> now_event_time() const { return now_; }
+
+  // Of the event that was accepted last.
+  std::optional<Timestamp> last_event_time() const { return last_event_time_; }
 
   const Source& source() const { return source_; }
   const std::vector<FeatureView>& views() const { return views_; }
@@ -159,6 +185,8 @@ class Oracle {
   std::optional<Refusal> OfferTombstone(const Record& record, Coordinates at);
   bool IsDuplicate(const EntityRow& row, const Kept& event) const;
   void Remember(EntityRow& row, const Kept& event) const;
+  // Keys of an event by view: none where it is not for the view, or its row not wanted. False where no view could use it.
+  bool FindKeys(std::span<const Value> fields, std::vector<KeyValues>& keys) const;
   static OwnedKey Own(const KeyValues& key);
   Value Keep(const Value& value);
 
@@ -166,10 +194,13 @@ class Oracle {
   const std::vector<Entity> entities_;
   const std::vector<FeatureView> views_;
   const Derive derive_;
+  Wanted wanted_;
+  size_t memory_bytes_ = 0;
   std::deque<std::string> texts_;
   std::deque<Kept> events_;
   std::vector<std::map<OwnedKey, EntityRow>> rows_;  // by view
   std::optional<Timestamp> now_;
+  std::optional<Timestamp> last_event_time_;
   std::map<int32_t, Timestamp> newest_of_;  // by partition: the greatest event time accepted
   uint64_t duplicates_ = 0;
 };

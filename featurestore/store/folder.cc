@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <map>
 #include <system_error>
+#include <thread>
 
 #include "featurestore/store/keys.h"
 #include "featurestore/store/rocks_status.h"
@@ -18,6 +21,19 @@ namespace fs = std::filesystem;
 bool MayStandBesideDatabase(const std::string& name) {
   return name == "rocksdb.new" || name == "lost+found" || name.starts_with("broker.") ||
          name.starts_with(".");
+}
+
+// What changes where a flush or a compaction ends: which files there are, and how long the manifest is. Tables are never written to
+// again, and the log that commits go to only grows: it is read up to its last whole commit.
+std::map<std::string, uintmax_t> ShapeOf(const fs::path& database) {
+  std::map<std::string, uintmax_t> shape;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(database, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("LOG") || name.starts_with("OPTIONS")) continue;  // words
+    shape[name] = name.starts_with("MANIFEST") ? entry.file_size(error) : 0;
+  }
+  return shape;
 }
 
 }  // namespace
@@ -105,6 +121,25 @@ Status CheckIdentity(const fs::path& folder, const std::string& stored_format,
         folder.string(), stored_project, project);
   }
   return OkStatus();
+}
+
+Status WhileQuiet(const fs::path& database, const std::function<Status()>& open) {
+  constexpr int kAttempts = 40;
+  Status opened;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto before = ShapeOf(database);
+    opened = open();
+    if (ShapeOf(database) != before) {
+      opened = Unavailable(
+          "{}: a server writes so much that no moment was found to read it as a whole; ask again, "
+          "or stop the server",
+          database.parent_path().string());
+    } else if (opened.ok() || attempt >= 2) {
+      return opened;
+    }
+  }
+  return opened;
 }
 
 Status LockedError(const fs::path& folder) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ StatusOr<std::vector<std::string>> ListFamilies(const std::filesystem::path& fol
 // What meta says against what is wanted: FAILED_PRECONDITION for a newer format or another project.
 Status CheckIdentity(const std::filesystem::path& folder, const std::string& stored_format,
                      const std::string& stored_project, const std::string& project);
+
+// Does `open`, again and again until a running server changed no file of the database meanwhile: what its log held is in a table once
+// that was flushed, and an open that reads the tables' list before the flush and the log after it would lack rows. UNAVAILABLE where
+// that does not come about within some seconds; else what `open` said last.
+Status WhileQuiet(const std::filesystem::path& database, const std::function<Status()>& open);
 
 Status LockedError(const std::filesystem::path& folder);
 

@@ -82,33 +82,37 @@ Store::Impl::~Impl() {
 Status Store::Impl::OpenDatabase(bool create) {
   shared = std::make_unique<SharedRocks>(options.memory_bytes);
   if (create) RETURN_IF_ERROR(CreateDatabase(options, *shared));
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFamilies(folder()));
-
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  std::vector<std::string> names;
   std::vector<std::shared_ptr<Expiry>> expiries;
-  for (const std::string& name : names) {
-    const bool is_view = name.find('@') != std::string::npos;
-    expiries.push_back(is_view ? std::make_shared<Expiry>() : nullptr);
-    descriptors.emplace_back(
-        name, is_view ? shared->ViewFamilyOptions(expiries.back()) : shared->FixedFamilyOptions());
-  }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* raw = nullptr;
-  const std::string path = DatabaseFolder(folder()).string();
-  const rocksdb::DBOptions db_options = shared->DatabaseOptions();
-  rocksdb::Status opened;
-  if (options.read_only) {
-    // A running server may remove a file between our reading its name and our opening it.
-    for (int attempt = 0; attempt < 3; ++attempt) {
-      opened = rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw);
-      if (opened.ok()) break;
+  const auto open = [&]() -> Status {
+    for (auto* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+    handles.clear();
+    expiries.clear();
+    db.reset();
+    ASSIGN_OR_RETURN(names, ListFamilies(folder()));
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    for (const std::string& name : names) {
+      const bool is_view = name.find('@') != std::string::npos;
+      expiries.push_back(is_view ? std::make_shared<Expiry>() : nullptr);
+      descriptors.emplace_back(name, is_view ? shared->ViewFamilyOptions(expiries.back())
+                                             : shared->FixedFamilyOptions());
     }
-  } else {
-    opened = rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
-  }
-  if (IsLocked(opened)) return LockedError(folder());
-  RETURN_IF_ERROR(FromRocks(opened, "open the database", folder()));
-  db.reset(raw);
+    rocksdb::DBOptions db_options = shared->DatabaseOptions();
+    rocksdb::DB* raw = nullptr;
+    const std::string path = DatabaseFolder(folder()).string();
+    // Read-only all files are held open: a running server may remove them while they are read.
+    if (options.read_only) db_options.max_open_files = -1;
+    const rocksdb::Status opened =
+        options.read_only
+            ? rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw)
+            : rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
+    if (IsLocked(opened)) return LockedError(folder());
+    RETURN_IF_ERROR(FromRocks(opened, "open the database", folder()));
+    db.reset(raw);
+    return OkStatus();
+  };
+  RETURN_IF_ERROR(options.read_only ? WhileQuiet(DatabaseFolder(folder()), open) : open());
 
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == keys::kMeta) {

@@ -22,6 +22,7 @@ void AddGetCommand(CLI::App& app, Run& run);
 void AddExplainCommand(CLI::App& app, Run& run);
 void AddReplayCommand(CLI::App& app, Run& run);
 void AddTestCommand(CLI::App& app, Run& run);
+void AddVerifyCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {

@@ -27,7 +27,8 @@ ARROWS = {
     "ingest": _LEFT_OF_SERVE,
     "serve": _LEFT_OF_SERVE,
     "scenario": _LEFT_OF_SERVE | {"ingest", "serve"},
-    "server": _LEFT_OF_SERVE | {"ingest", "serve", "scenario", "oracle"},
+    "verify": _LEFT_OF_SERVE | {"ingest", "oracle"},
+    "server": _LEFT_OF_SERVE | {"ingest", "serve", "scenario", "verify", "oracle"},
 }
 
 # How a vendor's includes begin -> the folders that may hold them. The first that fits counts.
