@@ -441,6 +441,20 @@ TEST_CASE("a view that is being filled does not answer, and does not hold back t
   CHECK_FALSE(shop.Run("risk", {Texts("card", pointers)}));
 }
 
+// "`complete_since` is there where the log did not reach back to its beginning"
+TEST_CASE("an answer says since when each of its views is complete, and nothing of one that always was") {
+  Shop shop;
+  const std::vector<std::string> cards = {"c1"};
+  const auto pointers = Pointers(cards);
+  shop.project.status("card_last").complete_since_us = kNoon.us;
+  REQUIRE_FALSE(shop.Run("all_of_card", {Texts("card", pointers)}));
+  REQUIRE(shop.answer.views.size() == 2);
+  for (size_t v = 0; v < 2; ++v) {
+    const bool cut = shop.plan->view_label(v) == "card_last";
+    CHECK(shop.answer.views[v].complete_since == (cut ? std::optional(kNoon) : std::nullopt));
+  }
+}
+
 TEST_CASE("an expired deadline ends a lookup before its work and between blocks of rows") {
   Shop shop;
   const std::vector<std::string> cards(1000, "c1");

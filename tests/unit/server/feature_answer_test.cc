@@ -95,6 +95,25 @@ TEST_CASE("a default stands beside NOT_FOUND; a 0 without one is null") {
   CHECK(line["event_times"]["delay"].is_null());
 }
 
+// "Its event time is the newest of those of the views that it is computed of."
+TEST_CASE("a derived feature's event time is the newest of those of its views") {
+  auto response = TwoRows();
+  auto* shop = response.add_views();
+  shop->set_view("shop");
+  shop->set_event_times_us_le(Packed<int64_t>({400'000, 700'000}));
+  response.mutable_schema()->mutable_fields(0)->set_derived(true);
+  response.mutable_schema()->mutable_fields(0)->add_derived_from(0);
+  response.mutable_schema()->mutable_fields(0)->add_derived_from(1);
+  const auto answer = DecodeAnswer(response);
+  REQUIRE(answer.ok());
+  const auto times = [&](size_t row) {
+    return nlohmann::json::parse(RowAsJson(*answer, row, kKeys, Asked()[row]))["event_times"];
+  };
+  CHECK(times(0)["trips"] == "1970-01-01T00:00:00.500Z");
+  CHECK(times(1)["trips"] == "1970-01-01T00:00:00.700Z");  // the other view has no such row
+  CHECK(times(1)["delay"].is_null());
+}
+
 TEST_CASE("a float is its shortest text; what JSON has no number for is text; bytes are base64") {
   v1::GetFeaturesResponse response;
   response.set_num_rows(1);
