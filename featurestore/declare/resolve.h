@@ -2,6 +2,7 @@
 // Goes on after every mistake: what depends on something bad is left out silently, the rest is still checked.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,8 +50,12 @@ struct EntityNotes {
 };
 struct ViewNotes {
   Place place;
-  std::set<std::string> bad_features;  // as declared
+  std::set<std::string> bad_features;  // as declared, and as what they rename themselves to
   bool features_known = false;
+  bool source_known = false;
+
+  // Whether it would be one of a feature that has a mistake: spend_1h of spend.
+  bool MayBeBad(std::string_view feature) const;
 };
 
 // What a feature says beside `of`; false of `sound` where a mistake was reported.
@@ -65,10 +70,15 @@ struct AggregationArguments {
   bool sound = true;
 };
 
-// What is known of a service while it is resolved.
+// What is known of a service while it is resolved. What a mistake that was reported leaves out is noted, so that it is not told again
+// as unknown where something else names it, and all else is.
 struct ServiceNotes {
   bool warn_whole = false;
-  bool sound = true;  // false: a feature or an input is missing, for a mistake that was reported
+  bool views_known = true;        // false: a view, or the keys that ask for it, are not there
+  bool features_known = true;     // false: any name may be one of a feature that is not there
+  bool inputs_known = true;       // false: any name may be one of an input
+  std::set<std::string> missing;  // features, inputs and derived features
+  std::set<uint32_t> whole;       // views of which all features are meant, also those with mistakes
   std::map<std::pair<uint32_t, uint32_t>, Place> served;  // (use, feature): where
 };
 
@@ -105,15 +115,15 @@ class Resolver {
   // resolve_expressions.cc
   void ResolveDerive(const YamlNode& object, Source& source, SourceNotes& notes);
   // The field that holds what `where` of `object` asks; made where it is new. None where there is no `where`, or a mistake in it
-  // was reported: then `sound` turns false.
-  std::optional<uint32_t> ResolveWhere(const YamlNode& object, Source& source, SourceNotes& notes,
+  // was reported: then `sound` turns false. Without a source (its name was wrong) the SQL is checked as far as its columns do not matter.
+  std::optional<uint32_t> ResolveWhere(const YamlNode& object, Source* source, SourceNotes* notes,
                                        bool& sound);
   std::optional<Expression> Compile(const YamlNode& node, const Source& source, SourceNotes& notes,
                                     Expression::Use use);
-  // `told`: columns that have a mistake of their own, which was reported. `tell` false: any column may be one.
+  // An unknown column that `may_be_there`, but for a mistake that was reported, is not told.
   std::optional<Expression> CompileSql(const YamlNode& node, const SqlScope& scope,
-                                       Expression::Use use, const std::set<std::string>& told,
-                                       bool tell);
+                                       Expression::Use use,
+                                       const std::function<bool(const std::string&)>& may_be_there);
 
   // resolve_views.cc
   void ResolveViews();
@@ -155,10 +165,10 @@ class Resolver {
 
   // resolve_services.cc
   void ResolveServices();
+  void ResolveItem(const YamlNode& item, ServiceNotes& notes, FeatureService& service);
   void ResolveServed(const YamlNode& node, ServiceNotes& notes, FeatureService& service);
   void ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureService& service);
-  const FeatureView* FindServedView(const YamlNode& node, const std::string& name,
-                                    ServiceNotes& notes, uint32_t& index);
+  const FeatureView* FindServedView(const YamlNode& node, const std::string& name, uint32_t& index);
   // None where it, or the view's keys of it, has a mistake that was reported.
   const Entity* KnownEntity(const FeatureView& view) const;
   // The index of this use of a view in the service; none where another in the same role has other keys (reported).
@@ -169,6 +179,9 @@ class Resolver {
                       FeatureService& service);
   void AddServed(const Place& place, uint32_t use, uint32_t feature, ServiceNotes& notes,
                  FeatureService& service);
+  // Notes that a use of a view, for a mistake that was reported, serves nothing. `view`: none where that is what was wrong.
+  void LeaveOut(const YamlNode& node, std::optional<uint32_t> view, ServiceNotes& notes);
+  bool MayBeThere(const ServiceNotes& notes, const std::string& column) const;
   void NameServed(ServiceNotes& notes, FeatureService& service);
 
   // resolve_requests.cc: what comes with a request.

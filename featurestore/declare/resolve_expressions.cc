@@ -19,16 +19,18 @@ std::optional<Expression> Resolver::Compile(const YamlNode& node, const Source& 
   for (auto i = static_cast<uint32_t>(notes.scope.columns.size()); i < source.named_fields; ++i) {
     notes.scope.Add({"", source.fields[i].name, source.fields[i].type});
   }
-  return CompileSql(node, notes.scope, use, notes.bad_fields, notes.fields_known);
+  return CompileSql(node, notes.scope, use, [&](const std::string& column) {
+    return !notes.fields_known || notes.bad_fields.contains(column);
+  });
 }
 
-std::optional<Expression> Resolver::CompileSql(const YamlNode& node, const SqlScope& scope,
-                                               Expression::Use use,
-                                               const std::set<std::string>& told, bool tell) {
+std::optional<Expression> Resolver::CompileSql(
+    const YamlNode& node, const SqlScope& scope, Expression::Use use,
+    const std::function<bool(const std::string&)>& may_be_there) {
   auto compiled = Expression::Compile(node.text, scope.columns, use);
   if (auto* expression = std::get_if<Expression>(&compiled)) return std::move(*expression);
   const auto& error = std::get<ExpressionError>(compiled);
-  if (!tell || told.contains(error.unknown_column)) return std::nullopt;
+  if (!error.unknown_column.empty() && may_be_there(error.unknown_column)) return std::nullopt;
   std::string text = error.message;
   if (!error.unknown_column.empty() && text.ends_with(error.unknown_column)) {  // no remedy yet
     text += diagnostics_.Suggest(error.unknown_column, scope.names);
@@ -64,25 +66,29 @@ void Resolver::ResolveDerive(const YamlNode& object, Source& source, SourceNotes
   }
 }
 
-std::optional<uint32_t> Resolver::ResolveWhere(const YamlNode& object, Source& source,
-                                               SourceNotes& notes, bool& sound) {
+std::optional<uint32_t> Resolver::ResolveWhere(const YamlNode& object, Source* source,
+                                               SourceNotes* notes, bool& sound) {
   const YamlEntry* entry = object.FindEntry("where");
   if (entry == nullptr) return std::nullopt;
-  auto expression = entry->value.bad
-                        ? std::nullopt
-                        : Compile(entry->value, source, notes, Expression::Use::kCondition);
+  std::optional<Expression> expression;
+  if (!entry->value.bad && source == nullptr) {
+    CompileSql(entry->value, {}, Expression::Use::kCondition,
+               [](const std::string&) { return true; });
+  } else if (!entry->value.bad) {
+    expression = Compile(entry->value, *source, *notes, Expression::Use::kCondition);
+  }
   if (!expression) {
     sound = false;
     return std::nullopt;
   }
-  for (uint32_t i = source.named_fields; i < source.fields.size(); ++i) {
-    if (source.fields[i].expression == expression->normalized()) return i;
+  for (uint32_t i = source->named_fields; i < source->fields.size(); ++i) {
+    if (source->fields[i].expression == expression->normalized()) return i;
   }
-  source.fields.push_back({.name = "where " + expression->normalized(),
-                           .type = Type::kBool,
-                           .expression = expression->normalized()});
-  notes.expressions.push_back(*std::move(expression));
-  return static_cast<uint32_t>(source.fields.size() - 1);
+  source->fields.push_back({.name = "where " + expression->normalized(),
+                            .type = Type::kBool,
+                            .expression = expression->normalized()});
+  notes->expressions.push_back(*std::move(expression));
+  return static_cast<uint32_t>(source->fields.size() - 1);
 }
 
 }  // namespace freshet

@@ -86,14 +86,29 @@ std::vector<std::string> SuffixesOf(const AggregatedFields& of,
   return suffixes;
 }
 
+// What its windows call themselves.
+std::set<std::string> RenamedTo(const YamlNode& feature) {
+  std::set<std::string> names;
+  const YamlNode* windows = Sound(feature, "windows");
+  if (windows == nullptr) return names;
+  for (const YamlNode& window : windows->items) {
+    if (const YamlNode* as = Sound(window, "as")) names.insert(as->text);
+  }
+  return names;
+}
+
 }  // namespace
 
 void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNotes* notes,
                               FeatureView& view, ViewNotes& view_notes,
                               std::map<std::string, Place>& served) {
-  view_notes.bad_features.insert(entry.key);  // until it is through
   const YamlNode& object = entry.value;
-  if (object.bad || object.kind != YamlNode::Kind::kMap) return;
+  const bool readable = !object.bad && object.kind == YamlNode::Kind::kMap;
+  // Until it is through:
+  std::set<std::string> names = readable ? RenamedTo(object) : std::set<std::string>();
+  names.insert(entry.key);
+  view_notes.bad_features.insert(names.begin(), names.end());
+  if (!readable) return;
   const YamlNode* name = Sound(object, "aggregate");
   const Aggregation* aggregation = name == nullptr ? nullptr : ReadAggregation(*name, diagnostics_);
   bool sound = aggregation != nullptr;
@@ -114,8 +129,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
     defaults.push_back(ResolveDefault(entry, *aggregation, type, sound));
     if (!sound) break;  // said once
   }
-  const std::optional<uint32_t> where =
-      source == nullptr ? std::nullopt : ResolveWhere(object, *source, *notes, sound);
+  const std::optional<uint32_t> where = ResolveWhere(object, source, notes, sound);
 
   // The windows, one served feature each; of a list of q one each for every q.
   std::vector<WindowEntry> windows;
@@ -157,7 +171,7 @@ void Resolver::ResolveFeature(const YamlEntry& entry, Source* source, SourceNote
     }
   }
   if (!sound) return;
-  view_notes.bad_features.erase(entry.key);
+  for (const std::string& name : names) view_notes.bad_features.erase(name);
   const Annotations about = ReadAnnotations(object);
   for (const WindowEntry& window : windows) {
     for (size_t f = 0; f < of.fields.size(); ++f) {

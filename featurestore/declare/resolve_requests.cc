@@ -38,19 +38,19 @@ std::optional<uint32_t> InputIndex(const FeatureService& service, const std::str
 void Resolver::ResolveInputs(const YamlNode& object, ServiceNotes& notes, FeatureService& service) {
   const YamlNode* request = Sound(object, "request");
   if (request == nullptr || request->kind != YamlNode::Kind::kMap) {
-    notes.sound = notes.sound && !Declares(object, "request");
+    notes.inputs_known = !Declares(object, "request");
     return;
   }
   for (const YamlEntry& entry : request->entries) {
     const auto type = entry.value.bad ? std::nullopt : TypeFromName(entry.value.text);
     const auto refuse = [&](std::string text) {
       Error(entry.key_place, std::move(text));
-      notes.sound = false;
+      notes.missing.insert(entry.key);
     };
-    if (!type || !IsScalar(*type)) {
-      if (type)
-        refuse(fmt::format("input {} is a {}; inputs are scalars", entry.key, entry.value.text));
-      notes.sound = false;
+    if (!type) {
+      notes.missing.insert(entry.key);
+    } else if (!IsScalar(*type)) {
+      refuse(fmt::format("input {} is a {}; inputs are scalars", entry.key, entry.value.text));
     } else if (entry.key == kNow) {
       refuse("now is the read's time in every service; give the input another name");
     } else if (IsKeyName(service, entry.key)) {
@@ -96,7 +96,7 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
                                   : fmt::format("request.{} would read as the input {} in derive",
                                                 feature.name, feature.name),
                         view.name, view.name));
-      notes.sound = false;
+      notes.missing.insert(feature.name);
       continue;
     }
     add(qualifier, feature.name, feature.type, Kind::kFeature, f);
@@ -117,11 +117,13 @@ std::shared_ptr<const ServiceExpressions> Resolver::ResolveServiceDerive(const Y
                                                             : "an input"));
       continue;
     }
-    auto expression =
-        entry.value.bad ? std::nullopt
-                        : CompileSql(entry.value, scope, Expression::Use::kValue, {}, notes.sound);
+    std::optional<Expression> expression;
+    if (!entry.value.bad) {
+      expression = CompileSql(entry.value, scope, Expression::Use::kValue,
+                              [&](const std::string& column) { return MayBeThere(notes, column); });
+    }
     if (!expression) {
-      notes.sound = false;  // what is derived of it would be told as unknown
+      notes.missing.insert(entry.key);  // to what is derived of it
       continue;
     }
     const Type type = expression->type();
@@ -182,17 +184,22 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
           fmt::format("unknown source {}{}", node->text, diagnostics_.Suggest(node->text, names)));
     return;
   }
-  if (!notes.sound) return;
   std::set<std::string> others;
   bool joins = false;
+  bool views_known =
+      notes
+          .views_known;  // what is missing could be of that source, or ask by the key that a field needs
   for (const ServedView& use : service.views) {
     const FeatureView& view = catalog_.views[use.view];
+    if (!view_notes_[use.view].source_known) {
+      views_known = false;
+      continue;
+    }
     joins |= view.source == *index;
     others.insert(catalog_.sources[view.source].name);
-    // Keys that could not be resolved were reported.
-    if (view.key_fields.size() != use.keys.size()) return;
   }
   if (!joins) {
+    if (!views_known) return;
     Error(node->place,
           fmt::format("no view of service {} is computed of source {}; its views are of {}",
                       service.name, node->text, fmt::join(others, ", ")));
@@ -201,7 +208,7 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
   std::vector<RequestEvent::Given> given = EventFields(node->place, *index, service);
   const Source& source = catalog_.sources[*index];
   const SourceNotes& source_notes = source_notes_[*index];
-  if (!source_notes.fields_known || !source_notes.bad_fields.empty()) return;
+  if (!source_notes.fields_known || !views_known || !notes.inputs_known) return;
   FieldReaders fields(source, source_notes.expressions);
   fields.Read(source.where, fmt::format("where of source {}", source.name));
   for (const ServedView& use : service.views) {
@@ -233,6 +240,7 @@ void Resolver::ResolveCountRequest(const YamlNode& object, const ServiceNotes& n
     if (known) continue;
     complete = false;
     const Field& missing = source.fields[field];
+    if (notes.missing.contains(missing.name)) continue;
     std::string remedy = fmt::format("add {}: {} to request", missing.name, TypeName(missing.type));
     if (IsKeyName(service, missing.name)) {
       remedy = fmt::format(
@@ -282,6 +290,7 @@ std::map<uint32_t, std::string> Resolver::KeyFields(uint32_t source_index,
     const Field& field = source.fields[f];
     if (key_of.contains(f) || taken.contains(field.name)) continue;
     for (const ServedView& use : service.views) {
+      if (use.keys.empty()) continue;  // not known, nor perhaps the entity
       const Entity& entity = catalog_.entities[catalog_.views[use.view].entity];
       for (size_t k = 0; k < use.keys.size() && k < entity.keys.size(); ++k) {
         if (use.keys[k] == field.name && entity.keys[k].type == field.type) key_of[f] = field.name;

@@ -25,21 +25,15 @@ void Resolver::ResolveServices() {
       notes.warn_whole = !Declares(object, "open") || (open != nullptr && open->text == "false");
       service.about = ReadAnnotations(object);
     }
-    if (list == nullptr) continue;
-    if (list->items.empty()) {
+    if (list == nullptr) {
+      notes.views_known = notes.features_known = false;
+    } else if (list->items.empty()) {
       Error(list->place,
             fmt::format("feature service {} is empty; list views, or features as \"view:feature\"",
                         entry.key));
-      notes.sound = false;
-    }
-    for (const YamlNode& item : list->items) {
-      if (item.bad) {
-        notes.sound = false;
-      } else if (item.kind == YamlNode::Kind::kMap) {
-        ResolveRole(item, notes, service);
-      } else {
-        ResolveServed(item, notes, service);
-      }
+      notes.views_known = notes.features_known = false;
+    } else {
+      for (const YamlNode& item : list->items) ResolveItem(item, notes, service);
     }
     NameServed(notes, service);
     if (object.kind != YamlNode::Kind::kMap) continue;
@@ -49,13 +43,22 @@ void Resolver::ResolveServices() {
   }
 }
 
+void Resolver::ResolveItem(const YamlNode& item, ServiceNotes& notes, FeatureService& service) {
+  if (!item.bad && item.kind == YamlNode::Kind::kMap) {
+    ResolveRole(item, notes, service);
+  } else if (!item.bad && item.kind == YamlNode::Kind::kScalar) {
+    ResolveServed(item, notes, service);
+  } else {
+    notes.views_known = notes.features_known = false;
+  }
+}
+
 const FeatureView* Resolver::FindServedView(const YamlNode& node, const std::string& name,
-                                            ServiceNotes& notes, uint32_t& index) {
+                                            uint32_t& index) {
   if (const auto found = catalog_.ViewIndex(name)) {
     index = *found;
     return &catalog_.views[index];
   }
-  notes.sound = false;
   if (Sound(root_, "feature_views") == nullptr) return nullptr;
   std::vector<std::string> names;
   for (const FeatureView& view : catalog_.views) names.push_back(view.name);
@@ -79,20 +82,22 @@ const Entity* Resolver::KnownEntity(const FeatureView& view) const {
 
 // "view:feature", or "view".
 void Resolver::ResolveServed(const YamlNode& node, ServiceNotes& notes, FeatureService& service) {
-  if (node.kind != YamlNode::Kind::kScalar) return;
   const size_t colon = node.text.find(':');
   uint32_t view = 0;
-  if (FindServedView(node, node.text.substr(0, colon), notes, view) == nullptr) return;
+  if (FindServedView(node, node.text.substr(0, colon), view) == nullptr) {
+    LeaveOut(node, std::nullopt, notes);
+    return;
+  }
   ServedView served{.view = view};
   const Entity* entity = KnownEntity(catalog_.views[view]);
   if (entity == nullptr) {
-    notes.sound = false;
+    notes.views_known = false;
   } else {
     for (const EntityKeyField& key : entity->keys) served.keys.push_back(key.name);
   }
   const auto use = UseView(node.place, std::move(served), service);
   if (!use) {
-    notes.sound = false;
+    LeaveOut(node, view, notes);
   } else if (colon == std::string::npos) {
     ServeWholeView(node, *use, notes, service);
   } else {
@@ -104,14 +109,14 @@ void Resolver::ResolveServed(const YamlNode& node, ServiceNotes& notes, FeatureS
 void Resolver::ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureService& service) {
   const YamlNode* name = Sound(node, "view");
   uint32_t view = 0;
-  if (name == nullptr || FindServedView(*name, name->text, notes, view) == nullptr) {
-    notes.sound = false;
+  if (name == nullptr || FindServedView(*name, name->text, view) == nullptr) {
+    LeaveOut(node, std::nullopt, notes);
     return;
   }
   ServedView served{.view = view};
   const Entity* entity = KnownEntity(catalog_.views[view]);
   if (entity == nullptr) {
-    notes.sound = false;
+    notes.views_known = false;
   } else {
     for (const EntityKeyField& key : entity->keys) served.keys.push_back(key.name);
   }
@@ -119,7 +124,7 @@ void Resolver::ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureSer
     served.role = role->text;
     if (role->text == "request") {
       Error(role->place, "role request would read as what comes with the request; use another");
-      notes.sound = false;
+      LeaveOut(node, view, notes);
       return;
     }
     if (catalog_.ViewIndex(role->text)) {
@@ -127,11 +132,11 @@ void Resolver::ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureSer
             fmt::format("role {} is the name of a feature view, and view:feature would mean both; "
                         "use another",
                         role->text));
-      notes.sound = false;
+      LeaveOut(node, view, notes);
       return;
     }
   } else if (Declares(node, "as")) {
-    notes.sound = false;
+    LeaveOut(node, view, notes);
     return;
   }
   const YamlNode* keys = Sound(node, "keys");
@@ -142,7 +147,7 @@ void Resolver::ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureSer
       if (found == names.end()) {
         Error(key.key_place, fmt::format("entity {} has no key {}{}", entity->name, key.key,
                                          diagnostics_.Suggest(key.key, names)));
-        notes.sound = false;
+        notes.views_known = false;
       } else if (!key.value.bad) {
         served.keys[static_cast<size_t>(found - names.begin())] = key.value.text;
       }
@@ -155,29 +160,29 @@ void Resolver::ResolveRole(const YamlNode& node, ServiceNotes& notes, FeatureSer
       Error(keys->place, fmt::format("two keys of entity {} are called {} in the request; name "
                                      "them apart",
                                      entity->name, served.keys[k]));
-      notes.sound = false;
+      LeaveOut(node, view, notes);
       return;
     }
   }
   const auto use = UseView(node.place, std::move(served), service);
   if (!use) {
-    notes.sound = false;
+    LeaveOut(node, view, notes);
     return;
   }
   const YamlNode* features = Sound(node, "features");
   if (!Declares(node, "features")) {
     ServeWholeView(node, *use, notes, service);
   } else if (features == nullptr) {
-    notes.sound = false;
+    notes.features_known = false;
   } else if (features->items.empty()) {
     Error(features->place, fmt::format("features of view {} is empty; list its features, or leave "
                                        "it out for all of them",
                                        catalog_.views[view].name));
-    notes.sound = false;
+    notes.features_known = false;
   } else {
     for (const YamlNode& item : features->items) {
       if (item.bad || item.kind != YamlNode::Kind::kScalar) {
-        notes.sound = false;
+        notes.features_known = false;
       } else {
         ServeFeature(item, *use, item.text, notes, service);
       }
@@ -214,8 +219,7 @@ void Resolver::ServeWholeView(const YamlNode& node, uint32_t use, ServiceNotes& 
                         node.kind == YamlNode::Kind::kMap ? "list its features: […]"
                                                           : "name features as \"view:feature\""));
   }
-  notes.sound =
-      notes.sound && view_notes_[index].features_known && view_notes_[index].bad_features.empty();
+  notes.whole.insert(index);
   for (uint32_t i = 0; i < view.features.size(); ++i) {
     AddServed(node.place, use, i, notes, service);
   }
@@ -229,12 +233,8 @@ void Resolver::ServeFeature(const YamlNode& node, uint32_t use, const std::strin
     AddServed(node.place, use, *feature, notes, service);
     return;
   }
-  notes.sound = false;
-  if (!view_notes_[index].features_known) return;
-  for (const std::string& bad : view_notes_[index].bad_features) {
-    if (feature_name.rfind(bad, 0) == 0)
-      return;  // surely one of a feature whose mistakes were told
-  }
+  notes.missing.insert(feature_name);
+  if (!view_notes_[index].features_known || view_notes_[index].MayBeBad(feature_name)) return;
   std::vector<std::string> names;
   for (const Feature& feature : view.features) names.push_back(feature.name);
   Error(node.place, fmt::format("view {} has no feature {}{}", view.name, feature_name,
@@ -275,8 +275,40 @@ void Resolver::NameServed(ServiceNotes& notes, FeatureService& service) {
                       served.name, service.name,
                       catalog_.views[service.views[*uses.begin()].view].name,
                       catalog_.views[use.view].name));
-    notes.sound = false;
   }
+}
+
+void Resolver::LeaveOut(const YamlNode& node, std::optional<uint32_t> view, ServiceNotes& notes) {
+  notes.views_known = false;
+  const YamlNode* features = node.kind == YamlNode::Kind::kMap ? Sound(node, "features") : nullptr;
+  const size_t colon = node.text.find(':');
+  if (node.kind == YamlNode::Kind::kScalar && colon != std::string::npos) {
+    notes.missing.insert(node.text.substr(colon + 1));
+  } else if (features != nullptr) {
+    for (const YamlNode& item : features->items) notes.missing.insert(item.text);
+  } else if (!view) {
+    notes.features_known = false;
+  } else {
+    notes.whole.insert(*view);
+    for (const Feature& feature : catalog_.views[*view].features)
+      notes.missing.insert(feature.name);
+  }
+}
+
+// `column` as SQL names it, with or without what stands before its name.
+bool Resolver::MayBeThere(const ServiceNotes& notes, const std::string& column) const {
+  if (!notes.features_known || !notes.inputs_known) return true;
+  const std::string name = column.substr(column.rfind('.') + 1);
+  return notes.missing.contains(name) ||
+         std::any_of(notes.whole.begin(), notes.whole.end(), [&](uint32_t view) {
+           return !view_notes_[view].features_known || view_notes_[view].MayBeBad(name);
+         });
+}
+
+bool ViewNotes::MayBeBad(std::string_view feature) const {
+  return std::any_of(bad_features.begin(), bad_features.end(), [&](const std::string& bad) {
+    return feature == bad || feature.starts_with(bad + "_");
+  });
 }
 
 }  // namespace freshet

@@ -85,7 +85,7 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     source.named_fields = static_cast<uint32_t>(source.fields.size());
     ResolveDerive(object, source, notes);
     bool sound = true;
-    source.where = ResolveWhere(object, source, notes, sound);
+    source.where = ResolveWhere(object, &source, &notes, sound);
     ResolveKey(object, source, notes);
     ResolveDedup(object, source, notes);
   }

@@ -98,11 +98,9 @@ void Resolver::ResolveView(const YamlEntry& entry) {
       }
     }
     ResolveKeys(entry, source_known, view);
-    if (source_known) {
-      bool sound = true;
-      view.where =
-          ResolveWhere(object, catalog_.sources[view.source], source_notes_[view.source], sound);
-    }
+    bool sound = true;
+    view.where = ResolveWhere(object, source_known ? &catalog_.sources[view.source] : nullptr,
+                              source_known ? &source_notes_[view.source] : nullptr, sound);
     const YamlNode* features = Sound(object, "features");
     const YamlEntry* fields = object.FindEntry("fields");
     if (fields != nullptr && Declares(object, "features")) {
@@ -136,6 +134,7 @@ void Resolver::ResolveView(const YamlEntry& entry) {
     view.max_future_skew = catalog_.sources[view.source].max_future_skew;
     if (const auto& dedup = catalog_.sources[view.source].dedup) view.dedup_within = dedup->within;
   }
+  notes.source_known = source_known;
   FinishView(entry, view);
   catalog_.views.push_back(std::move(view));
   view_notes_.push_back(std::move(notes));
@@ -151,6 +150,11 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
     if (Sound(root_, "entities") != nullptr) {
       Error(name->place, fmt::format("unknown entity {}{}", name->text,
                                      diagnostics_.Suggest(name->text, NamesOf(catalog_.entities))));
+    }
+    if (keys == nullptr || !source_known) return;
+    for (const YamlEntry& key : keys->entries) {
+      if (key.value.bad) continue;
+      FindField(key.value, catalog_.sources[view.source], source_notes_[view.source]);
     }
     return;
   }

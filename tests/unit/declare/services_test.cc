@@ -193,6 +193,108 @@ TEST_CASE("each mistake in a service is told at its place, with what would do") 
   }
 }
 
+TEST_CASE(
+    "a mistake in a service hides none of the others, and is not told again by what follows from "
+    "it") {
+  const std::string sent = "    features: [\"activity:sent_1h\"]\n";
+  const std::vector<std::pair<std::string, std::vector<std::string>>> table = {
+      // A feature that is not there: x is of it.
+      {"    features: [\"activity:sent_1h\", \"activity:sent_2h\"]\n"
+       "    derive: { x: \"sent_2h + 1\", y: \"memo\", z: \"sent_1h +\" }\n",
+       {"27:36: view activity has no feature sent_2h", "28:37: unknown column memo",
+        "28:57: syntax error"}},
+      // A view that is not there, whose features may have any name.
+      {"    features: [activty]\n    derive: { x: \"sent_1h\", y: \"1 + 'a'\" }\n",
+       {"27:16: unknown feature view activty", "28:35: + wants two numbers"}},
+      {"    features: [\"activty:sent_1h\"]\n    derive: { x: \"sent_1h\", y: \"sent_24h\" }\n",
+       {"27:16: unknown feature view activty", "28:33: unknown column sent_24h"}},
+      {"    features: [{ view: activity, as: visits, features: [sent_1h] }]\n"
+       "    derive: { x: \"visits.sent_1h\", y: \"visits.sent_24h\" }\n",
+       {"27:38: role visits is the name of a feature view",
+        "28:40: unknown column visits.sent_24h"}},
+      {"    features: [{ view: activity, as: visits }]\n    open: true\n"
+       "    derive: { x: \"visits.sent_1h\", y: \"visits.sent_2h\" }\n",
+       {"27:38: role visits is the name of a feature view",
+        "29:40: unknown column visits.sent_2h"}},
+      // No list of features.
+      {"    request: { n: int64 }\n    derive: { x: \"anything\", y: \"n +\" }\n",
+       {"26:3: a feature service needs features", "28:37: syntax error"}},
+      // An input that is not there.
+      {sent + "    request: { amount: dbl }\n    derive: { x: \"amount * 2\", y: \"amont\" }\n",
+       {"28:24: unknown type \"dbl\"", "29:36: unknown column amont"}},
+      // What is derived of what failed.
+      {sent + "    derive: { a: \"1 + 'x'\", b: \"a + 1\", c: \"b + d\", d: \"sent_1h + e\" }\n",
+       {"28:21: + wants two numbers", "28:67: unknown column e"}},
+      // count_request beside each of these.
+      {"    features: [\"activity:memo_1h\"]\n    request: { amount: double }\n"
+       "    derive: { x: \"1 +\" }\n    count_request: transfers\n",
+       {"29:22: syntax error", "30:20: count_request needs field memo of source transfers"}},
+      {"    features: [\"activity:memo_1h\"]\n    request: { memo: strng }\n    count_request: "
+       "transfers\n",
+       {"28:22: unknown type \"strng\"",
+        "29:20: count_request needs field amount of source transfers"}},
+      {"    features: [activty]\n    count_request: transfers\n",
+       {"27:16: unknown feature view activty"}},
+      {"    features: [activty, \"activity:memo_1h\"]\n    request: { eur: double }\n    "
+       "count_request: transfers\n",
+       {"27:16: unknown feature view activty",
+        "29:20: input eur is what source transfers derives"}},
+  };
+  for (const auto& [service, expected] : table) {
+    INFO(service);
+    const std::vector<std::string> told = Mistakes(service);
+    for (const std::string& one : told) UNSCOPED_INFO(one);
+    REQUIRE(told.size() == expected.size());
+    for (size_t i = 0; i < told.size(); ++i) {
+      INFO(told[i]);
+      CHECK(told[i].rfind(expected[i], 0) == 0);
+    }
+  }
+}
+
+TEST_CASE("a mistake in a feature or a source is not told again by what a service says of it") {
+  const auto told = [](const std::string& from, const std::string& to, const std::string& service) {
+    const ProjectFiles files(Replaced(Bank(service), from, to));
+    return Shown(files.Load().errors);
+  };
+  const std::string derive =
+      "    features: [activity]\n    open: true\n    derive: { x: \"sent_1h\", y: \"memo_2h\" }\n";
+  // What begins as sent does may be one of it; memo has no mistake.
+  auto mistakes = told("aggregate: sum", "aggregate: sun", derive);
+  REQUIRE(mistakes.size() == 2);
+  CHECK(mistakes[1].rfind("29:33: unknown column memo_2h", 0) == 0);
+  // Under a name of its own, too.
+  mistakes = told("aggregate: sum, of: amount, windows: [1h, 24h]",
+                  "aggregate: sun, of: amount, windows: [1h, { sliding: 2h, as: lately }]",
+                  "    features: [\"activity:lately\"]\n    derive: { x: \"lately + 1\" }\n");
+  CHECK(mistakes.size() == 1);
+  // Of a view whose source is not known: whether it is the one of count_request.
+  mistakes = told("source: transfers", "source: transfer",
+                  "    features: [activity]\n    open: true\n    count_request: transfers\n");
+  REQUIRE(mistakes.size() == 1);
+  CHECK(mistakes[0].find("unknown source transfer;") != std::string::npos);
+}
+
+TEST_CASE(
+    "a view whose source or entity is unknown has its SQL and its keys checked all the same") {
+  const auto told = [](std::string text) {
+    return Shown(ProjectFiles(std::move(text)).Load().errors);
+  };
+  const std::string sound = Bank("    features: [\"activity:sent_1h\"]\n");
+  auto mistakes = told(Replaced(Replaced(sound, "source: transfers", "source: transfer"),
+                                "where: \"eur > 1\"", "where: \"eur >\""));
+  REQUIRE(mistakes.size() == 2);
+  CHECK(mistakes[1].rfind("17:18: syntax error", 0) == 0);
+  mistakes = told(Replaced(Replaced(sound, "source: transfers", "source: transfer"),
+                           "of: amount, windows", "of: amount, where: \"1 = 'a'\", windows"));
+  REQUIRE(mistakes.size() == 2);
+  CHECK(mistakes[1].rfind("19:53: cannot compare int64 with string", 0) == 0);
+  mistakes = told(Replaced(sound, "entity: account\n    keys: { account: sender_id }",
+                           "entity: acount\n    keys: { account: sendr }"));
+  REQUIRE(mistakes.size() == 2);
+  CHECK(mistakes[1].rfind("16:22: unknown field sendr of source transfers", 0) == 0);
+}
+
 namespace {
 
 // Views called request, and with a feature called now; a source whose fields have names of keys.

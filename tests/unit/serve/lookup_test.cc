@@ -442,7 +442,8 @@ TEST_CASE("a view that is being filled does not answer, and does not hold back t
 }
 
 // "`complete_since` is there where the log did not reach back to its beginning"
-TEST_CASE("an answer says since when each of its views is complete, and nothing of one that always was") {
+TEST_CASE(
+    "an answer says since when each of its views is complete, and nothing of one that always was") {
   Shop shop;
   const std::vector<std::string> cards = {"c1"};
   const auto pointers = Pointers(cards);
