@@ -1,5 +1,7 @@
 #include "featurestore/declare/catalog.h"
 
+#include <algorithm>
+
 namespace freshet {
 namespace {
 
@@ -24,6 +26,11 @@ std::optional<uint32_t> Catalog::ViewIndex(std::string_view name) const {
 
 std::optional<uint32_t> Catalog::SourceIndex(std::string_view name) const {
   return IndexOf(sources, name);
+}
+
+bool Catalog::IsRead(uint32_t source) const {
+  return std::any_of(views.begin(), views.end(),
+                     [source](const FeatureView& view) { return view.source == source; });
 }
 
 }  // namespace freshet

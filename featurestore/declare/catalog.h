@@ -27,6 +27,9 @@ struct KafkaSettings {
   std::string group;                           // default: freshet-<project>
   std::string dead_letters;                    // topic; default: <project>.dead_letters
   std::map<std::string, std::string> options;  // librdkafka's own
+  // With kNone: what is kept of pushed records, of each source.
+  Duration local_keep = Duration::Days(30);
+  uint64_t local_max_bytes = 4ull << 30;
 };
 
 struct StorageSettings {
@@ -38,6 +41,8 @@ struct ServerSettings {
   std::string name;  // this instance
   std::string grpc = "127.0.0.1:7570";
   std::string admin = "127.0.0.1:7571";
+  bool push = true;
+  std::string push_http;  // "": as admin
   uint32_t max_rows = 10000;
   uint64_t max_response_bytes = 4ull << 20;
   Duration default_deadline = Duration::Seconds(1);
@@ -64,6 +69,7 @@ struct Catalog {
   const FeatureService* FindService(std::string_view name) const;
   std::optional<uint32_t> ViewIndex(std::string_view name) const;
   std::optional<uint32_t> SourceIndex(std::string_view name) const;
+  bool IsRead(uint32_t source) const;  // some view is of it
 };
 
 }  // namespace freshet

@@ -42,7 +42,7 @@ constexpr Word kClockWords[] = {{"wall"}, {"event_time"}};
 constexpr Shape kClock{.form = Form::kWord, .words = kClockWords};
 constexpr Shape kInclude{.form = Form::kText, .list = &kText};
 
-constexpr Word kBrokerWords[] = {{"embedded"}, {"none", false}};
+constexpr Word kBrokerWords[] = {{"embedded"}, {"none"}};
 constexpr Shape kBrokers{.form = Form::kBrokers, .words = kBrokerWords, .like = "localhost:9092"};
 constexpr Shape kPartitions{.form = Form::kInteger, .least = 1, .most = 1000};
 constexpr Key kEmbeddedKeys[] = {
@@ -50,10 +50,22 @@ constexpr Key kEmbeddedKeys[] = {
 };
 constexpr Object kEmbeddedObject{"kafka.embedded", kEmbeddedKeys};
 constexpr Shape kEmbedded{.object = &kEmbeddedObject};
+constexpr Shape kLocalLogSize{
+    .form = Form::kSize, .least = kMiB, .most = 1024 * 1024 * kGiB, .like = "4GiB"};
+constexpr Key kLocalLogKeys[] = {
+    {"keep", "How long pushed records are kept. Default: 30d.", &kPositiveDuration},
+    {"max_size", "How much of each source is kept at most. Default: 4GiB.", &kLocalLogSize},
+};
+constexpr Object kLocalLogObject{"kafka.local_log", kLocalLogKeys};
+constexpr Shape kLocalLog{.object = &kLocalLogObject};
 constexpr Shape kOptions{.map = &kText, .names_are_free = true};
 constexpr Key kKafkaKeys[] = {
-    {"brokers", "embedded, or host:port,host:port. There is no default.", &kBrokers, true},
+    {"brokers",
+     "embedded, or host:port,host:port, or none: events are pushed and kept here. There is no "
+     "default.",
+     &kBrokers, true},
     {"embedded", "Of the embedded broker.", &kEmbedded},
+    {"local_log", "With brokers: none, what is kept of pushed records.", &kLocalLog},
     {"group", "Consumer group for advisory commits. Default: freshet-<project>.", &kText},
     {"dead_letters", "Topic of refused records. Default: <project>.dead_letters.", &kTopic},
     {"options", "librdkafka's own settings, by its own names.", &kOptions},
@@ -93,6 +105,8 @@ constexpr Key kServerKeys[] = {
     {"name", "This instance. Default: the host's name.", &kText},
     {"grpc", "host:port of the gRPC server.", &kAddress},
     {"admin", "host:port of /metrics, /livez and /readyz.", &kAddress},
+    {"push", "Whether events may be pushed over gRPC and HTTP. Default: true.", &kBool},
+    {"push_http", "host:port of POST /push. Default: as admin.", &kAddress},
     {"max_rows", "Rows that one request may ask for.", &kMaxRows},
     {"max_response", "The largest answer.", &kMaxResponse},
     {"default_deadline", "Of calls that bring none.", &kPositiveDuration},

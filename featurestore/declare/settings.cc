@@ -60,6 +60,8 @@ void ResolveKafka(const YamlNode& kafka, const LoadOptions& options, Catalog& ca
   if (const YamlNode* brokers = Sound(kafka, "brokers")) {
     if (brokers->text == "embedded") {
       settings.kind = KafkaSettings::Kind::kEmbedded;
+    } else if (brokers->text == "none") {
+      settings.kind = KafkaSettings::Kind::kNone;
     } else {
       settings.kind = KafkaSettings::Kind::kBrokers;
       settings.brokers = ReadBrokers(brokers->text).value_or("");
@@ -78,6 +80,12 @@ void ResolveKafka(const YamlNode& kafka, const LoadOptions& options, Catalog& ca
                           "embedded.partitions counts only with brokers: embedded");
     }
   }
+  const YamlNode& local = Section(kafka, "local_log");
+  settings.local_keep = DurationOr(local, "keep", settings.local_keep);
+  if (const YamlNode* size = Sound(local, "max_size"))
+    settings.local_max_bytes = ReadSize(size->text).value_or(settings.local_max_bytes);
+  if (Sound(kafka, "local_log") != nullptr && settings.kind != KafkaSettings::Kind::kNone)
+    diagnostics.Warning(local.place, "local_log counts only with brokers: none");
   settings.group = TextOr(kafka, "group", "freshet-" + catalog.project);
   settings.dead_letters = TextOr(kafka, "dead_letters", catalog.project + ".dead_letters");
   for (const YamlEntry& option : Section(kafka, "options").entries) {
@@ -133,6 +141,8 @@ void ResolveServer(const YamlNode& server, Catalog& catalog, Diagnostics& diagno
   settings.default_deadline = DurationOr(server, "default_deadline", settings.default_deadline);
   settings.readiness_give_up_after =
       DurationOr(Section(server, "readiness"), "give_up_after", settings.readiness_give_up_after);
+  settings.push = TextOr(server, "push", "true") == "true";
+  settings.push_http = TextOr(server, "push_http", "");
   settings.reflection = TextOr(server, "reflection", "true") == "true";
   const auto grpc = ReadHostPort(settings.grpc, 0);
   const auto admin = ReadHostPort(settings.admin, 0);
@@ -194,8 +204,15 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("", "project", catalog.project);
   list.Add("", "clock", catalog.clock == ClockKind::kWall ? "wall" : "event_time");
   list.Add("kafka", "brokers",
-           kafka.kind == KafkaSettings::Kind::kEmbedded ? "embedded" : kafka.brokers);
+           kafka.kind == KafkaSettings::Kind::kEmbedded ? "embedded"
+           : kafka.kind == KafkaSettings::Kind::kNone   ? "none"
+                                                        : kafka.brokers);
   const YamlNode& kafka_node = Section(root, "kafka");
+  if (kafka.kind == KafkaSettings::Kind::kNone) {
+    const YamlNode& local = Section(kafka_node, "local_log");
+    list.AddAt(local, "kafka.local_log.keep", "keep", FormatDuration(kafka.local_keep));
+    list.AddAt(local, "kafka.local_log.max_size", "max_size", FormatSize(kafka.local_max_bytes));
+  }
   if (kafka.kind == KafkaSettings::Kind::kEmbedded) {
     list.AddAt(Section(kafka_node, "embedded"), "kafka.embedded.partitions", "partitions",
                fmt::to_string(kafka.embedded_partitions));
@@ -211,6 +228,8 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("server", "name", server.name);
   list.Add("server", "grpc", server.grpc);
   list.Add("server", "admin", server.admin);
+  list.Add("server", "push", server.push ? "true" : "false");
+  list.Add("server", "push_http", server.push_http.empty() ? server.admin : server.push_http);
   list.Add("server", "max_rows", fmt::to_string(server.max_rows));
   list.Add("server", "max_response", FormatSize(server.max_response_bytes));
   list.Add("server", "default_deadline", FormatDuration(server.default_deadline));

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "featurestore/ingest/log_source.h"
+
 namespace freshet {
 namespace {
 
@@ -20,7 +22,7 @@ std::string_view Cut(std::string_view text, size_t bytes) { return text.substr(0
 
 // Owned by librdkafka from a successful producev on.
 struct Headers {
-  rd_kafka_headers_t* list = rd_kafka_headers_new(9);
+  rd_kafka_headers_t* list = rd_kafka_headers_new(10);
   size_t bytes = 0;
   void Add(const char* name, std::string_view value) {
     value = Cut(value, kHeaderBytesMax);
@@ -44,7 +46,8 @@ StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRela
   ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(relay->options_.bootstrap,
                                                  {{"linger.ms", "5"},
                                                   {"message.timeout.ms", "5000"},
-                                                  {"reconnect.backoff.max.ms", "2000"}},
+                                                  {"reconnect.backoff.max.ms", "2000"},
+                                                  {"partitioner", "murmur2_random"}},
                                                  relay->options_.kafka_options, {{"acks", "all"}}));
   rd_kafka_conf_set_opaque(conf.get(), relay.get());
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &DeadLetterRelay::OnDelivery);
@@ -179,6 +182,8 @@ Status DeadLetterRelay::Produce(const std::string& source, const std::string& to
   headers.Add("incarnation", fmt::format("{}", at.incarnation));
   headers.Add("partition", fmt::format("{}", at.partition));
   headers.Add("offset", fmt::format("{}", at.offset));
+  if (letter.record_time_us != kNoRecordTime.us)
+    headers.Add("timestamp_us", fmt::format("{}", letter.record_time_us));
   if (letter.key) headers.Add("key", *letter.key);
   std::string_view value = letter.value ? std::string_view(*letter.value) : std::string_view();
   const size_t beside = key.size() + headers.bytes + kRecordOverheadBytes;

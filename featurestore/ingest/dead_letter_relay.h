@@ -2,7 +2,7 @@
 // together by key, which is the record's coordinates.
 //
 // Key: source/incarnation/partition/offset. Value: the record's, cut to what the topic takes. Headers: reason, detail, source,
-// topic, incarnation, partition, offset; key where the record had one; value_bytes, its whole size, where it was cut.
+// topic, incarnation, partition, offset; timestamp_us where the record had one; key where the record had one; value_bytes, its whole size, where it was cut.
 #pragma once
 
 #include <condition_variable>

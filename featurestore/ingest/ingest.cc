@@ -6,6 +6,7 @@
 
 #include "featurestore/ingest/dead_letter_relay.h"
 #include "featurestore/ingest/kafka_source.h"
+#include "featurestore/ingest/local_log.h"
 #include "featurestore/ingest/source_threads.h"
 #include "featurestore/observe/ingest_metrics.h"
 
@@ -18,12 +19,6 @@ constexpr std::array<Refusal, 5> kRefusals = {Refusal::kMalformed, Refusal::kMis
                                               Refusal::kIncomplete, Refusal::kFuture,
                                               Refusal::kNoKey};
 
-bool ReadsHeaders(const Source& source) {
-  return std::any_of(source.fields.begin(), source.fields.end(), [](const Field& field) {
-    return !field.path.empty() && field.path[0] == "$headers";
-  });
-}
-
 KafkaSourceOptions SourceOptions(const Catalog& catalog, const Source& source,
                                  const LogAddress& address, std::string group) {
   KafkaSourceOptions kafka;
@@ -31,7 +26,7 @@ KafkaSourceOptions SourceOptions(const Catalog& catalog, const Source& source,
   kafka.topic = source.topic;
   kafka.group = std::move(group);
   kafka.options = catalog.kafka.options;
-  kafka.headers = ReadsHeaders(source);
+  kafka.headers = true;  // of pushes, if of nothing else
   return kafka;
 }
 
@@ -70,14 +65,17 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
   std::vector<std::string_view> reasons;
   for (const Refusal refusal : kRefusals) reasons.push_back(RefusalName(refusal));
 
-  DeadLetterRelayOptions relay;
-  relay.bootstrap = address.bootstrap;
-  relay.topic = catalog.kafka.dead_letters;
-  relay.kafka_options = catalog.kafka.options;
-  relay.outbox_bytes = kOutboxBytes;
-  for (const Source& source : catalog.sources) relay.topics[source.name] = source.topic;
-  ASSIGN_OR_RETURN(impl->relay,
-                   DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
+  // Without Kafka there is no topic for dead letters: they stay in the store.
+  if (address.local == nullptr) {
+    DeadLetterRelayOptions relay;
+    relay.bootstrap = address.bootstrap;
+    relay.topic = catalog.kafka.dead_letters;
+    relay.kafka_options = catalog.kafka.options;
+    relay.outbox_bytes = kOutboxBytes;
+    for (const Source& source : catalog.sources) relay.topics[source.name] = source.topic;
+    ASSIGN_OR_RETURN(impl->relay,
+                     DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
+  }
 
   // Of a source's share: decoded rows of the live loop 3/8, of its passes 1/8; what librdkafka holds ready 1/8 each; the rest for
   // the batches in hand.
@@ -98,30 +96,35 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
         catalog, source, address, fmt::format("{}-{}", catalog.kafka.group, catalog.server.name));
     kafka.queue_bytes = std::clamp<uint64_t>(share / 8, 1 << 20, 64 << 20);
     kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
-    LoopContext context{
-        .source = source,
-        .views = std::move(views),
-        .derived = catalog.derived[s].get(),
-        .log_id = address.log_id,
-        .every_gap_is_loss = address.is_mock,
-        .event_time_clock = catalog.clock == ClockKind::kEventTime,
-        .cache_bytes = share / 8 * 3,
-        .pass_cache_bytes = share / 8,
-        .outbox_bytes = kOutboxBytes,
-        .store = store,
-        .clock = clock,
-        .metrics = source_metrics,
-        .all_metrics = impl->metrics,
-        .log = log,
-        .open_log = [kafka](size_t readers) -> StatusOr<std::unique_ptr<LogSource>> {
-          KafkaSourceOptions options = kafka;
-          options.queue_bytes /= std::max<size_t>(readers, 1);
-          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(std::move(options)));
-          return std::unique_ptr<LogSource>(std::move(opened));
-        },
-        .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); },
-        .log_replaced = address.replaced};
-    impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
+    LoopContext context{.source = source,
+                        .views = std::move(views),
+                        .derived = catalog.derived[s].get(),
+                        .log_id = address.log_id,
+                        .every_gap_is_loss = address.is_mock,
+                        .event_time_clock = catalog.clock == ClockKind::kEventTime,
+                        .cache_bytes = share / 8 * 3,
+                        .pass_cache_bytes = share / 8,
+                        .outbox_bytes = kOutboxBytes,
+                        .store = store,
+                        .clock = clock,
+                        .metrics = source_metrics,
+                        .all_metrics = impl->metrics,
+                        .log = log,
+                        .open_log = [kafka, local = address.local, name = source.name](
+                                        size_t readers) -> StatusOr<std::unique_ptr<LogSource>> {
+                          if (local != nullptr) return local->Open(name);
+                          KafkaSourceOptions options = kafka;
+                          options.queue_bytes /= std::max<size_t>(readers, 1);
+                          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(std::move(options)));
+                          return std::unique_ptr<LogSource>(std::move(opened));
+                        },
+                        .dead_letters_waiting =
+                            [relay = impl->relay.get()] {
+                              if (relay != nullptr) relay->Wake();
+                            },
+                        .log_replaced = address.replaced};
+    impl->sources.push_back(std::make_unique<SourceThreads>(
+        std::move(context), address.local != nullptr ? "none" : address.bootstrap));
     RETURN_IF_ERROR(impl->sources.back()->Start());
   }
   return std::unique_ptr<Ingest>(new Ingest(std::move(impl)));

@@ -16,6 +16,8 @@
 
 namespace freshet {
 
+class LocalLog;
+
 // Where the log is: what `kafka` of the declaration came to.
 struct LogAddress {
   std::string bootstrap;  // host:port,…
@@ -24,6 +26,8 @@ struct LogAddress {
   // Of a mock, asked while it does not answer: whether another was started in its place, and what to do. "": not that anybody
   // knows. Empty: nobody can tell.
   std::function<std::string()> replaced;
+  LocalLog* local =
+      nullptr;  // without Kafka: all of it; `bootstrap` is empty then. Outlives who reads it
 };
 
 // A reader of a source's log beside ingestion, for tools: it commits nothing anywhere.

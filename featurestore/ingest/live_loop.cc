@@ -180,6 +180,9 @@ void LiveLoop::AfterCommit() {
     for (const auto& [partition, delta] : writer_->outcome().partitions) {
       watermark_.Passed(partition, delta.newest, now);
       if (delta.last) last_record_time_[partition] = {delta.last->record_time_us};
+      if (!delta.repeated.empty()) {
+        context_.store.source_status(context_.source.name).NoteRepeated(partition, delta.repeated);
+      }
     }
     for (const auto& [partition, end] : batch_.ends) {
       read_to_end_.insert(partition);

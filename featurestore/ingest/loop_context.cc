@@ -25,12 +25,15 @@ std::string PauseReason(const Status& status) {
 
 void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
                   const LogBatch& batch, const BatchOutcome& outcome, bool live) {
+  uint64_t repeated = 0;
+  for (const auto& [partition, delta] : outcome.partitions) repeated += delta.repeated.size();
   for (size_t i = 0; i < views.size(); ++i) {
     const size_t index = context.MetricIndex(views[i]);
     context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
     context.metrics.CountFiltered(index, outcome.skipped_where[i]);
     context.metrics.CountLate(index, outcome.late[i]);
     context.metrics.CountDuplicates(index, outcome.duplicates[i]);
+    context.metrics.CountRepeatedPushes(index, repeated);
     context.metrics.CountForgottenIds(index, outcome.forgotten_ids[i]);
     context.metrics.CountDeletes(index, outcome.deletes[i]);
     ViewStatus& status = context.store.view_status(views[i]);

@@ -59,6 +59,10 @@ void Processor::NoteFieldsRead(const FeatureView& view) {
   for (const uint32_t field : source_.dedup->by) note(field);
 }
 
+void Processor::LoadProducers(const std::map<int32_t, ProducerMarks>& stored) {
+  for (const auto& [partition, marks] : stored) producers_[partition].Load(marks);
+}
+
 void Processor::AddView(const ProcessorView& view) {
   views_.push_back(view);
   touched_.emplace_back();
@@ -71,6 +75,7 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
                           BatchOutcome& outcome) {
   outcome = BatchOutcome(views_.size());
   now_ = clock_.Now();
+  for (auto& [partition, sequences] : producers_) sequences.Revert();
   // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
   if (options_.future == FutureRule::kRecorded) last_refused_.clear();
   uint64_t row_bytes = 0;
@@ -95,9 +100,22 @@ Status Processor::Process(std::span<const SourceRecord> records, uint32_t incarn
     delta.last = FingerprintOf(records[i - 1]);
     --left;
   }
+  for (auto& [partition, delta] : outcome.partitions) {
+    const auto sequences = producers_.find(partition);
+    if (sequences != producers_.end()) delta.producers = sequences->second.Keep();
+  }
   LearnRowBytes(records.size(), row_bytes);
   cache_.Trim();
   return OkStatus();
+}
+
+// Whatever became of the first: a repeated one is not refused again either.
+bool Processor::IsRepeated(const SourceRecord& record, const Coordinates& at,
+                           PartitionDelta& delta) {
+  const auto pushed = ReadPushHeaders(record.raw.headers);
+  if (!pushed || !producers_[at.partition].Passes(*pushed, at)) return false;
+  delta.repeated.push_back(at.offset);
+  return true;
 }
 
 uint32_t Processor::Derive(std::span<Value> fields) {
@@ -133,6 +151,7 @@ StatusOr<size_t> Processor::DecodeSome(std::span<const SourceRecord> records, si
     const Coordinates at{incarnation, record.partition, record.offset};
     PartitionDelta& delta = outcome.partitions[record.partition];
     delta.next = record.offset + 1;
+    if (!record.raw.headers.empty() && IsRepeated(record, at, delta)) continue;
     const std::span<Value> fields(values_.data() + i * width, width);
     Event event;
     DecodeOutcome decoded = decoder_->Decode(record.raw, arena_, fields, event.time);

@@ -15,6 +15,7 @@
 #include "featurestore/decode/decoder.h"
 #include "featurestore/expr/derived_fields.h"
 #include "featurestore/ingest/log_source.h"
+#include "featurestore/ingest/producer_sequences.h"
 #include "featurestore/ingest/row_cache.h"
 #include "featurestore/state/row_layout.h"
 #include "featurestore/store/store.h"
@@ -49,6 +50,8 @@ struct PartitionDelta {
   std::optional<RecordFingerprint> last;
   std::optional<Timestamp> newest;          // greatest event time accepted
   std::optional<Timestamp> first_accepted;  // in the order of offsets
+  std::vector<ProducerChange> producers;
+  std::vector<int64_t> repeated;  // offsets of pushes that were passed before, and are dropped
 };
 
 struct BatchOutcome {
@@ -90,6 +93,9 @@ class Processor {
   Status Process(std::span<const SourceRecord> records, uint32_t incarnation,
                  const NewestBefore& newest_before, Commit& commit, BatchOutcome& outcome);
 
+  // What was stored of who sends with producer id and sequence: of each view, before the first batch.
+  void LoadProducers(const std::map<int32_t, ProducerMarks>& stored);
+
   // Handed over by a pass, at a batch boundary.
   void AddView(const ProcessorView& view);
   // So many records' rows fit the cache's budget, as far as batches have shown: rows can be thousands of times larger than events,
@@ -105,6 +111,8 @@ class Processor {
   // From record `begin` on as many as fit the memory for derived text; returns where it stopped.
   StatusOr<size_t> DecodeSome(std::span<const SourceRecord> records, size_t begin,
                               uint32_t incarnation, Commit& commit, BatchOutcome& outcome);
+  // A push that was passed before.
+  bool IsRepeated(const SourceRecord& record, const Coordinates& at, PartitionDelta& delta);
   // Fills the derived of `fields`. Of their texts those that a view reads are kept until the next DecodeSome, others are null: text
   // that is made of an event can be thousands of times larger than it.
   uint32_t Derive(std::span<Value> fields);
@@ -135,6 +143,7 @@ class Processor {
   const ProcessorOptions options_;
   std::unique_ptr<Decoder> decoder_;
   RowCache cache_;
+  std::map<int32_t, ProducerSequences> producers_;  // by partition
   size_t records_that_fit_ = 1024;
   Timestamp now_;  // at the batch's first reading
   // By partition, the last offset that an earlier reading refused (-1: none); beyond it there is nothing to look up.

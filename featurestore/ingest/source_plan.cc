@@ -26,6 +26,7 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
   LoopView view;
   view.id = declared.id;
   view.layout = declared.layout;
+  ASSIGN_OR_RETURN(view.producers, context.store.ReadProducers(declared.id));
   for (const auto& [partition, progress] : stored) {
     if (progress.incarnation == incarnation) {
       view.progress[partition] = progress;

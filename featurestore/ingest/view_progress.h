@@ -23,6 +23,8 @@ struct LoopView {
   PartitionProgress progress;
   // The log's ends that it has to reach before it answers; none: it answers.
   std::optional<Positions> complete_at;
+  // As stored; empty once a writer has taken them.
+  std::map<int32_t, ProducerMarks> producers;
   Positions ends_at_start;  // of the log: who has reached them is as far as it was before a stop
 };
 

@@ -17,7 +17,12 @@ ViewWriter::ViewWriter(const LoopContext& context, std::vector<LoopView> views,
       views_(std::move(views)),
       processor_(context.source, ForProcessor(views_), context.store, context.clock,
                  std::move(options)),
-      staged_(views_.size()) {}
+      staged_(views_.size()) {
+  for (LoopView& view : views_) {
+    processor_.LoadProducers(view.producers);
+    view.producers.clear();
+  }
+}
 
 Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
   auto commit = std::make_unique<Commit>(context_.store);
@@ -33,7 +38,12 @@ Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
     for (const auto& [partition, stored] : views_[v].progress) {
       Progress progress = stored;
       const auto delta = outcome_.partitions.find(partition);
-      if (delta != outcome_.partitions.end()) Pass(delta->second, progress);
+      if (delta != outcome_.partitions.end()) {
+        Pass(delta->second, progress);
+        for (const auto& [producer, mark] : delta->second.producers) {
+          commit_->NoteProducer(views_[v].id, partition, producer, mark);
+        }
+      }
       const auto end = batch.ends.find(partition);
       if (end != batch.ends.end()) PassEnd(end->second, progress);
       if (progress != stored) Stage(v, partition, progress);

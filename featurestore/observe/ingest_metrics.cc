@@ -79,6 +79,8 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
         &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "where"}}));
     duplicates_.push_back(
         &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "duplicate"}}));
+    repeated_pushes_.push_back(
+        &families.skipped.Add({{"source", source}, {"view", view}, {"reason", "repeated_push"}}));
     late_.push_back(&families.late.Add({{"source", source}, {"view", view}}));
     deletes_.push_back(&families.deletes.Add({{"source", source}, {"view", view}}));
     forgotten_ids_.push_back(&families.forgotten_ids.Add({{"source", source}, {"view", view}}));

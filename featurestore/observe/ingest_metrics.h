@@ -55,6 +55,7 @@ class SourceMetrics {
   void CountExpressionErrors(uint64_t errors) { Add(*expression_errors_, errors); }
   void CountLate(size_t view, uint64_t events) { Add(*late_[view], events); }
   void CountDuplicates(size_t view, uint64_t events) { Add(*duplicates_[view], events); }
+  void CountRepeatedPushes(size_t view, uint64_t events) { Add(*repeated_pushes_[view], events); }
   void CountForgottenIds(size_t view, uint64_t ids) { Add(*forgotten_ids_[view], ids); }
   void CountDeletes(size_t view, uint64_t tombstones) { Add(*deletes_[view], tombstones); }
   void CountRefused(size_t reason, uint64_t records) { Add(*dead_letters_[reason], records); }
@@ -83,6 +84,7 @@ class SourceMetrics {
   std::vector<Counter*> filtered_;
   std::vector<Counter*> late_;
   std::vector<Counter*> duplicates_;
+  std::vector<Counter*> repeated_pushes_;
   std::vector<Counter*> forgotten_ids_;
   std::vector<Counter*> deletes_;
   std::vector<Counter*> dead_letters_;

@@ -1,10 +1,37 @@
 // Deletes, and producers that send twice. Each block begins with the sentence of docs/semantics.md that it is.
 #include <algorithm>
 
+#include "featurestore/model/push_headers.h"
 #include "featurestore/oracle/json.h"
 #include "featurestore/oracle/oracle.h"
 
 namespace freshet::oracle {
+
+// "A sequence not above the last passed of that producer in that partition is dropped"; "remembered are the 4096 producers of which
+// the last record that was not dropped stands furthest on, and apart from them as many of replayed dead letters".
+bool Oracle::IsRepeatedPush(const Record& record, Coordinates at) {
+  const auto pushed = ReadPushHeaders(record.headers);
+  if (!pushed) return false;
+  std::vector<Sender>& senders = senders_[at.partition];
+  const auto known = std::find_if(senders.begin(), senders.end(), [&](const Sender& sender) {
+    return sender.producer == pushed->producer;
+  });
+  if (known != senders.end()) {
+    if (pushed->sequence <= known->sequence) return true;
+    senders.erase(known);
+  }
+  senders.push_back({std::string(pushed->producer), pushed->sequence, at});
+  const auto is_letter = [](const Sender& sender) {
+    return sender.producer.starts_with(kReplayedLetterPrefix);
+  };
+  const bool letter = is_letter(senders.back());
+  const auto alike = [&](const Sender& sender) { return is_letter(sender) == letter; };
+  if (static_cast<size_t>(std::count_if(senders.begin(), senders.end(), alike)) >
+      kProducersRemembered) {
+    senders.erase(std::find_if(senders.begin(), senders.end(), alike));
+  }
+  return false;
+}
 
 std::optional<Refusal> Oracle::OfferTombstone(const Record& record, Coordinates at) {
   // "Need a source with `key:` equal to the view's entity ...; elsewhere a tombstone is dead-lettered no_key."

@@ -25,6 +25,10 @@ Oracle::Oracle(Source source, std::vector<Entity> entities, std::vector<FeatureV
       rows_(views_.size()) {}
 
 std::optional<Refusal> Oracle::Offer(const Record& record, Coordinates at) {
+  if (IsRepeatedPush(record, at)) {
+    ++repeated_pushes_;
+    return std::nullopt;
+  }
   if (!record.value) return OfferTombstone(record, at);
   std::vector<OwnedValue> owned;
   Event event{.time = {}, .at = at, .fields = {}};

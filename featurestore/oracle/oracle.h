@@ -163,6 +163,8 @@ class Oracle {
   size_t memory_bytes() const { return memory_bytes_; }
   // Events that a row did not take since it remembered their id, so far.
   uint64_t duplicates() const { return duplicates_; }
+  // Pushes that were dropped since they had been passed before, so far.
+  uint64_t repeated_pushes() const { return repeated_pushes_; }
   // "the greatest event time accepted": `now` of `clock: event_time`.
   std::optional<Timestamp> now_event_time() const { return now_; }
 
@@ -182,6 +184,13 @@ class Oracle {
   };
   using OwnedKey = std::vector<std::variant<int64_t, std::string>>;
 
+  struct Sender {
+    std::string producer;
+    uint64_t sequence;
+    Coordinates at;
+  };
+
+  bool IsRepeatedPush(const Record& record, Coordinates at);
   std::optional<Refusal> OfferTombstone(const Record& record, Coordinates at);
   bool IsDuplicate(const EntityRow& row, const Kept& event) const;
   void Remember(EntityRow& row, const Kept& event) const;
@@ -203,6 +212,8 @@ class Oracle {
   std::optional<Timestamp> last_event_time_;
   std::map<int32_t, Timestamp> newest_of_;  // by partition: the greatest event time accepted
   uint64_t duplicates_ = 0;
+  std::map<int32_t, std::vector<Sender>> senders_;  // by partition, by rising place
+  uint64_t repeated_pushes_ = 0;
 };
 
 }  // namespace freshet::oracle

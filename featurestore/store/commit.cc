@@ -110,6 +110,15 @@ void Commit::Advance(ViewId view, int32_t partition, const Progress& progress) {
   impl_->Note(impl_->progress_batch().Put(impl_->store.progress, key, EncodeProgress(stored)));
 }
 
+void Commit::NoteProducer(ViewId view, int32_t partition, std::string_view producer,
+                          const std::optional<ProducerMark>& mark) {
+  impl_->Touch(view);
+  const std::string key = keys::ProducerKey(impl_->store.view(view).family, partition, producer);
+  rocksdb::WriteBatch& batch = impl_->progress_batch();
+  impl_->Note(mark ? batch.Put(impl_->store.progress, key, EncodeProducerMark(*mark))
+                   : batch.Delete(impl_->store.progress, key));
+}
+
 void Commit::AddDeadLetter(const std::string& source, const Coordinates& at,
                            const DeadLetter& letter) {
   const std::string key = keys::RecordKey(source, at);

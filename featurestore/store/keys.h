@@ -14,6 +14,7 @@ inline constexpr char kMeta[] = "default";
 inline constexpr char kProgress[] = "progress";
 inline constexpr char kDeadLetters[] = "dead_letters";
 inline constexpr char kRefusals[] = "refusals";
+inline constexpr char kLocalLog[] = "local_log";
 
 inline std::string Family(std::string_view view, std::string_view version) {
   std::string name(view);
@@ -41,6 +42,16 @@ inline std::string ProgressKey(std::string_view family, int32_t partition) {
   ByteWriter(key).Ordered32(static_cast<uint32_t>(partition));
   return key;
 }
+// Beside it what each producer sent last: the same key and the producer's id, which is never empty.
+inline std::string ProducerKey(std::string_view family, int32_t partition,
+                               std::string_view producer) {
+  std::string key = ProgressKey(family, partition);
+  ByteWriter(key).Raw(producer);
+  return key;
+}
+inline bool IsProducerKey(std::string_view key, std::string_view progress_prefix) {
+  return key.size() > progress_prefix.size() + sizeof(uint32_t);
+}
 
 // Dead letters and refusals: the source, then the coordinates, in the order of the log.
 inline std::string SourcePrefix(std::string_view source) {
@@ -54,6 +65,13 @@ inline std::string RecordKey(std::string_view source, const Coordinates& at) {
   writer.Ordered32(at.incarnation);
   writer.Ordered32(static_cast<uint32_t>(at.partition));
   writer.Ordered64(at.offset);
+  return key;
+}
+
+// The local log: a source's bounds under its prefix alone, before its records, in the order of their offsets.
+inline std::string LocalRecordKey(std::string_view source, int64_t offset) {
+  std::string key = SourcePrefix(source);
+  ByteWriter(key).Ordered64(offset);
   return key;
 }
 

@@ -2,13 +2,18 @@
 // everyone, kept beside the store because that is where both meet. Nothing here is stored.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "featurestore/base/time.h"
 
@@ -45,10 +50,30 @@ class SourceStatus {
   void SetPartition(int32_t partition, const PartitionStatus& status) {
     std::lock_guard lock(mutex_);
     partitions_[partition] = status;
+    if (listener_) listener_();
   }
   std::map<int32_t, PartitionStatus> partitions() const {
     std::lock_guard lock(mutex_);
     return partitions_;
+  }
+  // Pushes that were dropped because they had been passed before, by rising offset. Before SetPartition says that they are passed.
+  void NoteRepeated(int32_t partition, std::span<const int64_t> offsets) {
+    std::lock_guard lock(mutex_);
+    std::deque<int64_t>& repeated = repeated_[partition];
+    repeated.insert(repeated.end(), offsets.begin(), offsets.end());
+    while (repeated.size() > kRepeatedKept) repeated.pop_front();
+  }
+  // Whether that of this offset was, as far as the newest kRepeatedKept tell.
+  bool WasRepeated(int32_t partition, int64_t offset) const {
+    std::lock_guard lock(mutex_);
+    const auto found = repeated_.find(partition);
+    return found != repeated_.end() &&
+           std::binary_search(found->second.begin(), found->second.end(), offset);
+  }
+  // Called at each SetPartition and SetPaused, under a lock: it may take no other look at this status. Empty: nobody.
+  void SetListener(std::function<void()> listener) {
+    std::lock_guard lock(mutex_);
+    listener_ = std::move(listener);
   }
   // Why ingestion stands still: reason ("records_lost", "topic_recreated", "dead_letters_full",
   // "broker_down", "disk_full") and a sentence with the remedy. Empty reason: it runs.
@@ -56,6 +81,7 @@ class SourceStatus {
     std::lock_guard lock(mutex_);
     paused_reason_ = std::move(reason);
     paused_detail_ = std::move(detail);
+    if (listener_) listener_();
   }
   std::pair<std::string, std::string> paused() const {
     std::lock_guard lock(mutex_);
@@ -74,8 +100,11 @@ class SourceStatus {
   std::atomic<bool> caught_up_once{false};
 
  private:
+  static constexpr size_t kRepeatedKept = 65'536;
   mutable std::mutex mutex_;
   std::map<int32_t, PartitionStatus> partitions_;
+  std::map<int32_t, std::deque<int64_t>> repeated_;
+  std::function<void()> listener_;
   std::string log_id_;
   std::string paused_reason_;
   std::string paused_detail_;

@@ -6,6 +6,7 @@ namespace freshet {
 namespace {
 
 constexpr uint8_t kProgressFormat = 1;
+constexpr uint8_t kProducerFormat = 1;
 
 enum Flag : uint8_t {
   kHasNewestEvent = 1,
@@ -74,6 +75,29 @@ StatusOr<Progress> DecodeProgress(std::string_view bytes) {
     return DataLoss("stored progress of {} bytes is damaged", bytes.size());
   }
   return progress;
+}
+
+std::string EncodeProducerMark(const ProducerMark& mark) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.Byte(kProducerFormat);
+  writer.Varint(mark.sequence);
+  writer.Varint(mark.incarnation);
+  writer.Signed(mark.offset);
+  return out;
+}
+
+StatusOr<ProducerMark> DecodeProducerMark(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (reader.Byte() != kProducerFormat) reader.MarkBad();
+  ProducerMark mark;
+  mark.sequence = reader.Varint();
+  const uint64_t incarnation = reader.Varint();
+  if (incarnation > UINT32_MAX) reader.MarkBad();
+  mark.incarnation = static_cast<uint32_t>(incarnation);
+  mark.offset = reader.Signed();
+  if (reader.AtEnd()) return mark;
+  return DataLoss("a stored producer's last sequence, {} bytes, is damaged", bytes.size());
 }
 
 }  // namespace freshet

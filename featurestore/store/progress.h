@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +37,20 @@ struct Progress {
       false;  // records are missing before `next`; the next accepted event says since when
   friend bool operator==(const Progress&, const Progress&) = default;
 };
+
+// The last record passed of one that sends with producer id and sequence (docs/semantics.md, Producers that send twice). Stored beside
+// the progress, by (view version, partition, producer), in the same WriteBatch.
+struct ProducerMark {
+  uint64_t sequence = 0;
+  uint32_t incarnation = 0;
+  int64_t offset = 0;
+  friend bool operator==(const ProducerMark&, const ProducerMark&) = default;
+};
+// By producer id, of one partition.
+using ProducerMarks = std::map<std::string, ProducerMark, std::less<>>;
+
+std::string EncodeProducerMark(const ProducerMark& mark);
+StatusOr<ProducerMark> DecodeProducerMark(std::string_view bytes);
 
 // Begins with a format number; older ones are read.
 std::string EncodeProgress(const Progress& progress);

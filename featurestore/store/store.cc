@@ -42,7 +42,8 @@ Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
                                                    {{keys::kMeta, family},
                                                     {keys::kProgress, family},
                                                     {keys::kDeadLetters, family},
-                                                    {keys::kRefusals, family}},
+                                                    {keys::kRefusals, family},
+                                                    {keys::kLocalLog, family}},
                                                    &handles, &raw);
   if (IsLocked(opened)) return LockedError(options.path);
   RETURN_IF_ERROR(FromRocks(opened, "make the database", options.path));
@@ -70,7 +71,7 @@ Status CreateDatabase(const StoreOptions& options, const SharedRocks& shared) {
 Store::Impl::~Impl() {
   if (db == nullptr) return;
   rocksdb::CancelAllBackgroundWork(db.get(), /*wait=*/true);
-  for (auto* handle : {meta, progress, dead_letters, refusals}) {
+  for (auto* handle : {meta, progress, dead_letters, refusals, local_log}) {
     if (handle != nullptr) (void)db->DestroyColumnFamilyHandle(handle);
   }
   for (auto& [name, family] : families) (void)db->DestroyColumnFamilyHandle(family.handle);
@@ -123,6 +124,8 @@ Status Store::Impl::OpenDatabase(bool create) {
       dead_letters = handles[i];
     } else if (names[i] == keys::kRefusals) {
       refusals = handles[i];
+    } else if (names[i] == keys::kLocalLog) {
+      local_log = handles[i];
     } else {  // a view's, or a newer format's: then CheckIdentity refuses the folder
       const size_t at = std::min(names[i].rfind('@'), names[i].size());
       const std::string version = at < names[i].size() ? names[i].substr(at + 1) : "";
@@ -147,6 +150,7 @@ Status Store::Impl::ReadMeta() {
     RETURN_IF_ERROR(FromRocks(got, "read what the folder is", folder()));
   }
   RETURN_IF_ERROR(CheckIdentity(folder(), format, project, options.project));
+  if (!options.read_only) RETURN_IF_ERROR(RaiseFormat(format));
   const std::string_view prefix = keys::kViewPrefix;
   return FromRocks(ForPrefix(*db, meta, prefix,
                              [&](std::string_view key, std::string_view version) {
@@ -154,6 +158,20 @@ Status Store::Impl::ReadMeta() {
                                return true;
                              }),
                    "read the views' versions", folder());
+}
+
+// An older freshet does not know what is added here, and must not open it any more.
+Status Store::Impl::RaiseFormat(const std::string& stored) {
+  const std::string now = std::to_string(kStorageFormat);
+  if (stored == now && local_log != nullptr) return OkStatus();
+  if (local_log == nullptr) {
+    RETURN_IF_ERROR(
+        FromRocks(db->CreateColumnFamily(shared->FixedFamilyOptions(), keys::kLocalLog, &local_log),
+                  "make the local log", folder()));
+  }
+  rocksdb::WriteBatch batch;
+  (void)batch.Put(meta, keys::kFormat, now);
+  return Write(batch, /*sync=*/true, "raise the folder's format");
 }
 
 // A family that is not complete and has no progress holds nothing: what a crash left between the
@@ -302,8 +320,8 @@ Status Store::CompactView(ViewId view) {
 
 Status Store::Flush() {
   if (impl_->options.read_only) return OkStatus();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles = {impl_->meta, impl_->progress,
-                                                       impl_->dead_letters, impl_->refusals};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles = {
+      impl_->meta, impl_->progress, impl_->dead_letters, impl_->refusals, impl_->local_log};
   {
     const std::lock_guard lock(impl_->views_mutex);
     for (const auto& [name, family] : impl_->families) handles.push_back(family.handle);

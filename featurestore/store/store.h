@@ -174,6 +174,8 @@ class Store {
 
   // By partition.
   StatusOr<std::map<int32_t, Progress>> ReadProgress(ViewId view) const;
+  // By partition, who has sent with producer id and sequence.
+  StatusOr<std::map<int32_t, ProducerMarks>> ReadProducers(ViewId view) const;
 
   // A log that a source has read: its topic, its id ("" for a real broker), and its incarnation as this folder counts them. No two
   // logs of a source share one: coordinates of the one say nothing about the other.
@@ -215,6 +217,29 @@ class Store {
   Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
                        int64_t before_offset);
 
+  // The local log: what is pushed where there is no Kafka. One partition a source, of offsets that follow each other.
+  struct LocalRecord {
+    Timestamp time;
+    std::optional<std::string> key;
+    std::optional<std::string> value;  // none: a tombstone
+    std::vector<std::pair<std::string, std::string>> headers;
+  };
+  struct LocalBounds {
+    int64_t start = 0;
+    int64_t end = 0;
+    uint64_t bytes = 0;  // of the records between
+  };
+  StatusOr<LocalBounds> ReadLocalBounds(const std::string& source) const;
+  // One batch, synced: they are there whatever happens next, or none is. Returns the first one's offset.
+  StatusOr<int64_t> AppendLocal(const std::string& source, std::span<const LocalRecord> records);
+  // From `offset` on, in order, until `visit` returns false.
+  Status ReadLocal(const std::string& source, int64_t offset,
+                   const std::function<bool(int64_t offset, LocalRecord record)>& visit) const;
+  // Removes the oldest records: those below `before` that are older than `keep_from`, and then as many as leave `most_bytes`. Returns
+  // where the log begins then.
+  StatusOr<int64_t> TrimLocal(const std::string& source, int64_t before, Timestamp keep_from,
+                              uint64_t most_bytes);
+
   // E of semantics.md: compaction may remove rows with newest + keep < bound. Monotone; kNoTime at
   // open.
   void SetExpiryBound(ViewId view, Timestamp bound);
@@ -247,6 +272,9 @@ class Commit {
   void PutRow(ViewId view, std::string_view key, std::string_view row);
   void DeleteRow(ViewId view, std::string_view key);
   void Advance(ViewId view, int32_t partition, const Progress& progress);
+  // Beside the progress of the same batch. No mark: the producer is forgotten.
+  void NoteProducer(ViewId view, int32_t partition, std::string_view producer,
+                    const std::optional<ProducerMark>& mark);
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
   size_t bytes() const;

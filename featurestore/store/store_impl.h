@@ -52,6 +52,7 @@ struct Store::Impl {
   rocksdb::ColumnFamilyHandle* progress = nullptr;
   rocksdb::ColumnFamilyHandle* dead_letters = nullptr;
   rocksdb::ColumnFamilyHandle* refusals = nullptr;
+  rocksdb::ColumnFamilyHandle* local_log = nullptr;   // read-only of an older folder: none
   std::vector<rocksdb::ColumnFamilyHandle*> retired;  // of dropped versions that may still be read
 
   // Written under views_mutex and never moved or freed while the Store lives: readers take no lock.
@@ -68,6 +69,7 @@ struct Store::Impl {
   bool needs_resume = false;  // RocksDB refuses writes since one failed, until told to go on
   Status last_failure;        // the one that it was
 
+  std::mutex local_mutex;   // appends to the local log, and what they begin with
   std::mutex outbox_mutex;  // RemoveDeadLetters
   std::atomic<uint64_t> dead_letter_bytes{0};
 
@@ -80,6 +82,7 @@ struct Store::Impl {
   // store.cc
   Status OpenDatabase(bool create);
   Status ReadMeta();
+  Status RaiseFormat(const std::string& stored);
   Status DropLeftovers();
   // One batch, under write_mutex. On error nothing of it was applied.
   // RESOURCE_EXHAUSTED where `bytes` more and a reserve for flushes do not fit the disk.

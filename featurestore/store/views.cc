@@ -74,7 +74,9 @@ Status Store::Impl::NoteKeep(const StoreView& view, const std::string& family) {
   };
   Status failed;
   if (read.ok() && kept_us(now) > kept_us(before)) {
-    const auto raise = [&](std::string_view progress_key, std::string_view value) {
+    const auto raise = [&, prefix = keys::ProgressPrefix(family)](std::string_view progress_key,
+                                                                  std::string_view value) {
+      if (keys::IsProducerKey(progress_key, prefix)) return true;
       StatusOr<Progress> progress = DecodeProgress(value);
       if (!progress.ok()) {
         failed = MakeStatus(progress.status().code(), "{}: progress of {}: {}", folder().string(),
@@ -179,6 +181,7 @@ StatusOr<std::map<int32_t, Progress>> Store::ReadProgress(ViewId view) const {
   RETURN_IF_ERROR(
       FromRocks(ForPrefix(*impl_->db, impl_->progress, prefix,
                           [&](std::string_view key, std::string_view value) {
+                            if (keys::IsProducerKey(key, prefix)) return true;
                             ByteReader reader(key.substr(prefix.size()));
                             const auto partition = static_cast<int32_t>(reader.Ordered32());
                             StatusOr<Progress> progress = DecodeProgress(value);
@@ -194,6 +197,31 @@ StatusOr<std::map<int32_t, Progress>> Store::ReadProgress(ViewId view) const {
                             return true;
                           }),
                 "read progress", impl_->folder()));
+  RETURN_IF_ERROR(failed);
+  return found;
+}
+
+StatusOr<std::map<int32_t, ProducerMarks>> Store::ReadProducers(ViewId view) const {
+  const OpenedView& opened = impl_->view(view);
+  const std::string prefix = keys::ProgressPrefix(opened.family);
+  std::map<int32_t, ProducerMarks> found;
+  Status failed;
+  const auto read = [&](std::string_view key, std::string_view value) {
+    if (!keys::IsProducerKey(key, prefix)) return true;
+    ByteReader reader(key.substr(prefix.size()));
+    const auto partition = static_cast<int32_t>(reader.Ordered32());
+    const StatusOr<ProducerMark> mark = DecodeProducerMark(value);
+    if (!mark.ok()) {
+      failed =
+          MakeStatus(mark.status().code(), "{}: view {}, partition {}: {}",
+                     impl_->folder().string(), opened.name, partition, MessageOf(mark.status()));
+      return false;
+    }
+    found[partition].emplace(key.substr(prefix.size() + sizeof(uint32_t)), *mark);
+    return true;
+  };
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, prefix, read),
+                            "read what producers sent", impl_->folder()));
   RETURN_IF_ERROR(failed);
   return found;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "featurestore/ingest/log_source.h"
+#include "featurestore/model/push_headers.h"
 
 namespace freshet {
 
@@ -20,6 +21,8 @@ struct FakeRecord {
   bool broker_time = false;
   std::optional<std::string> key;
   std::optional<std::string> value;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::vector<std::pair<std::string_view, std::string_view>> borrowed_headers = {};
 };
 
 // What all readers of the log see. Thread-safe but for `partitions`, and for CutBefore while records are read.
@@ -36,6 +39,27 @@ struct FakeLog {
     const std::lock_guard lock(mutex);
     Partition& p = partitions[static_cast<size_t>(partition)];
     p.records.push_back({p.end++, time, false, std::nullopt, std::move(value)});
+  }
+  // With producer id and sequence. No value: a tombstone of `key`.
+  void Push(int32_t partition, const std::string& producer, uint64_t sequence,
+            std::optional<std::string> value, Timestamp time = Timestamp{1'000'000},
+            std::optional<std::string> key = std::nullopt) {
+    Push(partition,
+         {{std::string(kProducerHeader), producer},
+          {std::string(kSequenceHeader), std::to_string(sequence)}},
+         std::move(key), std::move(value), time);
+  }
+  int64_t Push(int32_t partition, std::vector<std::pair<std::string, std::string>> headers,
+               std::optional<std::string> key, std::optional<std::string> value,
+               Timestamp time = Timestamp{1'000'000}) {
+    const std::lock_guard lock(mutex);
+    Partition& p = partitions[static_cast<size_t>(partition)];
+    p.records.push_back({p.end++, time, false, std::move(key), std::move(value)});
+    FakeRecord& record = p.records.back();
+    record.headers = std::move(headers);
+    for (const auto& [name, text] : record.headers)
+      record.borrowed_headers.emplace_back(name, text);
+    return record.offset;
   }
   // A tombstone.
   void Delete(int32_t partition, std::string key, Timestamp time) {
@@ -139,6 +163,7 @@ class FakeLogSource final : public LogSource {
     view.raw.record_time = record.time;
     if (record.key) view.raw.key = *record.key;
     if (record.value) view.raw.value = *record.value;
+    view.raw.headers = record.borrowed_headers;
     return view;
   }
 

@@ -77,6 +77,33 @@ TEST_CASE("what Kafka's client says against an option is reported where the opti
   CHECK(ToString(errors[0]) == "--set kafka.options.bad: bad is not z");
 }
 
+TEST_CASE("without Kafka pushed records are kept as long and as many as is said") {
+  const ProjectFiles files(Replaced(kFirstExample, "brokers: embedded }",
+                                    "brokers: none, local_log: { keep: 7d, max_size: 64MiB } }"));
+  const Project project = files.Load();
+  const auto catalog = Sound(project);
+  CHECK(catalog->kafka.kind == KafkaSettings::Kind::kNone);
+  CHECK(catalog->kafka.local_keep == Duration::Days(7));
+  CHECK(catalog->kafka.local_max_bytes == 64ull << 20);
+  CHECK(project.warnings.empty());
+  CHECK(Find(project, "kafka.brokers").value == "none");
+  CHECK(Find(project, "kafka.local_log.keep").value == "7d");
+  const ProjectFiles embedded(Replaced(kFirstExample, "brokers: embedded }",
+                                       "brokers: embedded, local_log: { keep: 7d } }"));
+  REQUIRE(embedded.Load().warnings.size() == 1);
+  CHECK(embedded.Load().warnings[0].text == "local_log counts only with brokers: none");
+}
+
+TEST_CASE("pushes are on, at the admin address, unless something else is said") {
+  const ProjectFiles files(kFirstExample);
+  CHECK(Sound(files.Load())->server.push);
+  CHECK(Find(files.Load(), "server.push_http").value == "127.0.0.1:7571");
+  const Project other = files.Load({"server.push=false", "server.push_http=0.0.0.0:80"});
+  CHECK_FALSE(Sound(other)->server.push);
+  CHECK(Sound(other)->server.push_http == "0.0.0.0:80");
+  CHECK_FALSE(files.Load({"server.push_http=here"}).errors.empty());
+}
+
 TEST_CASE("secrets are never printed") {
   ProjectFiles files(kFirstExample);
   files.Write("secret.txt", "hush");

@@ -124,6 +124,54 @@ TEST_CASE("one address cannot take all connections") {
   CHECK(third.ReadToEnd(seconds(2)).empty());
 }
 
+TEST_CASE("a POST below its prefix is handed its path, headers and body, up to its size") {
+  std::promise<void> release;
+  const auto released = release.get_future().share();
+  HttpServer::Post post{"/push/", 10, 1, [released](const HttpRequest& request) {
+                          if (request.has_query("waits")) released.wait();
+                          return HttpResponse{
+                              200,
+                              "text/plain",
+                              fmt::format("{}|{}|{}|{}", request.path, request.body,
+                                          request.header("X-Who").value_or("nobody"),
+                                          request.query("v").value_or("none")),
+                              {{"Retry-After", "7"}}};
+                        }};
+  auto started = HttpServer::Start(
+      "127.0.0.1:0", {{"/page", [](const HttpRequest&) { return HttpResponse{}; }}}, {}, post);
+  REQUIRE(started.ok());
+  const std::string address = (*started)->address();
+  const auto send = [&](const std::string& target, const std::string& body,
+                        const std::string& headers = "") {
+    return HttpGet(address, target, "POST",
+                   fmt::format("Content-Length: {}\r\n{}", body.size(), headers), body);
+  };
+  const std::string answer = send("/push/trips?v=1", "{\"a\":1}", "X-Who: me\r\n");
+  CHECK(StatusOf(answer) == 200);
+  CHECK(answer.ends_with("/push/trips|{\"a\":1}|me|1"));
+  CHECK(answer.find("Retry-After: 7\r\n") != std::string::npos);
+  CHECK(send("/push/trips", "").ends_with("/push/trips||nobody|none"));
+  CHECK(StatusOf(send("/push/trips", "01234567890")) == 413);
+  CHECK(HttpGet(address, "/push/trips", "POST", "Transfer-Encoding: chunked\r\n",
+                "3\r\nabc\r\n0\r\n\r\n")
+            .ends_with("|abc|nobody|none"));
+  CHECK(StatusOf(HttpGet(address, "/push/trips", "POST", "Transfer-Encoding: chunked\r\n",
+                         "b\r\n01234567890\r\n0\r\n\r\n")) == 413);
+  CHECK(StatusOf(send("/pull/trips", "x")) == 404);
+  CHECK(StatusOf(send("/page", "x")) == 405);
+  CHECK(StatusOf(HttpGet(address, "/push/trips")) == 405);
+  CHECK(HttpGet(address, "/nothing").find("POST /push/…") != std::string::npos);
+  // One at once: the second is told to come again.
+  RawConnection waiting(address);
+  waiting.Send("POST /push/trips?waits HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
+  int busy = 0;
+  for (int i = 0; i < 500 && busy != 503; ++i) busy = StatusOf(send("/push/trips", "x"));
+  CHECK(busy == 503);
+  CHECK(StatusOf(HttpGet(address, "/page")) == 200);
+  release.set_value();
+  CHECK(StatusOf(waiting.ReadToEnd()) == 200);
+}
+
 TEST_CASE("an address that is taken or is none says what to do") {
   const auto server = StartServer();
   const auto taken = HttpServer::Start(server->address(), {});

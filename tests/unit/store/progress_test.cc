@@ -49,6 +49,15 @@ TEST_CASE("progress of a newer format says to use the newer freshet") {
   CHECK(MessageOf(decoded.status()).find("format 2") != std::string_view::npos);
 }
 
+TEST_CASE("a producer's mark is read back as it was written, and damaged if it was cut") {
+  const ProducerMark mark{18'000'000'000'000'000'000u, 4'000'000'000u, 1'234'567};
+  const std::string bytes = EncodeProducerMark(mark);
+  CHECK(*DecodeProducerMark(bytes) == mark);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    CHECK(DecodeProducerMark(bytes.substr(0, size)).status().code() == absl::StatusCode::kDataLoss);
+  }
+}
+
 TEST_CASE("hostile bytes of progress are an error or a progress, never a crash") {
   const uint32_t seed = std::random_device{}();
   INFO("seed " << seed);

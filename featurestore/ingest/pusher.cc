@@ -1,0 +1,361 @@
+#include "featurestore/ingest/pusher.h"
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "featurestore/base/nearest.h"
+#include "featurestore/ingest/push_errors.h"
+
+namespace freshet {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Beside its bytes, what an event takes here and in the log's queue.
+constexpr uint64_t kEventOverheadBytes = 256;
+
+uint64_t BytesOf(const PushRequest& request) {
+  uint64_t bytes = request.size() * kEventOverheadBytes;
+  uint64_t headers = 0;
+  for (const auto& [name, value] : request.headers) headers += name.size() + value.size();
+  bytes += request.size() * headers;
+  for (const auto* texts : {&request.events, &request.record_keys, &request.delete_keys}) {
+    for (const std::string& text : *texts) bytes += text.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Pusher::Pusher(const Catalog& catalog, Store& store, const Clock& clock, PushLog& log,
+               const PushLimits& limits)
+    : catalog_(catalog), store_(store), clock_(clock), log_(log), limits_(limits) {
+  for (const Source& source : catalog_.sources) {
+    // Under the status' lock: it takes only ours, and we take none of theirs under ours.
+    store_.source_status(source.name).SetListener([this] {
+      const std::lock_guard lock(mutex_);
+      if (calls_.empty()) return;
+      changed_ = true;
+      answer_wake_.notify_all();
+    });
+  }
+  worker_ = std::thread([this] { Work(); });
+  answerer_ = std::thread([this] { Answer(); });
+}
+
+Pusher::~Pusher() { Stop(); }
+
+std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t bytes) {
+  if (draining_) return PushLater("DRAINING", "this server stops; try another one", {});
+  if (calls_.size() >= limits_.calls || (!calls_.empty() && bytes_ + bytes > limits_.bytes)) {
+    return PushLater(
+        "OVERLOADED",
+        fmt::format("{} pushes of {} bytes are in hand, which is as much as this server "
+                    "takes; nothing was sent: try again later",
+                    calls_.size(), bytes_),
+        Duration::Millis(200));
+  }
+  const auto source = catalog_.SourceIndex(request.source);
+  if (!source) {
+    std::vector<std::string> names;
+    for (const Source& known : catalog_.sources) names.push_back(known.name);
+    const std::string shown = request.source.substr(0, 64);
+    PushError error =
+        MakePushError(absl::StatusCode::kNotFound, "UNKNOWN_SOURCE",
+                      fmt::format("there is no source \"{}\" in project {}{}", shown,
+                                  catalog_.project, Suggestion(request.source, names)));
+    error.metadata = {{"source", shown}};
+    return error;
+  }
+  const auto bound = log_.unapplied_bytes_max();
+  if (bound && unapplied_[*source] > 0 && unapplied_[*source] + bytes > *bound) {
+    return PushLater(
+        "OVERLOADED",
+        fmt::format(
+            "source {}: {} bytes wait to be applied, and the embedded broker keeps not much "
+            "more; nothing was sent: try again later, or use a real broker",
+            request.source, unapplied_[*source]),
+        Duration::Millis(100));
+  }
+  return std::nullopt;
+}
+
+void Pusher::Push(PushRequest request, Done done) {
+  const uint64_t bytes = BytesOf(request);
+  std::optional<PushError> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    refused = Admit(request, bytes);
+    if (!refused) {
+      auto call = std::make_shared<Call>();
+      call->source = *catalog_.SourceIndex(request.source);
+      call->request = std::move(request);
+      call->done = std::move(done);
+      call->bytes = bytes;
+      bytes_ += bytes;
+      unapplied_[call->source] += bytes;
+      ++unanswered_;
+      calls_.push_back(call);
+      work_.push_back(std::move(call));
+      work_wake_.notify_one();
+    }
+  }
+  if (!refused) return;
+  PushResult result;
+  result.error = std::move(refused);
+  done(std::move(result));
+}
+
+PushResult Pusher::PushAndWait(PushRequest request) {
+  std::promise<PushResult> promise;
+  auto result = promise.get_future();
+  Push(std::move(request), [&promise](PushResult told) { promise.set_value(std::move(told)); });
+  return result.get();
+}
+
+size_t Pusher::in_hand() const {
+  const std::lock_guard lock(mutex_);
+  return calls_.size();
+}
+
+// --- The work thread ---------------------------------------------------------------------------------------------
+
+void Pusher::Work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    work_wake_.wait(lock, [this] { return stopping_ || !work_.empty(); });
+    if (work_.empty()) return;
+    const CallPtr call = std::move(work_.front());
+    work_.pop_front();
+    lock.unlock();
+    Start(call);
+    lock.lock();
+  }
+}
+
+void Pusher::Start(const CallPtr& call) {
+  std::vector<PushRecord> records;
+  std::optional<PushError> error = Prepare(*call, records);
+  if (error || records.empty()) {
+    call->result.error = std::move(error);
+    Done done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::exchange(call->done, {});
+      Forget(call);
+      --unanswered_;
+    }
+    done(std::move(call->result));
+    idle_.notify_all();
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    call->to.resize(records.size());
+    call->pending = records.size();
+    call->appended = true;
+    changed_ = true;
+  }
+  answer_wake_.notify_all();
+  log_.Append(catalog_.sources[call->source], std::move(records),
+              [this, call](size_t record, const PushedTo& to) { Deliver(call, record, to); });
+}
+
+// --- The log's and the answer thread -----------------------------------------------------------------------------
+
+void Pusher::Deliver(const CallPtr& call, size_t record, const PushedTo& to) {
+  const std::lock_guard lock(mutex_);
+  call->to[record] = to;
+  if (to.status.ok()) {
+    ++call->result.durable;
+    int64_t& end = call->result.ends.try_emplace(to.partition, 0).first->second;
+    end = std::max(end, to.offset + 1);
+  }
+  if (--call->pending > 0) return;
+  changed_ = true;
+  answer_wake_.notify_all();
+}
+
+void Pusher::Forget(const CallPtr& call) {
+  const auto found = std::find(calls_.begin(), calls_.end(), call);
+  if (found == calls_.end()) return;
+  calls_.erase(found);
+  bytes_ -= call->bytes;
+  unapplied_[call->source] -= call->bytes;
+}
+
+bool Pusher::IsApplied(const Call& call, const Applied& applied) {
+  return std::all_of(call.result.ends.begin(), call.result.ends.end(), [&](const auto& end) {
+    const auto partition = applied.partitions.find(end.first);
+    return partition != applied.partitions.end() && partition->second.next >= end.second;
+  });
+}
+
+std::map<uint32_t, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::mutex>& lock) {
+  std::map<uint32_t, Applied> all;
+  for (const CallPtr& call : calls_) all[call->source];
+  lock.unlock();
+  for (auto& [source, applied] : all) {
+    const SourceStatus& status = store_.source_status(catalog_.sources[source].name);
+    applied.partitions = status.partitions();
+    const auto [reason, detail] = status.paused();
+    if (!reason.empty()) applied.paused = fmt::format("{}: {}", reason, detail);
+  }
+  lock.lock();
+  return all;
+}
+
+void Pusher::Answer() {
+  struct Answered {
+    CallPtr call;
+    Done done;
+    PushResult result;
+  };
+  std::unique_lock lock(mutex_);
+  while (!stopping_ || unanswered_ > 0) {
+    auto until = steady_clock::now() + std::chrono::seconds(1);
+    for (const CallPtr& call : calls_) {
+      if (call->done && call->appended) until = std::min(until, call->request.deadline);
+    }
+    if (stopping_) until = std::min(until, steady_clock::now() + std::chrono::milliseconds(10));
+    answer_wake_.wait_until(lock, until, [this] { return changed_; });
+    changed_ = false;
+    const std::map<uint32_t, Applied> all = AskApplied(lock);
+    const auto now = steady_clock::now();
+    std::vector<Answered> answered;
+    std::vector<CallPtr> over;
+    for (const CallPtr& call : calls_) {
+      const auto applied = all.find(call->source);
+      if (!call->appended || applied == all.end()) continue;
+      const bool told = call->pending == 0;
+      if (call->done &&
+          Settle(*call, applied->second, stopping_ || now >= call->request.deadline)) {
+        answered.push_back({call, std::exchange(call->done, {}), call->result});
+        --unanswered_;
+      }
+      const bool held = log_.unapplied_bytes_max() && !IsApplied(*call, applied->second);
+      if (!call->done && told && !held) over.push_back(call);
+    }
+    for (const CallPtr& call : over) Forget(call);
+    lock.unlock();
+    for (Answered& one : answered) {
+      if (one.result.applied > 0) CountRepeated(*one.call, one.result);
+      one.done(std::move(one.result));
+    }
+    if (!answered.empty()) idle_.notify_all();
+    lock.lock();
+  }
+}
+
+bool Pusher::Settle(Call& call, const Applied& applied, bool at_end) {
+  if (call.pending == 0) {
+    if (call.result.durable < call.to.size()) {
+      call.result.error = NotTaken(call);
+      return true;
+    }
+    if (!call.request.wait_applied) return true;
+    if (IsApplied(call, applied)) {
+      call.result.applied = call.result.durable;
+      return true;
+    }
+  }
+  if (at_end) call.result.error = TooLate(call, applied);
+  return at_end;
+}
+
+void Pusher::CountRepeated(const Call& call, PushResult& result) const {
+  if (call.request.producer.empty()) return;
+  const SourceStatus& status = store_.source_status(catalog_.sources[call.source].name);
+  for (const PushedTo& to : call.to) {
+    if (status.WasRepeated(to.partition, to.offset)) ++result.repeated;
+  }
+}
+
+namespace {
+
+std::string HowToRepeat(const PushRequest& request) {
+  return request.producer.empty()
+             ? "made again, events that were sent count twice (a producer id would prevent that)"
+             : "make the same call again: with its producer id every event counts once";
+}
+
+}  // namespace
+
+// The log took some of them not.
+PushError Pusher::NotTaken(const Call& call) const {
+  PushError error;
+  error.reason = "NOT_DURABLE";
+  size_t first = call.to.size();
+  bool for_what_it_is = false;
+  for (size_t i = 0; i < call.to.size(); ++i) {
+    if (call.to[i].status.ok()) continue;
+    first = std::min(first, i);
+    for_what_it_is = for_what_it_is || absl::IsInvalidArgument(call.to[i].status);
+    if (error.violations.size() < kMaxPushViolations) {
+      error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
+                                    std::string(MessageOf(call.to[i].status)));
+    }
+  }
+  error.code = for_what_it_is ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnavailable;
+  error.message =
+      fmt::format("{} of {} are durable, the others were not taken; {}: {}; {}",
+                  call.result.durable, call.to.size(),
+                  PushedField(call.request, call.index_of[first]), MessageOf(call.to[first].status),
+                  for_what_it_is ? "it will never be" : HowToRepeat(call.request));
+  error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
+  if (!for_what_it_is) error.retry_after = Duration::Seconds(1);
+  return error;
+}
+
+PushError Pusher::TooLate(const Call& call, const Applied& applied) const {
+  PushError error;
+  const bool told = call.pending == 0;
+  error.code = stopping_ ? absl::StatusCode::kUnavailable : absl::StatusCode::kDeadlineExceeded;
+  error.reason = told ? "NOT_APPLIED_IN_TIME" : "NOT_DURABLE_IN_TIME";
+  const std::string when = stopping_ ? "as the server stopped" : "when the call's time was over";
+  if (told) {
+    error.message = fmt::format(
+        "all {} are durable and will be applied, but were not {}{}{}", call.to.size(), when,
+        applied.paused.empty() ? "" : "; the source stands still: ", applied.paused);
+  } else {
+    error.message =
+        fmt::format("{} of {} were known to be durable {}; the others may become so yet; {}",
+                    call.result.durable, call.to.size(), when, HowToRepeat(call.request));
+  }
+  error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
+  if (stopping_) error.retry_after = Duration::Millis(100);
+  return error;
+}
+
+// --- The end -----------------------------------------------------------------------------------------------------
+
+void Pusher::BeginDrain() {
+  const std::lock_guard lock(mutex_);
+  draining_ = true;
+}
+
+void Pusher::AwaitIdle(std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  idle_.wait_until(lock, until, [this] { return unanswered_ == 0; });
+}
+
+void Pusher::Stop() {
+  if (!worker_.joinable()) return;
+  BeginDrain();
+  // First what can still become durable, then whoever waits for more than that.
+  log_.Stop();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = changed_ = true;
+  }
+  work_wake_.notify_all();
+  answer_wake_.notify_all();
+  worker_.join();
+  answerer_.join();
+  for (const Source& source : catalog_.sources) {
+    store_.source_status(source.name).SetListener({});
+  }
+}
+
+}  // namespace freshet

@@ -1,0 +1,382 @@
+// From a call to its acknowledgement, with a log that a test holds in its hand.
+#include "featurestore/ingest/pusher.h"
+
+#include <catch2/catch.hpp>
+#include <future>
+
+#include "featurestore/ingest/split_events.h"
+#include "tests/support/eventually.h"
+#include "tests/support/fake_push_log.h"
+#include "tests/support/payments.h"
+#include "tests/support/temp_folder.h"
+
+namespace freshet {
+namespace {
+
+using std::chrono::steady_clock;
+
+const Timestamp kNoon = *ParseTimestamp("2023-11-14T12:00:00Z");
+
+// A server without a socket: payments in two partitions, read by the live loop where the test steps it.
+struct PushServer {
+  explicit PushServer(const PushLimits& limits = {},
+                      std::vector<FeatureView> views = {PaymentsView()},
+                      Source source = PaymentsSource(), bool event_time = true)
+      : running(folder.path(), std::move(views), log, event_time, "", std::move(source)),
+        push_log(log) {
+    catalog.project = "test";
+    catalog.clock = event_time ? ClockKind::kEventTime : ClockKind::kWall;
+    catalog.sources = {running.source};
+    catalog.views = running.declared_views;
+    pusher = std::make_unique<Pusher>(catalog, *running.store, running.clock, push_log, limits);
+    loop = running.Live();
+    running.ReadAll(*loop);
+  }
+  void Apply() {
+    for (int i = 0; i < 4; ++i) loop->Step();
+  }
+  PushRequest Request(std::vector<std::string> events, const std::string& producer = "",
+                      uint64_t sequence = 0) {
+    PushRequest request;
+    request.source = "payments";
+    request.events = std::move(events);
+    request.producer = producer;
+    request.first_sequence = sequence;
+    request.deadline = steady_clock::now() + std::chrono::seconds(20);
+    return request;
+  }
+  std::future<PushResult> Push(PushRequest request) {
+    auto promise = std::make_shared<std::promise<PushResult>>();
+    pusher->Push(std::move(request), [promise](PushResult result) { promise->set_value(result); });
+    return promise->get_future();
+  }
+  PushResult PushApplied(PushRequest request) {
+    auto result = Push(std::move(request));
+    while (result.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) Apply();
+    return result.get();
+  }
+  int64_t Records() const { return log->partitions[0].end + log->partitions[1].end; }
+
+  TempFolder folder;
+  std::shared_ptr<FakeLog> log = std::make_shared<FakeLog>(2);
+  Running running;
+  Catalog catalog;
+  FakePushLog push_log;
+  std::unique_ptr<Pusher> pusher;
+  std::unique_ptr<LiveLoop> loop;
+};
+
+std::string P(const std::string& card, int64_t cents) { return Payment(kNoon, card, cents); }
+
+bool Mentions(const PushError& error, const std::string& what) {
+  return error.message.find(what) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a push is answered once this server has applied it, or once it is durable, as asked") {
+  PushServer server;
+  auto applied = server.Push(server.Request({P("a", 1), P("b", 2)}));
+  PushRequest durable = server.Request({P("c", 3)});
+  durable.wait_applied = false;
+  const PushResult first = server.Push(durable).get();
+  CHECK_FALSE(first.error);
+  CHECK(first.durable == 1);
+  CHECK(first.applied == 0);
+  CHECK(applied.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  while (applied.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
+    server.Apply();
+  }
+  const PushResult result = applied.get();
+  CHECK_FALSE(result.error);
+  CHECK(result.durable == 2);
+  CHECK(result.applied == 2);
+  CHECK(result.repeated == 0);
+  CHECK(server.running.Rows({0}).size() == 3);
+  // The record's key is the field that `key:` names, so that an entity lives in one partition.
+  for (const FakeLog::Partition& partition : server.log->partitions) {
+    for (const FakeRecord& record : partition.records) {
+      CHECK(record.value->find("\"card\":\"" + *record.key + "\"") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("the same call made again counts once and says so") {
+  PushServer server;
+  const PushRequest request = server.Request({P("a", 1), P("b", 2), P("a", 3)}, "till-7", 41);
+  CHECK(server.PushApplied(request).repeated == 0);
+  const auto rows = server.running.Rows({0});
+  const PushResult again = server.PushApplied(request);
+  CHECK_FALSE(again.error);
+  CHECK(again.applied == 3);
+  CHECK(again.repeated == 3);
+  CHECK(server.running.Rows({0}) == rows);
+  CHECK(server.Records() == 6);
+  // Part of it is known, as where the first call was cut short.
+  const PushResult more =
+      server.PushApplied(server.Request({P("a", 3), P("a", 4), P("b", 5)}, "till-7", 43));
+  CHECK(more.repeated == 1);
+  // Without a producer nobody can know.
+  server.PushApplied(server.Request({P("a", 3)}));
+  server.PushApplied(server.Request({P("a", 3)}));
+  CHECK(server.Records() == 11);
+}
+
+TEST_CASE("events that would be dead letters are told by index, and nothing is sent") {
+  PushServer server;
+  const PushResult result = server
+                                .Push(server.Request({P("a", 1), "{", R"({"at":7,"card":"x"})",
+                                                      R"({"at":"2023-11-14T12:00:00Z"})"}))
+                                .get();
+  REQUIRE(result.error);
+  CHECK(result.error->code == absl::StatusCode::kInvalidArgument);
+  CHECK(result.error->reason == "BAD_EVENT");
+  REQUIRE(result.error->violations.size() == 3);
+  CHECK(result.error->violations[0].first == "events[1]");
+  CHECK(result.error->violations[0].second.starts_with("malformed: "));
+  CHECK(result.error->violations[1].second.starts_with("mistyped: "));
+  CHECK(result.error->violations[2].first == "events[3]");
+  CHECK(result.error->violations[2].second.starts_with("no_key: "));
+  CHECK(Mentions(*result.error, "3 of 4 events would be refused, so nothing was sent"));
+  CHECK(server.Records() == 0);
+
+  PushRequest skipping = server.Request({"{", P("a", 1)}, "p", 1);
+  skipping.skip_bad = true;
+  const PushResult skipped = server.PushApplied(skipping);
+  CHECK_FALSE(skipped.error);
+  CHECK(skipped.applied == 1);
+  REQUIRE(skipped.bad.size() == 1);
+  CHECK(skipped.bad[0].index == 0);
+  CHECK(skipped.bad[0].reason == "malformed");
+  // Each event has the sequence of its place.
+  CHECK(server.running.store->ReadProducers({0})->begin()->second.at("p").sequence == 2);
+}
+
+TEST_CASE("with clock: wall an event of the future is told at once") {
+  PushServer server({}, {PaymentsView()}, PaymentsSource(), /*event_time=*/false);
+  const Timestamp now = server.running.clock.Now();
+  const PushResult result =
+      server.Push(server.Request({Payment(now + Duration::Minutes(6), "a", 1)})).get();
+  REQUIRE(result.error);
+  CHECK(result.error->violations[0].second.starts_with("future: "));
+  CHECK_FALSE(
+      server.PushApplied(server.Request({Payment(now + Duration::Minutes(4), "a", 1)})).error);
+}
+
+TEST_CASE("a call that cannot be right says what is wrong with it") {
+  PushServer server(PushLimits{.calls = 4, .bytes = 1 << 20, .events = 3});
+  const auto refused = [&](PushRequest request) {
+    const PushResult result = server.Push(std::move(request)).get();
+    REQUIRE(result.error);
+    return *result.error;
+  };
+  PushRequest unknown = server.Request({P("a", 1)});
+  unknown.source = "payment";
+  CHECK(refused(unknown).reason == "UNKNOWN_SOURCE");
+  CHECK(Mentions(refused(unknown), "payments"));
+  CHECK(refused(server.Request({})).reason == "NO_EVENTS");
+  CHECK(refused(server.Request({P("a", 1), P("a", 1), P("a", 1), P("a", 1)})).reason ==
+        "TOO_MANY_EVENTS");
+  CHECK(refused(server.Request({P("a", 1)}, "p", 0)).reason == "BAD_PRODUCER");
+  CHECK(refused(server.Request({P("a", 1)}, "", 1)).reason == "BAD_PRODUCER");
+  CHECK(refused(server.Request({P("a", 1)}, std::string(257, 'p'), 1)).reason == "BAD_PRODUCER");
+  CHECK(refused(server.Request({P("a", 1)}, "freshet-dlq/x", 1)).reason == "BAD_PRODUCER");
+  PushRequest keyed = server.Request({P("a", 1)});
+  keyed.record_keys = {"a"};
+  CHECK(refused(keyed).reason == "BAD_RECORD_KEYS");
+  PushRequest header = server.Request({P("a", 1)});
+  header.headers = {{"freshet-sequence", "7"}};
+  CHECK(refused(header).reason == "BAD_HEADER");
+  const PushError large = refused(server.Request({P(std::string(1200, 'x'), 1)}));
+  CHECK(large.violations[0].second.starts_with("too_large: "));
+  CHECK(server.Records() == 0);
+}
+
+TEST_CASE("deletes are tombstones of the source's key, at their place in the log") {
+  PushServer server;
+  server.PushApplied(server.Request({P("a", 1), P("b", 2)}));
+  PushRequest request = server.Request({}, "p", 1);
+  request.deletes = true;
+  request.delete_keys = {"a", "nobody"};
+  const PushResult result = server.PushApplied(request);
+  CHECK_FALSE(result.error);
+  CHECK(result.applied == 2);
+  const auto rows = server.running.Rows({0});
+  REQUIRE(rows.size() == 3);
+  CHECK(PeekTimes(rows[0].second)->deleted);
+  CHECK_FALSE(PeekTimes(rows[1].second)->deleted);
+  CHECK(server.PushApplied(request).repeated == 2);
+
+  FeatureView by_amount = PaymentsView();
+  by_amount.key_fields = {2};
+  PushServer other({}, {by_amount});
+  request.producer.clear();
+  request.first_sequence = 0;
+  const PushResult cannot = other.Push(request).get();
+  REQUIRE(cannot.error);
+  CHECK(cannot.error->reason == "CANNOT_DELETE");
+}
+
+TEST_CASE(
+    "a source that no view reads takes what is durable, and nobody waits for it to be applied") {
+  PushServer server;
+  server.pusher->Stop();
+  server.catalog.views.clear();
+  Pusher pusher(server.catalog, *server.running.store, server.running.clock, server.push_log);
+  PushRequest request = server.Request({P("a", 1)});
+  CHECK(pusher.PushAndWait(request).error->reason == "SOURCE_NOT_READ");
+  request.wait_applied = false;
+  server.push_log.SetHeld(false);
+  CHECK_FALSE(pusher.PushAndWait(request).error);
+}
+
+TEST_CASE("a log that is away refuses at once, and says that nothing was sent") {
+  PushServer server;
+  server.push_log.SetReady(Unavailable("no broker answers"));
+  const PushResult away = server.Push(server.Request({P("a", 1)})).get();
+  REQUIRE(away.error);
+  CHECK(away.error->code == absl::StatusCode::kUnavailable);
+  CHECK(away.error->retry_after);
+  CHECK(Mentions(*away.error, "nothing was sent"));
+  server.push_log.SetReady(NotFound("the topic payments does not exist"));
+  CHECK(server.Push(server.Request({P("a", 1)})).get().error->reason == "TOPIC_MISSING");
+}
+
+TEST_CASE("what became durable of a call that failed is said, and its repetition counts once") {
+  PushServer server;
+  server.push_log.SetHeld(true);
+  const PushRequest request = server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1);
+  auto pushed = server.Push(request);
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGo(2, Unavailable("broker gone"));
+  const PushResult result = pushed.get();
+  REQUIRE(result.error);
+  CHECK(result.error->reason == "NOT_DURABLE");
+  CHECK(result.durable == 2);
+  CHECK(result.error->metadata[0] == std::pair<std::string, std::string>("durable", "2"));
+  CHECK(result.error->violations[0].first == "events[2]");
+  CHECK(Mentions(*result.error, "with its producer id every event counts once"));
+  server.push_log.SetHeld(false);
+  const PushResult again = server.PushApplied(request);
+  CHECK(again.applied == 3);
+  CHECK(again.repeated == 2);
+}
+
+TEST_CASE(
+    "a call whose time is over says how far it came, and stays in hand until the log has it") {
+  PushServer server(PushLimits{.calls = 2});
+  server.push_log.SetHeld(true);
+  PushRequest request = server.Request({P("a", 1)}, "p", 1);
+  request.deadline = steady_clock::now() + std::chrono::milliseconds(30);
+  const PushResult late = server.Push(request).get();
+  REQUIRE(late.error);
+  CHECK(late.error->code == absl::StatusCode::kDeadlineExceeded);
+  CHECK(late.error->reason == "NOT_DURABLE_IN_TIME");
+  CHECK(late.durable == 0);
+  CHECK(server.pusher->in_hand() == 1);
+  auto second = server.Push(server.Request({P("a", 2)}, "p", 2));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 2; }));
+  const PushResult third = server.Push(server.Request({P("a", 3)}, "p", 3)).get();
+  REQUIRE(third.error);
+  CHECK(third.error->reason == "OVERLOADED");
+  CHECK(third.error->retry_after);
+  server.push_log.LetGo(1);
+  while (second.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) server.Apply();
+  CHECK_FALSE(second.get().error);
+  CHECK(Eventually([&] { return server.pusher->in_hand() == 0; }));
+  // The one that was late came after all.
+  server.push_log.SetHeld(false);
+  request.deadline = steady_clock::now() + std::chrono::seconds(20);
+  CHECK(server.PushApplied(request).repeated == 1);
+
+  server.running.store->source_status("payments").SetPaused("disk_full", "make room");
+  PushRequest stuck = server.Request({P("a", 9)});
+  stuck.deadline = steady_clock::now() + std::chrono::milliseconds(30);
+  const PushResult durable = server.Push(stuck).get();
+  CHECK(durable.error->reason == "NOT_APPLIED_IN_TIME");
+  CHECK(durable.durable == 1);
+  CHECK(Mentions(*durable.error, "disk_full: make room"));
+}
+
+TEST_CASE("a log that keeps little takes no more than is applied") {
+  PushServer server;
+  server.push_log.SetUnapplied(700);
+  PushRequest request = server.Request({P("a", 1)});
+  request.wait_applied = false;
+  int taken = 0;
+  std::optional<PushError> refused;
+  while (!refused && taken < 10) {
+    refused = server.Push(request).get().error;
+    taken += refused ? 0 : 1;
+  }
+  REQUIRE(refused);
+  CHECK(refused->reason == "OVERLOADED");
+  CHECK(taken == 2);
+  server.Apply();
+  CHECK(Eventually([&] { return server.pusher->in_hand() == 0; }));
+  CHECK_FALSE(server.Push(request).get().error);
+}
+
+TEST_CASE("a server that stops answers whoever waits, and takes no more") {
+  PushServer server;
+  auto applied = server.Push(server.Request({P("a", 1)}));
+  server.push_log.SetHeld(true);
+  REQUIRE(Eventually([&] { return server.Records() == 1; }));
+  auto durable = server.Push(server.Request({P("a", 2)}));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.pusher->BeginDrain();
+  CHECK(server.Push(server.Request({P("a", 3)})).get().error->reason == "DRAINING");
+  server.pusher->AwaitIdle(steady_clock::now() + std::chrono::milliseconds(10));
+  server.pusher->Stop();
+  const PushResult first = applied.get(), second = durable.get();
+  REQUIRE(first.error);
+  CHECK(first.error->code == absl::StatusCode::kUnavailable);
+  CHECK(first.durable == 1);
+  REQUIRE(second.error);
+  CHECK(second.durable == 0);
+}
+
+TEST_CASE("keys and headers travel along for a source that reads them") {
+  Source source = PaymentsSource();
+  source.fields[1].path = {"$key", "id"};
+  Field tenant;
+  tenant.name = "tenant";
+  tenant.type = Type::kString;
+  tenant.path = {"$headers", "tenant"};
+  source.fields.push_back(tenant);
+  PushServer server({}, {PaymentsView()}, source);
+  const std::string event = fmt::format(R"({{"at":"{}","cents":5}})", FormatTimestamp(kNoon));
+  PushRequest request = server.Request({event, event});
+  CHECK(server.Push(request).get().error->violations[0].second.starts_with("no_key: "));
+  request.record_keys = {R"({"id":"a"})", R"({"id":"b"})"};
+  request.headers = {{"tenant", "acme"}};
+  CHECK(server.PushApplied(request).applied == 2);
+  CHECK(server.running.Rows({0}).size() == 2);
+  PushRequest remove = server.Request({});
+  remove.deletes = true;
+  remove.delete_keys = {"a\"quoted", "a"};
+  CHECK(server.PushApplied(remove).applied == 2);
+  CHECK(PeekTimes(server.running.Rows({0})[0].second)->deleted);
+}
+
+TEST_CASE("a body of JSON is split into its events, and what is none comes out as it is") {
+  using Events = std::vector<std::string_view>;
+  CHECK(SplitEvents("").empty());
+  CHECK(SplitEvents(" \n ").empty());
+  CHECK(SplitEvents("[]").empty());
+  CHECK(SplitEvents("{\"a\": 1,\n \"b\": [1, 2]}\n") == Events{"{\"a\": 1,\n \"b\": [1, 2]}"});
+  CHECK(SplitEvents("{\"a\":1}\n{\"a\":\"}\\\"{\"}\r\n\n{\"a\":3}") ==
+        Events{"{\"a\":1}", "{\"a\":\"}\\\"{\"}", "{\"a\":3}"});
+  CHECK(SplitEvents(" [ {\"a\":1} , {\"a\":[2]} ] ") == Events{"{\"a\":1}", "{\"a\":[2]}"});
+  CHECK(SplitEvents("{\"a\":1}\nnot json\n{\"a\":2}") ==
+        Events{"{\"a\":1}", "not json", "{\"a\":2}"});
+  CHECK(SplitEvents("[1, \"x,]\", null]") == Events{"1", "\"x,]\"", "null"});
+  CHECK(SplitEvents("[{\"a\":1},]") == Events{"{\"a\":1}", ""});
+  CHECK(SplitEvents("[{\"a\":1}").size() == 2);  // the second is empty: the array never ends
+  CHECK(SplitEvents("[{\"a\":1}] x") == Events{"{\"a\":1}", "x"});
+  CHECK(SplitEvents("{\"a\":1") == Events{"{\"a\":1"});
+  CHECK(SplitEvents("\xef\xbb\xbf{}") == Events{"{}"});
+  CHECK(SplitEvents("{\"a\":\"\\") == Events{"{\"a\":\"\\"});
+}
+
+}  // namespace freshet
