@@ -37,7 +37,8 @@ HttpResponse ReadyPage(const Readiness& readiness, bool verbose) {
 }
 
 StatusOr<std::unique_ptr<HttpServer>> StartAdminHttp(const std::string& address, Metrics& metrics,
-                                                     const Readiness& readiness) {
+                                                     const Readiness& readiness,
+                                                     std::optional<HttpServer::Post> post) {
   auto turn = std::make_shared<std::timed_mutex>();
   return HttpServer::Start(
       address,
@@ -49,7 +50,8 @@ StatusOr<std::unique_ptr<HttpServer>> StartAdminHttp(const std::string& address,
         [&readiness](const HttpRequest& request) {
           return ReadyPage(readiness, request.has_query("verbose"));
         }},
-       {"/metrics", [&metrics, turn](const HttpRequest&) { return MetricsPage(metrics, *turn); }}});
+       {"/metrics", [&metrics, turn](const HttpRequest&) { return MetricsPage(metrics, *turn); }}},
+      {}, std::move(post));
 }
 
 }  // namespace freshet

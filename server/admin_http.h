@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "featurestore/base/status.h"
@@ -12,9 +13,10 @@
 namespace freshet {
 
 // Listens on `address` when it returns, before the store is open: an orchestrator must not kill a server that recovers.
-// `metrics` and `readiness` must outlive it.
+// `metrics`, `readiness` and what `post` asks must outlive it.
 StatusOr<std::unique_ptr<HttpServer>> StartAdminHttp(const std::string& address, Metrics& metrics,
-                                                     const Readiness& readiness);
+                                                     const Readiness& readiness,
+                                                     std::optional<HttpServer::Post> post);
 
 // The pages themselves, for tests.
 HttpResponse ReadyPage(const Readiness& readiness, bool verbose);

@@ -6,6 +6,7 @@
 
 #include "freshet/v1/admin.grpc.pb.h"
 #include "freshet/v1/catalog.grpc.pb.h"
+#include "freshet/v1/ingest.grpc.pb.h"
 #include "freshet/v1/serving.grpc.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -14,6 +15,7 @@ namespace freshet {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{10};
+constexpr std::chrono::seconds kLettersDeadline{60};  // the whole topic is read
 
 std::string ReasonOf(const grpc::Status& status) {
   google::rpc::Status details;
@@ -41,12 +43,13 @@ struct ClientChannel::Impl {
     serving = v1::ServingService::NewStub(channel);
     catalog = v1::CatalogService::NewStub(channel);
     admin = v1::AdminService::NewStub(channel);
+    ingest = v1::IngestService::NewStub(channel);
   }
 
   template <typename Call>
-  CallResult Do(const Call& call) {
+  CallResult Do(const Call& call, std::chrono::seconds deadline = kDeadline) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
     const grpc::Status status = call(&context);
     if (status.ok()) return {};
     CallResult result{
@@ -67,6 +70,7 @@ struct ClientChannel::Impl {
   std::unique_ptr<v1::ServingService::Stub> serving;
   std::unique_ptr<v1::CatalogService::Stub> catalog;
   std::unique_ptr<v1::AdminService::Stub> admin;
+  std::unique_ptr<v1::IngestService::Stub> ingest;
 };
 
 ClientChannel::ClientChannel(const std::string& address) : impl_(std::make_unique<Impl>(address)) {}
@@ -101,6 +105,38 @@ CallResult ClientChannel::GetProgress(const std::string& source, v1::GetProgress
   return impl_->Do([&](grpc::ClientContext* context) {
     return impl_->admin->GetProgress(context, request, &answer);
   });
+}
+
+CallResult ClientChannel::PushEvents(const v1::PushEventsRequest& request,
+                                     v1::PushResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->ingest->PushEvents(context, request, &answer);
+  });
+}
+
+CallResult ClientChannel::DeleteEntities(const v1::DeleteEntitiesRequest& request,
+                                         v1::PushResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->ingest->DeleteEntities(context, request, &answer);
+  });
+}
+
+CallResult ClientChannel::ListDeadLetters(const v1::ListDeadLettersRequest& request,
+                                          v1::ListDeadLettersResponse& answer) {
+  return impl_->Do(
+      [&](grpc::ClientContext* context) {
+        return impl_->ingest->ListDeadLetters(context, request, &answer);
+      },
+      kLettersDeadline);
+}
+
+CallResult ClientChannel::ReplayDeadLetters(const v1::ReplayDeadLettersRequest& request,
+                                            v1::ReplayDeadLettersResponse& answer) {
+  return impl_->Do(
+      [&](grpc::ClientContext* context) {
+        return impl_->ingest->ReplayDeadLetters(context, request, &answer);
+      },
+      kLettersDeadline);
 }
 
 }  // namespace freshet

@@ -8,6 +8,7 @@
 #include "featurestore/base/status.h"
 #include "freshet/v1/admin.pb.h"
 #include "freshet/v1/catalog.pb.h"
+#include "freshet/v1/ingest.pb.h"
 #include "freshet/v1/serving.pb.h"
 
 namespace freshet {
@@ -29,6 +30,12 @@ class ClientChannel {
                              v1::ExplainFeaturesResponse& answer);
   CallResult GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer);
   CallResult GetProgress(const std::string& source, v1::GetProgressResponse& answer);
+  CallResult PushEvents(const v1::PushEventsRequest& request, v1::PushResponse& answer);
+  CallResult DeleteEntities(const v1::DeleteEntitiesRequest& request, v1::PushResponse& answer);
+  CallResult ListDeadLetters(const v1::ListDeadLettersRequest& request,
+                             v1::ListDeadLettersResponse& answer);
+  CallResult ReplayDeadLetters(const v1::ReplayDeadLettersRequest& request,
+                               v1::ReplayDeadLettersResponse& answer);
 
  private:
   struct Impl;

@@ -17,6 +17,7 @@
 #include "featurestore/serve/plans.h"
 #include "server/grpc_catalog_admin.h"
 #include "server/grpc_features.h"
+#include "server/grpc_ingest.h"
 #include "server/grpc_transport.h"
 #include "server/listen_socket.h"
 
@@ -82,6 +83,8 @@ struct GrpcServer::Impl {
                  catalog->server.max_rows),
         catalog_service(plans, store, clock, metrics),
         admin_service(*catalog, store, metrics),
+        ingest_service(options.pusher, options.dead_letters, catalog->server.default_deadline,
+                       metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync
                       ? MakeAsyncTransport(features, options.queues, options.batch_threads)
                       : MakeCallbackTransport(features, options.batch_threads)) {}
@@ -93,6 +96,7 @@ struct GrpcServer::Impl {
   FeatureHandler features;
   CatalogServer catalog_service;
   AdminServer admin_service;
+  IngestServer ingest_service;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<grpc::Server> server;
   std::string address;
@@ -146,6 +150,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   impl->transport->Register(builder);
   builder.RegisterService(&impl->catalog_service);
   builder.RegisterService(&impl->admin_service);
+  builder.RegisterService(&impl->ingest_service);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || port == 0) {
     impl->transport->Stop();
@@ -157,6 +162,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   const size_t colon = settings.grpc.rfind(':');
   impl->address = settings.grpc.substr(0, colon) + ":" + std::to_string(port);
   impl->transport->Start();
+  impl->ingest_service.Start();
   impl->TellHealth(false);
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
 }
@@ -174,15 +180,19 @@ void GrpcServer::Drain(Duration grace) {
     impl_->drained = true;
     // In this order: who hears NOT_SERVING can rely on new calls being refused.
     impl_->features.BeginDrain();
+    impl_->ingest_service.BeginDrain();
     impl_->TellHealth(false);
   }
   impl_->features.AwaitIdle(until);
+  impl_->ingest_service.AwaitIdle(until);
   impl_->features.AwaitQuiet(until);
+  impl_->ingest_service.EndCalls();
   const auto left = std::max(until - steady_clock::now(), steady_clock::duration::zero());
   // Watchers of health and open reflection streams end at once by the deadline; they are no work in hand.
   impl_->server->Shutdown(std::chrono::system_clock::now() +
                           std::min<steady_clock::duration>(left, std::chrono::milliseconds(500)));
   impl_->transport->Stop();
+  impl_->ingest_service.Stop();
 }
 
 }  // namespace freshet

@@ -1,4 +1,4 @@
-// The gRPC side of the server: ServingService, CatalogService, AdminService, health and reflection on one address.
+// The gRPC side of the server: ServingService, CatalogService, AdminService, IngestService, health and reflection on one address.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,9 @@
 
 namespace freshet {
 
+class DeadLetters;
+class Pusher;
+
 // What is not for operators to set: chosen by measuring (docs/decisions), other values are for benchmarks and tests.
 struct GrpcServerOptions {
   enum class Transport : uint8_t { kAsync, kCallback };
@@ -21,6 +24,9 @@ struct GrpcServerOptions {
   int batch_threads = 1;  // compute requests of many rows
   size_t max_in_flight =
       1024;  // feature requests in hand; more are refused UNAVAILABLE / OVERLOADED
+  // Of IngestService; none: its calls are told that they are switched off. Borrowed.
+  Pusher* pusher = nullptr;
+  DeadLetters* dead_letters = nullptr;
 };
 
 // Thread-safe.

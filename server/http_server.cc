@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -72,6 +74,9 @@ MHD_Result Reply(MHD_Connection* connection, const HttpResponse& answer,
   MHD_add_response_header(response, "Connection", "close");
   MHD_add_response_header(response, "Cache-Control", "no-store");
   if (allow != nullptr) MHD_add_response_header(response, "Allow", allow);
+  for (const auto& [name, value] : answer.headers) {
+    MHD_add_response_header(response, name.c_str(), value.c_str());
+  }
   const MHD_Result queued =
       MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
   MHD_destroy_response(response);
@@ -85,57 +90,138 @@ bool AnnouncesBody(MHD_Connection* connection) {
   return encoding != nullptr || (length != nullptr && std::string_view(length) != "0");
 }
 
+uint64_t AnnouncedBytes(MHD_Connection* connection) {
+  const char* length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+  return length == nullptr ? 0 : std::strtoull(length, nullptr, 10);
+}
+
+std::function<std::optional<std::string>(const char*)> Lookup(MHD_Connection* connection,
+                                                              MHD_ValueKind kind) {
+  return [connection, kind](const char* name) -> std::optional<std::string> {
+    const char* const value = MHD_lookup_connection_value(connection, kind, name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
+HttpResponse Text(int status, std::string text) {
+  return {status, "text/plain; charset=utf-8", std::move(text)};
+}
+
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(std::map<std::string, Handler> paths, const HttpLimits& limits)
-      : paths(std::move(paths)), ages(limits.lifetime) {}
+  static inline char kSeen;  // what a GET leaves between its calls
+  // A POST whose body comes; ends with its connection at the latest.
+  struct Upload {
+    explicit Upload(std::atomic<unsigned>& counted) : in_hand(counted) {}
+    ~Upload() { --in_hand; }
+    std::atomic<unsigned>& in_hand;
+    std::string body;
+    bool too_large = false;
+  };
+
+  Impl(std::map<std::string, Handler> paths, const HttpLimits& limits, std::optional<Post> post)
+      : paths(std::move(paths)), post(std::move(post)), ages(limits.lifetime) {}
   ~Impl() {
     if (daemon != nullptr) MHD_stop_daemon(daemon);
   }
 
-  HttpResponse Answer(MHD_Connection* connection, const Handler& handler) const {
+  HttpResponse Answer(MHD_Connection* connection, const char* url, std::string_view body,
+                      const Handler& handler) const {
     HttpRequest request;
+    request.path = url;
+    request.body = body;
     request.has_query = [connection](const char* name) {
       return MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, name,
                                            std::char_traits<char>::length(name), nullptr,
                                            nullptr) == MHD_YES;
     };
+    request.query = Lookup(connection, MHD_GET_ARGUMENT_KIND);
+    request.header = Lookup(connection, MHD_HEADER_KIND);
     try {
       return handler(request);
     } catch (const std::exception& error) {
-      return {500, "text/plain; charset=utf-8", fmt::format("failed: {}\n", error.what())};
+      return Text(500, fmt::format("failed: {}\n", error.what()));
     }
   }
 
   std::string NotFoundText() const {
     std::string text = "no such page; there are:\n";
     for (const auto& [path, handler] : paths) text.append(path).append("\n");
+    if (post) text.append("POST ").append(post->prefix).append("…\n");
     return text;
   }
 
   // NOLINTNEXTLINE(readability-function-size): the signature is microhttpd's.
   static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url,
-                              const char* method, const char*, const char*, size_t*, void** state) {
-    const Impl& impl = *static_cast<const Impl*>(self);
+                              const char* method, const char*, const char* data, size_t* size,
+                              void** state) {
+    Impl& impl = *static_cast<Impl*>(self);
+    const bool is_post = std::string_view(method) == "POST" && impl.post &&
+                         std::string_view(url).starts_with(impl.post->prefix);
+    return is_post ? impl.OnPost(connection, url, {data, *size}, size, state)
+                   : impl.OnGet(connection, url, method, state);
+  }
+
+  MHD_Result OnGet(MHD_Connection* connection, const char* url, const char* method,
+                   void** state) const {
     // The first call comes with the headers; an answer to a good request may be queued only at the second.
     const std::string_view verb = method;
+    const bool known = paths.contains(url);
+    if (verb == "POST" && post && !known) return Reply(connection, Text(404, NotFoundText()));
     if (verb != "GET" && verb != "HEAD") {
-      return Reply(connection, {405, "text/plain; charset=utf-8", "only GET and HEAD\n"},
-                   "GET, HEAD");
+      return Reply(connection, Text(405, "only GET and HEAD\n"), "GET, HEAD");
     }
     if (AnnouncesBody(connection)) {
-      return Reply(connection, {413, "text/plain; charset=utf-8", "a request here has no body\n"});
+      return Reply(connection, Text(413, "a request here has no body\n"));
     }
-    static char seen;
     if (*state == nullptr) {
-      *state = &seen;
+      *state = &kSeen;
       return MHD_YES;
     }
-    const auto found = impl.paths.find(url);
-    if (found == impl.paths.end())
-      return Reply(connection, {404, "text/plain; charset=utf-8", impl.NotFoundText()});
-    return Reply(connection, impl.Answer(connection, found->second));
+    if (post && std::string_view(url).starts_with(post->prefix)) {
+      return Reply(connection, Text(405, "only POST\n"), "POST");
+    }
+    const auto found = paths.find(url);
+    if (found == paths.end()) return Reply(connection, Text(404, NotFoundText()));
+    return Reply(connection, Answer(connection, url, {}, found->second));
+  }
+
+  MHD_Result OnPost(MHD_Connection* connection, const char* url, std::string_view data,
+                    size_t* size, void** state) {
+    const std::string too_large =
+        fmt::format("a body here has at most {} bytes\n", post->body_bytes_max);
+    if (*state == nullptr) {
+      if (AnnouncedBytes(connection) > post->body_bytes_max) {
+        return Reply(connection, Text(413, too_large));
+      }
+      if (in_hand.fetch_add(1) >= post->at_once) {
+        --in_hand;
+        HttpResponse busy = Text(503, fmt::format("{} such requests are in hand, which is as much "
+                                                  "as this server takes; try again later\n",
+                                                  post->at_once));
+        busy.headers.emplace_back("Retry-After", "1");
+        return Reply(connection, busy);
+      }
+      *state = new Upload(in_hand);
+      return MHD_YES;
+    }
+    Upload& upload = *static_cast<Upload*>(*state);
+    if (!data.empty()) {
+      upload.too_large =
+          upload.too_large || upload.body.size() + data.size() > post->body_bytes_max;
+      if (!upload.too_large) upload.body.append(data);
+      *size = 0;
+      return MHD_YES;
+    }
+    if (upload.too_large) return Reply(connection, Text(413, too_large));
+    return Reply(connection, Answer(connection, url, upload.body, post->handler));
+  }
+
+  static void OnCompleted(void* self, MHD_Connection*, void** state, MHD_RequestTerminationCode) {
+    (void)self;
+    if (*state != &kSeen) delete static_cast<Upload*>(*state);
+    *state = nullptr;
   }
 
   static void OnConnection(void* self, MHD_Connection* connection, void**,
@@ -148,6 +234,8 @@ struct HttpServer::Impl {
   }
 
   const std::map<std::string, Handler> paths;
+  const std::optional<Post> post;
+  std::atomic<unsigned> in_hand{0};  // POSTs
   std::string address;
   ConnectionAges ages;
   MHD_Daemon* daemon = nullptr;  // owns the listening socket
@@ -159,9 +247,11 @@ const std::string& HttpServer::address() const { return impl_->address; }
 
 StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
                                                         std::map<std::string, Handler> paths,
-                                                        const HttpLimits& limits) {
-  ASSIGN_OR_RETURN(const ListenSocket listening, Listen(address, "server.admin"));
-  auto impl = std::make_unique<Impl>(std::move(paths), limits);
+                                                        const HttpLimits& limits,
+                                                        std::optional<Post> post,
+                                                        const std::string& setting) {
+  ASSIGN_OR_RETURN(const ListenSocket listening, Listen(address, setting));
+  auto impl = std::make_unique<Impl>(std::move(paths), limits, std::move(post));
   impl->address = listening.address;
   // A thread a connection, not a shared loop: a scrape that hangs on the disk must not hold up /livez.
   impl->daemon = MHD_start_daemon(
@@ -173,13 +263,13 @@ StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& addre
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits.header_bytes,                    //
       MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(limits.idle.count()),  //
       MHD_OPTION_NOTIFY_CONNECTION, &Impl::OnConnection, impl.get(),              //
+      MHD_OPTION_NOTIFY_COMPLETED, &Impl::OnCompleted, impl.get(),                //
       MHD_OPTION_END);
   if (impl->daemon == nullptr) {
     close(listening.fd);
     return Internal(
-        "server.admin: the HTTP server on {} could not start its threads; raise the limit of "
-        "threads",
-        address);
+        "{}: the HTTP server on {} could not start its threads; raise the limit of threads",
+        setting, address);
   }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

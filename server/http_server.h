@@ -1,4 +1,4 @@
-// A small HTTP server for operators: GET and HEAD of fixed paths, nothing else. Hostile or half-open connections cost it a
+// A small HTTP server: GET and HEAD of fixed paths, and POST below a prefix where a server has that. Hostile or half-open connections cost it a
 // thread each, of a bounded number, for a bounded time; they never hold up another request.
 #pragma once
 
@@ -6,8 +6,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "featurestore/base/status.h"
 
@@ -17,14 +20,20 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // more of them
 };
 
+// Borrowed for the call.
 struct HttpRequest {
+  std::string_view path;
+  std::string_view body;  // of a POST
   // Whether `?name` or `?name=…` was given.
   std::function<bool(const char* name)> has_query;
+  std::function<std::optional<std::string>(const char* name)> query;
+  std::function<std::optional<std::string>(const char* name)> header;
 };
 
-// What a client can make it spend. A request body is always refused.
+// What a client can make it spend. A body is refused but of a POST that a server takes.
 struct HttpLimits {
   unsigned connections = 64;
   unsigned connections_per_ip = 32;
@@ -37,11 +46,19 @@ class HttpServer {
  public:
   // Called on any of its threads, several at once. An exception becomes a 500.
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  struct Post {
+    std::string prefix;  // of the path
+    size_t body_bytes_max = 0;
+    unsigned at_once = 0;  // more, from the body's first byte on, are told 503
+    Handler handler;
+  };
 
-  // `address` is host:port or [v6]:port; port 0 takes any that is free. Listens when it returns.
+  // `setting` is what an operator knows the address by. `address` is host:port or [v6]:port; port 0 takes any that is free. Listens when it returns.
   static StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address,
                                                      std::map<std::string, Handler> paths,
-                                                     const HttpLimits& limits = {});
+                                                     const HttpLimits& limits = {},
+                                                     std::optional<Post> post = std::nullopt,
+                                                     const std::string& setting = "server.admin");
   ~HttpServer();                       // Ends open connections and waits for handlers that run.
   const std::string& address() const;  // host:port actually bound
 

@@ -38,6 +38,8 @@ int RunProgram(int argc, char** argv) {
   freshet::AddGetCommand(app, run);
   freshet::AddExplainCommand(app, run);
   freshet::AddReplayCommand(app, run);
+  freshet::AddIngestCommand(app, run);
+  freshet::AddDlqCommand(app, run);
   freshet::AddTestCommand(app, run);
   freshet::AddVerifyCommand(app, run);
   try {

@@ -7,13 +7,18 @@
 #include <thread>
 #include <utility>
 
+#include "featurestore/ingest/dead_letters.h"
 #include "featurestore/ingest/ingest.h"
+#include "featurestore/ingest/kafka_push_log.h"
+#include "featurestore/ingest/local_log.h"
 #include "featurestore/ingest/mock_broker.h"
+#include "featurestore/ingest/pusher.h"
 #include "featurestore/store/store.h"
 #include "server/admin_http.h"
 #include "server/build_info.h"
 #include "server/grpc_server.h"
 #include "server/log_address.h"
+#include "server/push_http.h"
 #include "server/readiness.h"
 #include "server/store_metrics.h"
 #include "server/test_faults.h"
@@ -68,6 +73,7 @@ struct Server::Impl {
   Status StartAdmin();
   Status OpenStore();
   Status FindOrStartBroker();
+  Status StartPushes();
   Status Stop();
   void WatchReadiness();
 
@@ -80,8 +86,13 @@ struct Server::Impl {
   std::unique_ptr<Store> store;
   std::unique_ptr<MockBroker> broker;
   LogAddress address;
+  std::unique_ptr<PushLog> push_log;
+  std::unique_ptr<Pusher> pusher;
+  std::unique_ptr<DeadLetters> dead_letters;
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<Ingest> ingest;
+  std::atomic<Pusher*> http_pusher{nullptr};  // once gRPC listens
+  std::unique_ptr<HttpServer> push_http;      // where it has an address of its own
   std::unique_ptr<HttpServer>
       admin;  // last to go: /readyz says "stopping" to the end, and a scrape reads the store
 
@@ -101,16 +112,54 @@ Status Server::Impl::Start(const std::function<bool()>& stop_requested) {
   RETURN_IF_ERROR(listening);
   if (stop_requested()) return absl::CancelledError("stopped while starting");
   RETURN_IF_ERROR(FindOrStartBroker());
-  ASSIGN_OR_RETURN(grpc, GrpcServer::Start(catalog, *store, clock, metrics, log));
-  if (catalog->kafka.kind != KafkaSettings::Kind::kNone) {
-    ASSIGN_OR_RETURN(ingest, Ingest::Start(*catalog, address, *store, clock, metrics, log));
-  }
+  RETURN_IF_ERROR(StartPushes());
+  GrpcServerOptions options;
+  options.pusher = pusher.get();
+  options.dead_letters = dead_letters.get();
+  ASSIGN_OR_RETURN(grpc, GrpcServer::Start(catalog, *store, clock, metrics, log, options));
+  ASSIGN_OR_RETURN(ingest, Ingest::Start(*catalog, address, *store, clock, metrics, log));
+  http_pusher = pusher.get();
   readiness_watch = std::thread([this] { WatchReadiness(); });
   return OkStatus();
 }
 
 Status Server::Impl::StartAdmin() {
-  ASSIGN_OR_RETURN(admin, StartAdminHttp(catalog->server.admin, metrics, readiness));
+  const ServerSettings& settings = catalog->server;
+  std::optional<HttpServer::Post> post;
+  if (settings.push) post = PushPost(http_pusher);
+  if (settings.push && !settings.push_http.empty() && settings.push_http != settings.admin) {
+    ASSIGN_OR_RETURN(
+        push_http, HttpServer::Start(settings.push_http, {}, {}, std::exchange(post, std::nullopt),
+                                     "server.push_http"));
+  }
+  ASSIGN_OR_RETURN(admin, StartAdminHttp(settings.admin, metrics, readiness, std::move(post)));
+  return OkStatus();
+}
+
+// Where events can be pushed to: the sources' topics, or without Kafka a log of this folder's own.
+Status Server::Impl::StartPushes() {
+  if (catalog->kafka.kind == KafkaSettings::Kind::kNone) {
+    LocalLogOptions options;
+    options.keep = catalog->kafka.local_keep;
+    options.most_bytes = catalog->kafka.local_max_bytes;
+    for (uint32_t s = 0; s < catalog->sources.size(); ++s) {
+      if (!catalog->IsRead(s)) options.unread.push_back(catalog->sources[s].name);
+    }
+    auto local = std::make_unique<LocalLog>(std::move(options), *store, clock, log);
+    address.log_id = kLocalLogId;
+    address.local = local.get();
+    push_log = std::move(local);
+  } else {
+    KafkaPushLogOptions options;
+    options.address = address;
+    options.kafka_options = catalog->kafka.options;
+    for (const Source& source : catalog->sources) options.topics.push_back(source.topic);
+    options.topics.push_back(catalog->kafka.dead_letters);
+    ASSIGN_OR_RETURN(push_log, KafkaPushLog::Start(std::move(options)));
+  }
+  if (!catalog->server.push) return OkStatus();
+  pusher = std::make_unique<Pusher>(*catalog, *store, clock, *push_log);
+  dead_letters = std::make_unique<DeadLetters>(*catalog, address, *store, *push_log);
   return OkStatus();
 }
 
@@ -212,9 +261,13 @@ Status Server::Impl::Stop() {
   }
   wake.notify_all();
   if (readiness_watch.joinable()) readiness_watch.join();
+  if (pusher != nullptr) pusher->BeginDrain();
   if (grpc != nullptr) grpc->Drain(kDrainGrace);
+  if (pusher != nullptr) pusher->Stop();
+  if (push_log != nullptr) push_log->Stop();
   if (ingest != nullptr) ingest->Stop();
   Status flushed = store != nullptr ? store->Flush() : OkStatus();
+  push_http.reset();
   admin.reset();
   return flushed;
 }
@@ -241,10 +294,15 @@ StartSummary Server::summary() const {
   if (impl_->broker != nullptr) {
     summary.broker = impl_->broker->bootstrap() + " (embedded)";
   } else if (catalog.kafka.kind == KafkaSettings::Kind::kNone) {
-    summary.broker = "none";
+    summary.broker =
+        fmt::format("none: pushed events are kept here, {} and {} a source",
+                    FormatDuration(catalog.kafka.local_keep), Bytes(catalog.kafka.local_max_bytes));
   } else {
     summary.broker = impl_->address.bootstrap + (impl_->address.is_mock ? " (freshet broker)" : "");
   }
+  summary.push = !catalog.server.push          ? "off"
+                 : impl_->push_http != nullptr ? impl_->push_http->address()
+                                               : impl_->admin->address();
   for (uint32_t i = 0; i < catalog.views.size(); ++i) {
     const FeatureView& view = catalog.views[i];
     const bool complete = impl_->store->IsComplete(ViewId{i});

@@ -18,6 +18,7 @@ namespace freshet {
 struct StartSummary {
   std::string grpc;
   std::string admin;
+  std::string push;    // of POST /push, or "off"
   std::string broker;  // address, and whose it is
   std::string data;
   std::vector<std::string> views;   // "card_spend: 5 features, complete"

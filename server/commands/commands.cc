@@ -34,6 +34,14 @@ Project LoadOrExplain(const ProjectArguments& arguments) {
   return project;
 }
 
+std::string ServerAddress(const Catalog& catalog) {
+  std::string address = catalog.server.grpc;
+  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
+    if (address.starts_with(any)) address.replace(0, any.size(), "127.0.0.1:");
+  }
+  return address;
+}
+
 int Fail(const Status& status) {
   fmt::print(stderr, "freshet: {}\n", MessageOf(status));
   return 1;

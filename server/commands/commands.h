@@ -21,6 +21,8 @@ void AddBrokerCommand(CLI::App& app, Run& run);
 void AddGetCommand(CLI::App& app, Run& run);
 void AddExplainCommand(CLI::App& app, Run& run);
 void AddReplayCommand(CLI::App& app, Run& run);
+void AddIngestCommand(CLI::App& app, Run& run);
+void AddDlqCommand(CLI::App& app, Run& run);
 void AddTestCommand(CLI::App& app, Run& run);
 void AddVerifyCommand(CLI::App& app, Run& run);
 
@@ -33,6 +35,9 @@ void AddSetOption(CLI::App& command, ProjectArguments& arguments);
 void AddProjectArguments(CLI::App& command, ProjectArguments& arguments);
 // Prints every error on standard error; the project's catalog is null then.
 Project LoadOrExplain(const ProjectArguments& arguments);
+
+// Where the project's server listens, as seen from this machine.
+std::string ServerAddress(const Catalog& catalog);
 
 // "freshet: MESSAGE" on standard error. Returns 1.
 int Fail(const Status& status);

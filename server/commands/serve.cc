@@ -15,6 +15,9 @@ void Print(const Catalog& catalog, const StartSummary& summary) {
   fmt::print("freshet {} serves project {}\n", GetBuildInfo().version, catalog.project);
   fmt::print("  grpc    {}\n", summary.grpc);
   fmt::print("  admin   http://{}  (/metrics /livez /readyz)\n", summary.admin);
+  fmt::print("  push    {}\n", summary.push == "off"
+                                   ? summary.push
+                                   : fmt::format("POST http://{}/push/SOURCE", summary.push));
   fmt::print("  broker  {}\n", summary.broker);
   fmt::print("  data    {}\n", summary.data);
   for (const std::string& view : summary.views) fmt::print("  view    {}\n", view);

@@ -1,0 +1,200 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include "featurestore/base/hash.h"
+#include "featurestore/ingest/line_file.h"
+#include "server/client_channel.h"
+#include "server/commands/commands.h"
+#include "server/commands/progress_bar.h"
+#include "server/stop_signal.h"
+
+namespace freshet {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr int kEventsACall = 1000;
+constexpr size_t kBytesACall = 1 << 20;
+constexpr size_t kLineBytesMax = 3 << 20;  // a call takes 4 MiB
+constexpr size_t kShownBad = 10;
+constexpr std::chrono::seconds kServerAwayMax{60};
+constexpr std::chrono::milliseconds kTryAgain{500};
+
+struct IngestArguments {
+  std::string file;
+  ProjectArguments project;
+  std::string source;
+  std::string address;
+};
+
+// What the file holds, packed or not: who sends it, so that a second time changes nothing.
+StatusOr<std::string> ContentId(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> buffer(1 << 20);
+  uint64_t hash = 0, bytes = 0;
+  while (file) {
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    const auto got = static_cast<size_t>(file.gcount());
+    hash = Hash64({buffer.data(), got}, hash);
+    bytes += got;
+  }
+  if (!file.eof()) return Unavailable("{}: cannot be read", path);
+  return fmt::format("file:{:016x}:{}", hash, bytes);
+}
+
+// Sends a file's lines in calls, one after the other, each repeated until the server has applied it.
+class FilePush {
+ public:
+  FilePush(const IngestArguments& arguments, const std::string& address, const StopSignal& stop)
+      : arguments_(arguments), channel_(address), stop_(stop) {}
+
+  Status Run() {
+    ASSIGN_OR_RETURN(const std::string id, ContentId(arguments_.file));
+    ASSIGN_OR_RETURN(LineFile file, LineFile::Open(arguments_.file));
+    Begin(id, 1);
+    std::string_view line;
+    for (uint64_t number = 0; !stop_.requested();) {
+      ASSIGN_OR_RETURN(const bool more, file.Next(line));
+      if (!more) break;
+      ++number;
+      if (line.empty() || line.size() > kLineBytesMax) {
+        if (!line.empty()) NoteBad(number, "too_large", fmt::format("{} bytes", line.size()));
+        RETURN_IF_ERROR(Send());
+        Begin(id, number + 1);
+        continue;
+      }
+      if (request_.events_size() >= kEventsACall || bytes_ + line.size() > kBytesACall) {
+        RETURN_IF_ERROR(Send());
+        Begin(id, number);
+      }
+      request_.add_events(line.data(), line.size());
+      bytes_ += line.size();
+      bar_.Show(applied_ + repeated_, file.bytes_read(), file.bytes_total());
+    }
+    if (stop_.requested()) return absl::CancelledError("stopped");
+    RETURN_IF_ERROR(Send());
+    bar_.End();
+    return OkStatus();
+  }
+
+  // What it came to: 0, or 1 where lines were refused.
+  int Report() {
+    bar_.End();
+    for (const std::string& line : shown_bad_) fmt::print(stderr, "{}\n", line);
+    if (bad_ > shown_bad_.size()) fmt::print(stderr, "… and {} more\n", bad_ - shown_bad_.size());
+    fmt::print("{} applied, {} already there{}{}\n", WithThousands(applied_),
+               WithThousands(repeated_),
+               bad_ > 0 ? fmt::format(", {} refused", WithThousands(bad_)) : "",
+               calls_repeated_ > 0
+                   ? fmt::format(" ({} calls were repeated: what they had sent counts as there)",
+                                 calls_repeated_)
+                   : "");
+    return bad_ > 0 ? 1 : 0;
+  }
+
+ private:
+  void Begin(const std::string& id, uint64_t line) {
+    request_.Clear();
+    request_.set_source(arguments_.source);
+    request_.set_skip_bad(true);
+    request_.mutable_producer()->set_id(id);
+    request_.mutable_producer()->set_first_sequence(line);
+    bytes_ = 0;
+  }
+
+  void NoteBad(uint64_t line, const std::string& reason, const std::string& detail) {
+    ++bad_;
+    if (shown_bad_.size() == kShownBad) return;
+    shown_bad_.push_back(fmt::format("{}:{}: {}: {}", arguments_.file, line, reason, detail));
+  }
+
+  Status Send() {
+    if (request_.events().empty()) return OkStatus();
+    v1::PushResponse answer;
+    const auto give_up = steady_clock::now() + kServerAwayMax;
+    for (bool said = false;; said = true) {
+      const CallResult result = channel_.PushEvents(request_, answer);
+      if (result.status.ok()) break;
+      const bool passing =
+          absl::IsUnavailable(result.status) || absl::IsDeadlineExceeded(result.status);
+      if (!passing || steady_clock::now() >= give_up || stop_.requested()) return result.status;
+      ++calls_repeated_;
+      if (!said) {
+        bar_.Wipe();
+        fmt::print(stderr, "waiting for the server: {}\n", MessageOf(result.status));
+      }
+      stop_.WaitFor(kTryAgain);
+    }
+    applied_ += answer.applied() - answer.repeated();
+    repeated_ += answer.repeated();
+    for (const v1::BadEvent& bad : answer.bad()) {
+      NoteBad(request_.producer().first_sequence() + bad.index(), bad.reason(), bad.detail());
+    }
+    return OkStatus();
+  }
+
+  const IngestArguments& arguments_;
+  ClientChannel channel_;
+  const StopSignal& stop_;
+  ProgressBar bar_;
+  v1::PushEventsRequest request_;
+  size_t bytes_ = 0;
+  uint64_t applied_ = 0, repeated_ = 0, bad_ = 0, calls_repeated_ = 0;
+  std::vector<std::string> shown_bad_;
+};
+
+int IngestFile(const IngestArguments& arguments) {
+  const StopSignal stop;
+  std::string address = arguments.address;
+  if (address.empty() && !arguments.project.folder.empty()) {
+    const Project project = LoadOrExplain(arguments.project);
+    if (project.catalog == nullptr) return 1;
+    address = ServerAddress(*project.catalog);
+  }
+  FilePush push(arguments, address.empty() ? "127.0.0.1:7570" : address, stop);
+  const Status pushed = push.Run();
+  if (!pushed.ok()) {
+    push.Report();
+    return Fail(MakeStatus(pushed.code(),
+                           "{}; run it again to go on: what is there already is not counted again",
+                           MessageOf(pushed)));
+  }
+  return push.Report();
+}
+
+}  // namespace
+
+void AddIngestCommand(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand(
+      "ingest", "Pushes a file of JSON lines through a running server; twice changes nothing");
+  auto arguments = std::make_shared<IngestArguments>();
+  command->add_option("FILE", arguments->file, "Events, a JSON object a line: .jsonl or .jsonl.gz")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--source", arguments->source, "Whose events they are")
+      ->required()
+      ->type_name("NAME");
+  command
+      ->add_option("--project", arguments->project.folder,
+                   "Project folder, whose server.grpc is asked")
+      ->type_name("DIR");
+  command
+      ->add_option("--address", arguments->address,
+                   "The server's gRPC address; without it and --project, 127.0.0.1:7570")
+      ->type_name("HOST:PORT");
+  AddSetOption(*command, arguments->project);
+  command->footer(
+      "Lines are known by the file's content and their place in it: a file that has grown is "
+      "another "
+      "one.\nExample:\n  freshet ingest flights.jsonl.gz --source departures --project "
+      "config/quickstart");
+  command->callback([arguments, &run] { run = [arguments] { return IngestFile(*arguments); }; });
+}
+
+}  // namespace freshet

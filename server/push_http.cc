@@ -1,0 +1,127 @@
+#include "server/push_http.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "featurestore/base/time.h"
+#include "featurestore/ingest/split_events.h"
+
+namespace freshet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using std::chrono::steady_clock;
+
+constexpr std::string_view kPrefix = "/push/";
+constexpr size_t kBodyBytesMax = 4 << 20;  // as a request over gRPC
+// So that probes and scrapes of the same address find a thread.
+constexpr unsigned kAtOnce = 16;
+constexpr Duration kDefaultTimeout = Duration::Seconds(10);
+constexpr Duration kMaxTimeout = Duration::Seconds(25);  // a connection lives 30 s
+
+int HttpStatus(const PushError& error) {
+  switch (error.code) {
+    case absl::StatusCode::kInvalidArgument:
+      return error.reason == "TOO_MANY_EVENTS" ? 413 : 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kFailedPrecondition:
+      return 409;
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 500;
+  }
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+HttpResponse ErrorAnswer(const PushError& error, Json result = Json::object()) {
+  Json told = {{"reason", error.reason}, {"message", error.message}};
+  for (const auto& [name, value] : error.metadata) told[name] = value;
+  for (const auto& [field, description] : error.violations) {
+    told["violations"].push_back({{"field", field}, {"description", description}});
+  }
+  result["error"] = std::move(told);
+  HttpResponse response{HttpStatus(error), "application/json", Dump(result)};
+  if (error.retry_after) {
+    response.headers.emplace_back("Retry-After",
+                                  fmt::format("{}", (error.retry_after->us + 999'999) / 1'000'000));
+  }
+  return response;
+}
+
+HttpResponse Wrong(const std::string& what) {
+  PushError error;
+  error.code = absl::StatusCode::kInvalidArgument;
+  error.reason = "BAD_REQUEST";
+  error.message = what;
+  return ErrorAnswer(error);
+}
+
+HttpResponse Answer(const PushResult& result) {
+  Json json = {{"durable", result.durable}};
+  if (result.applied > 0) {
+    json["applied"] = result.applied;
+    json["repeated"] = result.repeated;
+  }
+  for (const BadEvent& bad : result.bad) {
+    json["bad"].push_back({{"index", bad.index}, {"reason", bad.reason}, {"detail", bad.detail}});
+  }
+  for (const auto& [partition, end] : result.ends) {
+    json["partitions"].push_back({{"partition", partition}, {"next_offset", end}});
+  }
+  if (result.error) return ErrorAnswer(*result.error, std::move(json));
+  return {200, "application/json", Dump(json)};
+}
+
+HttpResponse Handle(Pusher& pusher, const HttpRequest& request) {
+  PushRequest push;
+  push.source = std::string(request.path).substr(kPrefix.size());
+  const std::string wait = request.query("wait").value_or("applied");
+  if (wait != "applied" && wait != "durable") {
+    return Wrong(fmt::format("wait={}: it is applied or durable", wait.substr(0, 64)));
+  }
+  push.wait_applied = wait == "applied";
+  push.skip_bad = request.has_query("skip_bad");
+  Duration timeout = kDefaultTimeout;
+  if (const auto text = request.query("timeout")) {
+    const auto read = ParseDuration(*text);
+    if (!read || read->us <= 0 || *read > kMaxTimeout) {
+      return Wrong(fmt::format("timeout={}: a duration up to {} is wanted, as 5s",
+                               text->substr(0, 64), FormatDuration(kMaxTimeout)));
+    }
+    timeout = *read;
+  }
+  push.producer = request.header("Freshet-Producer").value_or("");
+  if (const auto text = request.header("Freshet-Sequence")) {
+    const auto [stop, error] =
+        std::from_chars(text->data(), text->data() + text->size(), push.first_sequence);
+    if (error != std::errc() || stop != text->data() + text->size()) {
+      return Wrong("the header Freshet-Sequence is no whole number");
+    }
+  }
+  for (const std::string_view event : SplitEvents(request.body)) push.events.emplace_back(event);
+  push.deadline = steady_clock::now() + std::chrono::microseconds(timeout.us);
+  return Answer(pusher.PushAndWait(std::move(push)));
+}
+
+}  // namespace
+
+HttpServer::Post PushPost(const std::atomic<Pusher*>& pusher) {
+  return {std::string(kPrefix), kBodyBytesMax, kAtOnce, [&pusher](const HttpRequest& request) {
+            if (Pusher* const ready = pusher.load()) return Handle(*ready, request);
+            PushError error;
+            error.code = absl::StatusCode::kUnavailable;
+            error.reason = "STARTING";
+            error.message = "this server starts; try again later";
+            error.retry_after = Duration::Seconds(1);
+            return ErrorAnswer(error);
+          }};
+}
+
+}  // namespace freshet

@@ -1,0 +1,234 @@
+"""Pushes to a real server: over HTTP and by `freshet ingest`, with the embedded broker and without Kafka; kill -9 before the
+acknowledgement, and the retry at the other replica; dead letters listed, shown and replayed."""
+
+import gzip
+import json
+import pathlib
+import random
+import signal
+import sys
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from running import PROJECT, Folder, wait_until  # noqa: E402
+
+BINARY = ""
+WITHOUT_KAFKA = PROJECT.replace("kafka: { brokers: embedded, embedded: { partitions: 2 } }", "kafka: { brokers: none }")
+
+
+def trip(rider, minute, km=1):
+    return {"at": f"2026-01-05T10:{minute % 60:02d}:00Z", "rider": rider, "km": km, "tip": 0.5}
+
+
+def push(address, events, *query, producer=None, timeout=20, source="trips"):
+    """Status and answer; (0, {}) where the server went away."""
+    body = events if isinstance(events, bytes) else "".join(json.dumps(event) + "\n" for event in events).encode()
+    request = urllib.request.Request(f"http://{address}/push/{source}?{'&'.join(query)}", body)
+    if producer:
+        request.add_header("Freshet-Producer", producer[0])
+        request.add_header("Freshet-Sequence", str(producer[1]))
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        text = error.read().decode()
+        return error.code, json.loads(text) if text.startswith("{") else {"text": text}
+    except OSError:
+        return 0, {}
+
+
+class Pushes(unittest.TestCase):
+    def setUp(self):
+        self.folders = []
+
+    def tearDown(self):
+        for folder in self.folders:
+            folder.close()
+
+    def folder(self, project=PROJECT):
+        self.folders.append(Folder(BINARY, project))
+        return self.folders[-1]
+
+    def totals(self, folder, rider):
+        row = folder.rows([{"rider": rider}])[0]["features"]
+        return row["trips_lifetime"], row["km_lifetime"]
+
+    def push_and_read(self, project):
+        folder = self.folder(project)
+        folder.serve()
+        folder.wait_ready()
+        # Applied: the next read sees it.
+        status, answer = push(folder.admin, [trip("r1", 1, 3), trip("r1", 2, 4)], producer=("p", 1))
+        self.assertEqual((status, answer["durable"], answer["applied"], answer["repeated"]), (200, 2, 2, 0), answer)
+        self.assertEqual(self.totals(folder, "r1"), (2, 7))
+        # Again: nothing changes, and it is said.
+        status, answer = push(folder.admin, [trip("r1", 1, 3), trip("r1", 2, 4)], producer=("p", 1))
+        self.assertEqual((status, answer["repeated"]), (200, 2), answer)
+        self.assertEqual(self.totals(folder, "r1"), (2, 7))
+        # An array, an object, durable alone.
+        status, answer = push(folder.admin, json.dumps([trip("r1", 3), trip("r2", 3)]).encode(), "wait=durable")
+        self.assertEqual((status, answer["durable"]), (200, 2), answer)
+        self.assertNotIn("applied", answer)
+        wait_until(lambda: self.totals(folder, "r1") == (3, 8), "the durable ones to be applied")
+        # What would be a dead letter is told by its index.
+        status, answer = push(folder.admin, b'{"at":"2026-01-05T10:00:00Z","rider":"r1"}\n{"at":7}\nnonsense')
+        self.assertEqual((status, answer["error"]["reason"]), (400, "BAD_EVENT"), answer)
+        self.assertEqual([v["field"] for v in answer["error"]["violations"]], ["events[1]", "events[2]"])
+        status, answer = push(folder.admin, b'{"at":7}\n' + json.dumps(trip("r1", 4)).encode(), "skip_bad")
+        self.assertEqual((status, answer["applied"], answer["bad"][0]["reason"]), (200, 1, "mistyped"), answer)
+        self.assertEqual(push(folder.admin, [trip("r1", 1)], source="trip")[0], 404)
+        self.assertEqual(push(folder.admin, b"")[0], 400)
+        self.assertEqual(push(folder.admin, [trip("r1", 1)], "wait=never")[0], 400)
+        self.assertEqual(push(folder.admin, b" " * (4 << 20) + b" ")[0], 413)
+        self.assertIn("repeated_push", folder.fetch("/metrics")[1])
+        # The next life goes on where this one was.
+        total = self.totals(folder, "r1")
+        if "none" in project:
+            self.assertEqual(folder.started[0].stop(), 0, folder.started[0].text)
+            folder.serve()
+            folder.wait_ready()
+            self.assertEqual(self.totals(folder, "r1"), total)
+            status, answer = push(folder.admin, [trip("r1", 2, 4), trip("r1", 5, 1)], producer=("p", 2))
+            self.assertEqual((status, answer["repeated"]), (200, 1), answer)
+            self.assertEqual(self.totals(folder, "r1"), (total[0] + 1, total[1] + 1))
+
+    def test_pushes_with_the_embedded_broker(self):
+        self.push_and_read(PROJECT)
+
+    def test_pushes_without_kafka(self):
+        self.push_and_read(WITHOUT_KAFKA)
+
+    def kill_between(self, project):
+        """kill -9 while a push is on its way, then the same push again: it counts once."""
+        folder = self.folder(project)
+        if "embedded" in project:
+            folder.start("broker", str(folder.path)).says("127.0.0.1")
+        server = folder.serve()
+        folder.wait_ready()
+        delays, sequence, repeated, unanswered = random.Random(7), 1, 0, 0
+        for kill in range(40):
+            events, producer = [trip("k", kill) for _ in range(20)], ("till", sequence)
+            answers = []
+            thread = threading.Thread(target=lambda e=events, p=producer, a=answers: a.append(
+                push(folder.admin, e, producer=p)))
+            thread.start()
+            time.sleep(delays.uniform(0.0, 0.02))
+            server.signal(signal.SIGKILL)
+            server.end()
+            thread.join()
+            unanswered += answers[0][0] == 0
+            server = folder.serve()
+            folder.wait_ready()
+            status, answer = push(folder.admin, events, producer=producer)
+            self.assertEqual((status, answer.get("applied")), (200, 20), answer)
+            repeated += answer["repeated"] > 0 and answers[0][0] == 0
+            sequence += 20
+            self.assertEqual(self.totals(folder, "k"), (20 * (kill + 1), 20 * (kill + 1)))
+            if repeated >= 3 and kill >= 9:
+                break
+        # Some were durable and not acknowledged: what this is about.
+        self.assertGreater(repeated, 0, f"{unanswered} went unanswered")
+
+    def test_killed_before_the_acknowledgement_with_a_broker(self):
+        self.kill_between(PROJECT)
+
+    def test_killed_before_the_acknowledgement_without_kafka(self):
+        self.kill_between(WITHOUT_KAFKA)
+
+    def test_a_retry_at_the_other_replica_counts_once(self):
+        first = self.folder()
+        broker = first.start("broker", str(first.path)).says(r"127\.0\.0\.1:\d+").group(0)
+        second = self.folder(PROJECT.replace("brokers: embedded, embedded: { partitions: 2 }", f"brokers: \"{broker}\""))
+        for folder in (first, second):
+            folder.serve()
+            folder.wait_ready()
+        events = [trip("r", minute) for minute in range(30)]
+        self.assertEqual(push(first.admin, events, producer=("till", 1))[0], 200)
+        first.started[1].signal(signal.SIGKILL)
+        status, answer = push(second.admin, events + [trip("r", 31)], producer=("till", 1))
+        self.assertEqual((status, answer["applied"], answer["repeated"]), (200, 31, 30), answer)
+        self.assertEqual(self.totals(second, "r"), (31, 31))
+        first.serve()
+        first.wait_ready()
+        wait_until(lambda: self.totals(first, "r") == (31, 31), "the first replica to have it, too")
+
+    def test_a_file_that_is_ingested_twice_changes_nothing(self):
+        for project in (PROJECT, WITHOUT_KAFKA):
+            folder = self.folder(project)
+            folder.serve()
+            folder.wait_ready()
+            lines = [json.dumps(trip(f"r{i % 7}", i)) for i in range(2500)]
+            lines[3] = "nonsense"
+            packed = folder.path / "trips.jsonl.gz"
+            packed.write_bytes(gzip.compress("\n".join(lines).encode()))
+            ingest = ("ingest", str(packed), "--source", "trips", "--address", folder.grpc)
+            once = folder.run(*ingest)
+            self.assertEqual(once.returncode, 1, once.stderr)
+            self.assertIn("2,499 applied, 0 already there, 1 refused", once.stdout)
+            self.assertIn("trips.jsonl.gz:4: malformed", once.stderr)
+            rows = [self.totals(folder, f"r{i}") for i in range(7)]
+            self.assertEqual(sum(trips for trips, _ in rows), 2499)
+            twice = folder.run(*ingest)
+            self.assertIn("0 applied, 2,499 already there, 1 refused", twice.stdout)
+            self.assertEqual([self.totals(folder, f"r{i}") for i in range(7)], rows)
+            wrong = folder.run(*ingest[:3], "trip", *ingest[4:])
+            self.assertEqual(wrong.returncode, 1)
+            self.assertIn("trips", wrong.stderr)
+
+    def test_dead_letters_are_listed_shown_and_replayed_once(self):
+        folder = self.folder()
+        folder.start("broker", str(folder.path)).says("127.0.0.1")
+        server = folder.serve()
+        folder.wait_ready()
+        bad = [dict(trip("d", minute), km=f"{minute}") for minute in range(5)]
+        done = folder.replay([*bad, trip("d", 9)], "--wait")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        dlq = lambda *args: folder.run("dlq", *args, "--address", folder.grpc)  # noqa: E731
+        listed = json.loads(dlq("list", "--output", "json", "--source", "trips").stdout)
+        self.assertEqual([(c["reason"], c["letters"]) for c in listed["counts"]], [("mistyped", 5)])
+        place = listed["letters"][0]["place"]
+        shown = json.loads(dlq("show", place, "--output", "json").stdout)
+        self.assertEqual(json.loads(shown["value"]), bad[0])
+        self.assertIn("km", shown["detail"])
+        self.assertIn("mistyped", dlq("list").stdout)
+        self.assertIn("mistyped", dlq("show", place).stdout)
+        self.assertIn("no dead letter", dlq("show", "trips/9/9/9").stderr)
+        self.assertIn("source/incarnation", dlq("show", "nonsense").stderr)
+        self.assertEqual(dlq("replay").returncode, 1)
+
+        # As long as nothing was mended they come back, as new letters.
+        self.assertIn("1 replayed, 0 had been before", dlq("replay", place).stdout)
+        wait_until(lambda: json.loads(dlq("list", "--output", "json").stdout)["counts"][0]["letters"] == 6, "the new one")
+        server.stop()
+        folder.write("freshet.yaml", PROJECT.replace("km: int64", 'km: { type: int64, on_bad: "null" }'))
+        folder.serve()
+        folder.wait_ready()
+        self.assertIn("5 replayed, 1 had been before", dlq("replay", "--source", "trips").stdout)
+        wait_until(lambda: self.totals(folder, "d")[0] == 6, "the replayed ones")
+        self.assertIn("0 replayed, 6 had been before", dlq("replay", "--all").stdout)
+        time.sleep(0.3)
+        self.assertEqual(self.totals(folder, "d"), (6, 1))
+
+    def test_pushes_can_be_switched_off_or_bound_elsewhere(self):
+        folder = self.folder()
+        off = folder.serve("--set", "server.push=false")
+        folder.wait_ready()
+        self.assertEqual(push(folder.admin, [trip("r", 1)])[0], 405)
+        file = folder.write("trips.jsonl", json.dumps(trip("r", 1)) + "\n")
+        refused = folder.run("ingest", file, "--source", "trips", "--address", folder.grpc)
+        self.assertIn("server.push: false", refused.stderr)
+        self.assertEqual(off.stop(), 0)
+        elsewhere = folder.serve("--set", "server.push_http=127.0.0.1:0")
+        address = elsewhere.says(r"POST http://(127[^/]+)/push").group(1)
+        folder.wait_ready()
+        self.assertEqual(push(folder.admin, [trip("r", 1)])[0], 405)
+        self.assertEqual(push(address, [trip("r", 1)])[0], 200)
+
+
+if __name__ == "__main__":
+    BINARY = sys.argv.pop(1)
+    unittest.main()
