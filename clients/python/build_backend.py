@@ -16,7 +16,7 @@ from setuptools.build_meta import *  # noqa: F401,F403  the hooks that stay as t
 _HERE = Path(__file__).resolve().parent
 _PROTO = _HERE.parent.parent / "proto"
 _OUT = _HERE / "src" / "freshet" / "protocol.binpb"
-_FILES = ["freshet/v1/serving.proto", "freshet/v1/catalog.proto", "freshet/v1/admin.proto",
+_FILES = ["freshet/v1/serving.proto", "freshet/v1/catalog.proto", "freshet/v1/admin.proto", "freshet/v1/ingest.proto",
           "google/rpc/status.proto", "google/rpc/error_details.proto"]
 
 

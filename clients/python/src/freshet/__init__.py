@@ -14,10 +14,11 @@ from freshet.aio import AsyncClient
 from freshet.catalog import Catalog, Entity, Feature, FeatureService, FeatureView, Source
 from freshet.client import Client
 from freshet.errors import (DeadlineExceeded, FreshetError, InvalidRequest, MissingFeatures, UnknownFeature,
-                            UnknownFeatureService, Unavailable)
+                            UnknownFeatureService, UnknownSource, Unavailable)
+from freshet.push import BadEvent, Pushed
 
 __all__ = [
-    "Answer", "AsyncClient", "Catalog", "Client", "DeadlineExceeded", "Entity", "Feature", "FeatureService",
-    "FeatureStatus", "FeatureView", "FreshetError", "InvalidRequest", "MissingFeatures", "Source", "Unavailable",
-    "UnknownFeature", "UnknownFeatureService", "ViewInfo",
+    "Answer", "AsyncClient", "BadEvent", "Catalog", "Client", "DeadlineExceeded", "Entity", "Feature", "FeatureService",
+    "FeatureStatus", "FeatureView", "FreshetError", "InvalidRequest", "MissingFeatures", "Pushed", "Source",
+    "Unavailable", "UnknownFeature", "UnknownFeatureService", "UnknownSource", "ViewInfo",
 ]

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Optional, Sequence
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
 import grpc
 
-from freshet import catalog, errors, request, wire
+from freshet import catalog, errors, push, request, wire
 from freshet.answer import Answer, Field
 from freshet.request import AsOf, Inputs, Keys, Selection
 
 DEFAULT_ADDRESS = "127.0.0.1:7570"
 _MAX_MESSAGE_BYTES = 64 << 20
 
-# Reads may be repeated; once is enough where an instance goes away, and more would feed an overload.
+# Reads may be repeated, and so may pushes, which carry who sends them; once is enough where an instance goes away, and more would feed an overload.
 SERVICE_CONFIG = json.dumps({
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [{
-        "name": [{"service": wire.SERVING}, {"service": wire.CATALOG}],
+        "name": [{"service": wire.SERVING}, {"service": wire.CATALOG}, {"service": wire.INGEST}],
         "retryPolicy": {
             "maxAttempts": 2,
             "initialBackoff": "0.01s",
@@ -78,6 +78,10 @@ class Client:
                                wire.GetFeaturesRequest, wire.GetFeaturesResponse)
         self._describe = wire.unary(self._channel, wire.CATALOG, "DescribeCatalog",
                                     wire.DescribeCatalogRequest, wire.DescribeCatalogResponse)
+        self._producers = push.Producers()
+        self._push = wire.unary(self._channel, wire.INGEST, "PushEvents", wire.PushEventsRequest, wire.PushResponse)
+        self._delete = wire.unary(self._channel, wire.INGEST, "DeleteEntities",
+                                  wire.DeleteEntitiesRequest, wire.PushResponse)
 
     def get_features(self, features: Selection, keys: Keys, *, inputs: Optional[Inputs] = None, as_of: AsOf = None,
                      layout: str = "columns", event_times: bool = False, event_id: str = "",
@@ -107,6 +111,42 @@ class Client:
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error) from None
         return catalog.from_response(response)
+
+    def push(self, source: str, events: Union[push.Event, Iterable[push.Event]], *, wait: str = "applied",
+             skip_bad: bool = False, record_keys: Optional[Sequence[Union[str, bytes]]] = None,
+             headers: Optional[Mapping[str, str]] = None, producer: Optional[push.Producer] = None,
+             timeout: Optional[float] = None) -> push.Pushed:
+        """Sends events to a source: an event or several, as mappings or as JSON.
+
+        wait: "applied", so that this server's next answer counts them; "durable", once the log has them.
+        skip_bad: leaves out (and tells) events that would be refused; else one of them refuses the call.
+        record_keys, headers: for sources that read `$key` or `$headers`.
+        producer: (id, sequence of the first event) that makes the call repeatable across processes; without it the client
+        sends under ids of its own, and an error carries the one to use again: push(..., producer=error.producer).
+        Raises a FreshetError. Its metadata["durable"] says how many events the log has all the same.
+        """
+        sent = push.events_request(source, events, wait, skip_bad, record_keys, headers)
+        return self._send(self._push, sent, producer, timeout)
+
+    def delete(self, source: str, keys: Any, *, wait: str = "applied", producer: Optional[push.Producer] = None,
+               timeout: Optional[float] = None) -> push.Pushed:
+        """Drops what the views of the source's key hold of an entity or of several: values of the field that `key` names."""
+        return self._send(self._delete, push.deletes_request(source, keys, wait), producer, timeout)
+
+    def _send(self, call: Any, sent: Any, producer: Optional[push.Producer], timeout: Optional[float]) -> push.Pushed:
+        count = push.size_of(sent)
+        used = producer or self._producers.take()
+        push.name(sent, used)
+        try:
+            response = call(sent, timeout=max(self.timeout, push.TIMEOUT) if timeout is None else timeout)
+        except grpc.RpcError as error:
+            failed = errors.of_push(error, used)
+            if producer is None and push.nothing_was_sent(failed):
+                self._producers.done(used, 0)
+            raise failed from None
+        if producer is None:
+            self._producers.done(used, count)
+        return push.read(response)
 
     def close(self) -> None:
         self._channel.close()

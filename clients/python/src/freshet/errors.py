@@ -21,6 +21,8 @@ class FreshetError(Exception):
         self.metadata: Mapping[str, str] = dict(metadata or {})
         # Field of the request ("keys[1]") -> what is wrong with it.
         self.violations: Mapping[str, str] = dict(violations or {})
+        # Of a push that failed: who sent it, and its first sequence. push(..., producer=error.producer) makes it again.
+        self.producer: Optional[tuple[str, int]] = None
 
     @property
     def nearest(self) -> Optional[str]:
@@ -36,8 +38,12 @@ class UnknownFeature(FreshetError):
     """There is no feature or feature view of this name."""
 
 
+class UnknownSource(FreshetError):
+    """There is no source of this name."""
+
+
 class InvalidRequest(FreshetError):
-    """MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE, RAGGED_COLUMNS, TOO_MANY_ROWS, RESPONSE_TOO_LARGE, NOT_NUMERIC."""
+    """BAD_EVENT and others of pushes; MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE, RAGGED_COLUMNS, TOO_MANY_ROWS, RESPONSE_TOO_LARGE, NOT_NUMERIC."""
 
 
 class Unavailable(FreshetError):
@@ -52,7 +58,8 @@ class MissingFeatures(FreshetError):
     """Answer.raise_if_missing: some cells have no value of their own."""
 
 
-_BY_REASON = {"UNKNOWN_FEATURE_SERVICE": UnknownFeatureService, "UNKNOWN_FEATURE": UnknownFeature}
+_BY_REASON = {"UNKNOWN_FEATURE_SERVICE": UnknownFeatureService, "UNKNOWN_FEATURE": UnknownFeature,
+              "UNKNOWN_SOURCE": UnknownSource}
 _BY_CODE = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
@@ -69,6 +76,12 @@ def from_rpc_error(error: Any) -> FreshetError:
             details = _details(value)
     kind = _BY_REASON.get(details["reason"]) or _BY_CODE.get(code, FreshetError)
     return kind(error.details() or code.name, code=code, **details)
+
+
+def of_push(error: Any, producer: tuple[str, int]) -> FreshetError:
+    failed = from_rpc_error(error)
+    failed.producer = producer
+    return failed
 
 
 def _details(raw: bytes) -> dict[str, Any]:

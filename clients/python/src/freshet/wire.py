@@ -37,6 +37,9 @@ GetFeaturesResponse = message("freshet.v1.GetFeaturesResponse")
 Column = message("freshet.v1.Column")
 DescribeCatalogRequest = message("freshet.v1.DescribeCatalogRequest")
 DescribeCatalogResponse = message("freshet.v1.DescribeCatalogResponse")
+PushEventsRequest = message("freshet.v1.PushEventsRequest")
+DeleteEntitiesRequest = message("freshet.v1.DeleteEntitiesRequest")
+PushResponse = message("freshet.v1.PushResponse")
 RpcStatus = message("google.rpc.Status")
 ErrorInfo = message("google.rpc.ErrorInfo")
 BadRequest = message("google.rpc.BadRequest")
@@ -46,8 +49,14 @@ LAYOUTS = {
     for value in _POOL.FindEnumTypeByName("freshet.v1.Layout").values
 }
 
+PUSH_WAITS = {
+    value.name[len("PUSH_WAIT_"):].lower(): value.number
+    for value in _POOL.FindEnumTypeByName("freshet.v1.PushWait").values
+}
+
 SERVING = "freshet.v1.ServingService"
 CATALOG = "freshet.v1.CatalogService"
+INGEST = "freshet.v1.IngestService"
 
 
 def unary(channel: Any, service: str, method: str, request: Any, response: Any) -> Any:
