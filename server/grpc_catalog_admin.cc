@@ -4,34 +4,16 @@
 
 #include "featurestore/base/nearest.h"
 #include "server/call_deadline.h"
-#include "server/error_details.h"
+#include "server/counted_call.h"
 #include "server/proto_catalog.h"
 #include "server/proto_explain.h"
 
 namespace freshet {
-namespace {
-
-// Counts a call and turns its outcome into a status.
-class Counted {
- public:
-  explicit Counted(MethodMetrics& method) : method_(method) { method_.Started(); }
-  grpc::Status Done(const Outcome& error) {
-    const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_);
-    method_.Handled(error ? static_cast<int>(error->code) : 0, took.count());
-    return error ? ToGrpcStatus(*error) : grpc::Status::OK;
-  }
-
- private:
-  MethodMetrics& method_;
-  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
 
 grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
                                             const v1::DescribeCatalogRequest* request,
                                             v1::DescribeCatalogResponse* response) {
-  Counted counted(method_);
+  const CountedCall counted(method_);
   return counted.Done(
       freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
 }
@@ -39,7 +21,7 @@ grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
 grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
                                             const v1::ExplainFeaturesRequest* request,
                                             v1::ExplainFeaturesResponse* response) {
-  Counted counted(explain_);
+  const CountedCall counted(explain_);
   const CallDeadline deadline(*context, std::chrono::steady_clock::now(),
                               plans_.catalog()->server.default_deadline);
   Outcome error;
@@ -60,7 +42,7 @@ grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
 
 grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,
                                       v1::GetProgressResponse* response) {
-  Counted counted(method_);
+  const CountedCall counted(method_);
   if (!request->source().empty() && !catalog_.SourceIndex(request->source())) {
     std::vector<std::string> names;
     for (const Source& source : catalog_.sources) names.push_back(source.name);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/error_details.h"
+#include "server/counted_call.h"
 #include "server/push_error.h"
 
 namespace freshet {
@@ -19,21 +19,6 @@ ServeError SwitchedOff() {
   error.message = "pushes are switched off on this server (server.push: false)";
   return error;
 }
-
-// Counts a call whatever becomes of it.
-class Counted {
- public:
-  explicit Counted(MethodMetrics& method) : method_(method) { method_.Started(); }
-  grpc::Status Done(const Outcome& error) const {
-    const auto took = std::chrono::duration<double>(steady_clock::now() - begun_);
-    method_.Handled(error ? static_cast<int>(error->code) : 0, took.count());
-    return error ? ToGrpcStatus(*error) : grpc::Status::OK;
-  }
-
- private:
-  MethodMetrics& method_;
-  const steady_clock::time_point begun_ = steady_clock::now();
-};
 
 template <typename Request>
 PushRequest Common(const Request& request) {
@@ -152,7 +137,7 @@ steady_clock::time_point IngestServer::DeadlineOf(const grpc::CallbackServerCont
 
 void IngestServer::Push(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor,
                         MethodMetrics& method, PushRequest request, v1::PushResponse* response) {
-  const Counted counted(method);
+  const CountedCall counted(method);
   if (pusher_ == nullptr) return reactor->Finish(counted.Done(SwitchedOff()));
   request.deadline = DeadlineOf(*context, default_deadline_);
   pusher_->Push(std::move(request), [reactor, response, counted](const PushResult& result) {
@@ -192,7 +177,7 @@ grpc::ServerUnaryReactor* IngestServer::ListDeadLetters(grpc::CallbackServerCont
                                                         const v1::ListDeadLettersRequest* request,
                                                         v1::ListDeadLettersResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const Counted counted(list_);
+  const CountedCall counted(list_);
   if (letters_ == nullptr) {
     reactor->Finish(counted.Done(SwitchedOff()));
     return reactor;
@@ -212,7 +197,7 @@ grpc::ServerUnaryReactor* IngestServer::ReplayDeadLetters(
     grpc::CallbackServerContext* context, const v1::ReplayDeadLettersRequest* request,
     v1::ReplayDeadLettersResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const Counted counted(replay_);
+  const CountedCall counted(replay_);
   if (letters_ == nullptr) {
     reactor->Finish(counted.Done(SwitchedOff()));
     return reactor;

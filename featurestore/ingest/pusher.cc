@@ -64,7 +64,7 @@ std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t byte
     PushError error =
         MakePushError(absl::StatusCode::kNotFound, "UNKNOWN_SOURCE",
                       fmt::format("there is no source \"{}\" in project {}{}", shown,
-                                  catalog_.project, Suggestion(request.source, names)));
+                                  catalog_.project, Suggestion(shown, names)));
     error.metadata = {{"source", shown}};
     return error;
   }
