@@ -103,21 +103,62 @@ TEST_CASE("a data folder of a newer format is refused") {
     rocksdb::DB* raw = nullptr;
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const char* name : {"default", "progress", "dead_letters", "refusals"})
+    for (const char* name : {"default", "progress", "dead_letters", "refusals", "local_log"})
       families.push_back({name, {}});
     REQUIRE(
         rocksdb::DB::Open({}, (folder.data() / "rocksdb").string(), families, &handles, &raw).ok());
-    REQUIRE(raw->Put({}, "format", "2").ok());
+    REQUIRE(raw->Put({}, "format", "3").ok());
     rocksdb::ColumnFamilyHandle* unknown = nullptr;
-    REQUIRE(raw->CreateColumnFamily({}, "a_family_of_format_2", &unknown).ok());
+    REQUIRE(raw->CreateColumnFamily({}, "a_family_of_format_3", &unknown).ok());
     handles.push_back(unknown);
     for (auto* handle : handles) REQUIRE(raw->DestroyColumnFamilyHandle(handle).ok());
     delete raw;
   }
   const Status opened = Store::Open(folder.options()).status();
   CHECK(opened.code() == absl::StatusCode::kFailedPrecondition);
-  CHECK(Mentions(opened, "format 2"));
+  CHECK(Mentions(opened, "format 3"));
   CHECK(Mentions(opened, "newer freshet"));
+}
+
+TEST_CASE("a data folder of format 1 is read, and raised by who may write") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    PutRow(*store, OpenView(*store, "v"), "k", "row");
+  }
+  const auto change = [&](bool drop) {
+    rocksdb::DB* raw = nullptr;
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    std::vector<std::string> names;
+    const std::string path = (folder.data() / "rocksdb").string();
+    REQUIRE(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
+    for (const std::string& name : names) families.push_back({name, {}});
+    REQUIRE(rocksdb::DB::Open({}, path, families, &handles, &raw).ok());
+    std::string format;
+    REQUIRE(raw->Get({}, "format", &format).ok());
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (drop && names[i] == "local_log") REQUIRE(raw->DropColumnFamily(handles[i]).ok());
+    }
+    if (drop) REQUIRE(raw->Put({}, "format", "1").ok());
+    for (auto* handle : handles) REQUIRE(raw->DestroyColumnFamilyHandle(handle).ok());
+    delete raw;
+    return format;
+  };
+  CHECK(change(/*drop=*/true) == "2");
+  StoreOptions reading = folder.options();
+  reading.read_only = true;
+  {
+    const auto reader = TestFolder::Open(reading);
+    CHECK(ReadRow(*reader, OpenView(*reader, "v"), "k") == "row");
+    CHECK(reader->ReadLocalBounds("payments")->end == 0);
+  }
+  {
+    auto store = folder.Open();
+    CHECK(ReadRow(*store, OpenView(*store, "v"), "k") == "row");
+    CHECK(store->AppendLocal("payments", std::vector<Store::LocalRecord>(1)).value() == 0);
+  }
+  CHECK(change(/*drop=*/false) == "2");
 }
 
 TEST_CASE("a folder that holds something else is refused and left alone") {

@@ -42,6 +42,38 @@ TEST_CASE("a new view is not complete until it is marked, and then it is across 
   CHECK(store->IsComplete(OpenView(*store, "v", "1")));
 }
 
+TEST_CASE("what producers sent last stands beside the progress, and goes with it") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    const ViewId view = OpenView(*store, "v", "1");
+    Commit commit(*store);
+    commit.Advance(view, 0, At(10));
+    commit.NoteProducer(view, 0, "till-7", ProducerMark{41, 0, 9});
+    commit.NoteProducer(view, 0, "till-8", ProducerMark{1, 0, 8});
+    commit.NoteProducer(view, 3, std::string("\0odd", 4), ProducerMark{2, 1, 5});
+    REQUIRE(commit.Apply().ok());
+    Commit next(*store);
+    next.NoteProducer(view, 0, "till-7", ProducerMark{42, 0, 11});
+    next.NoteProducer(view, 0, "till-8", std::nullopt);
+    REQUIRE(next.Apply().ok());
+  }
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v", "1");
+  CHECK(store->ReadProgress(view)->size() == 1);
+  const auto producers = store->ReadProducers(view);
+  REQUIRE(producers.ok());
+  REQUIRE(producers->size() == 2);
+  CHECK(producers->at(0) == ProducerMarks{{"till-7", ProducerMark{42, 0, 11}}});
+  CHECK(producers->at(3).at(std::string("\0odd", 4)).sequence == 2);
+  // Another version has its own, and the switch takes those of the old one.
+  const ViewId other = OpenView(*store, "v", "2");
+  CHECK(store->ReadProducers(other)->empty());
+  PutWithProgress(*store, other, "row", 10);
+  REQUIRE(store->MarkComplete(other).ok());
+  CHECK(store->ReadProducers(view)->empty());
+}
+
 TEST_CASE("a rebuild fills a family of its own; one commit switches and drops the old one") {
   const TestFolder folder;
   {
