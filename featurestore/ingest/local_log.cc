@@ -132,6 +132,10 @@ std::unique_ptr<LogSource> LocalLog::Open(const std::string& source) const {
   return std::make_unique<LocalLogSource>(store_, source, ends_);
 }
 
+std::unique_ptr<LogSource> OpenLocalLog(const Store& store, const std::string& source) {
+  return std::make_unique<LocalLogSource>(store, source, std::make_shared<LocalLog::Ends>());
+}
+
 Status LocalLog::Ready(const Source&) {
   const std::lock_guard lock(mutex_);
   return stopping_ ? Unavailable("the server stops") : OkStatus();

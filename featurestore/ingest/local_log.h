@@ -75,4 +75,7 @@ class LocalLog final : public PushLog {
   std::thread thread_;
 };
 
+// A reader of what a folder holds, also where no server runs on it. `store` must outlive it.
+std::unique_ptr<LogSource> OpenLocalLog(const Store& store, const std::string& source);
+
 }  // namespace freshet

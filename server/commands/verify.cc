@@ -8,6 +8,7 @@
 
 #include "featurestore/declare/scalar_forms.h"
 #include "featurestore/ingest/ingest.h"
+#include "featurestore/ingest/local_log.h"
 #include "featurestore/verify/verify_store.h"
 #include "server/commands/commands.h"
 #include "server/commands/progress_bar.h"
@@ -148,12 +149,33 @@ std::string AsText(const VerifyReport& report) {
   return text;
 }
 
+// The log that the folder was built of: without Kafka its own.
+StatusOr<VerifyLog> FindVerifyLog(const Catalog& catalog, const Store& store) {
+  VerifyLog log;
+  if (catalog.kafka.kind == KafkaSettings::Kind::kNone) {
+    log.log_id = kLocalLogId;
+    log.open = [&store](const Source& source) -> StatusOr<std::unique_ptr<LogSource>> {
+      return OpenLocalLog(store, source.name);
+    };
+    return log;
+  }
+  const std::optional<LogAddress> address = FindLog(catalog);
+  if (!address || (address->is_mock && !SomebodyListens(address->bootstrap))) {
+    return FailedPrecondition(
+        "{}: the embedded broker is not there, and what its log held is gone with it; verify while "
+        "`freshet serve` (or `freshet broker`) runs",
+        catalog.storage.path);
+  }
+  log.log_id = address->log_id;
+  log.every_gap_is_loss = address->is_mock;
+  log.open = [&catalog, address](const Source& source) {
+    return OpenLog(catalog, source, *address);
+  };
+  return log;
+}
+
 StatusOr<VerifyReport> VerifyFolder(const VerifyArguments& arguments, const Catalog& catalog,
                                     const StopSignal& stop) {
-  if (catalog.kafka.kind == KafkaSettings::Kind::kNone) {
-    return FailedPrecondition("project {}: kafka.brokers is none, so there is no log to read again",
-                              catalog.project);
-  }
   VerifyOptions options;
   options.views = arguments.views;
   options.sample = arguments.sample;
@@ -169,19 +191,7 @@ StatusOr<VerifyReport> VerifyFolder(const VerifyArguments& arguments, const Cata
   folder.read_only = true;
   folder.memory_bytes = std::min<uint64_t>(catalog.storage.memory_bytes, 256ull << 20);
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(folder));
-  const std::optional<LogAddress> address = FindLog(catalog);
-  if (!address || (address->is_mock && !SomebodyListens(address->bootstrap))) {
-    return FailedPrecondition(
-        "{}: the embedded broker is not there, and what its log held is gone with it; verify while "
-        "`freshet serve` (or `freshet broker`) runs",
-        catalog.storage.path);
-  }
-  VerifyLog log;
-  log.log_id = address->log_id;
-  log.every_gap_is_loss = address->is_mock;
-  log.open = [&catalog, &address](const Source& source) {
-    return OpenLog(catalog, source, *address);
-  };
+  ASSIGN_OR_RETURN(const VerifyLog log, FindVerifyLog(catalog, *store));
   Drawn drawn;
   options.progress = [&drawn](const std::string& source, double share, double keys_done) {
     drawn.Show(source, share, keys_done);

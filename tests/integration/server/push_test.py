@@ -102,6 +102,16 @@ class Pushes(unittest.TestCase):
     def test_pushes_without_kafka(self):
         self.push_and_read(WITHOUT_KAFKA)
 
+    def test_a_folder_without_kafka_is_verified_against_its_own_log(self):
+        folder = self.folder(WITHOUT_KAFKA)
+        server = folder.serve()
+        folder.wait_ready()
+        for _ in range(2):
+            self.assertEqual(push(folder.admin, [trip("r", minute) for minute in range(9)], producer=("p", 1))[0], 200)
+        server.stop()
+        verified = folder.run("verify", str(folder.path))
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
     def kill_between(self, project):
         """kill -9 while a push is on its way, then the same push again: it counts once."""
         folder = self.folder(project)
