@@ -45,10 +45,31 @@ ELSEWHERE = [
      "top_k past its exact bound tells counts within its error, however its parts combine"),
     ("as long as what they bring would not be expired anyway.", "property/latest_test.cc",
      "latest values agree with the oracle over partial updates out of order"),
+    # Producers that send twice: a scenario's events carry no record headers.
+    ("a pushed record carries the headers `freshet-producer` (any text up to 256 bytes) and `freshet-sequence` (a whole number from 1 on)",
+     "unit/ingest/producer_sequences_test.cc", "headers that are not as a push's are let be"),
+    ("and whoever produces to the topic may set them too.", "unit/ingest/producer_sequences_test.cc",
+     "what a producer repeats counts once, whatever the batches and the crashes, and as the oracle"),
+    ("A sequence not above the last passed of that producer in that partition is dropped, whatever became of the first (a second letter is not written either): it moves nothing and is counted as `repeated_push`.",
+     "unit/ingest/producer_sequences_test.cc", "what a producer repeats counts once, whatever the batches and the crashes, and as the oracle"),
+    ("A producer repeats what failed before it sends later sequences, and does one thing after the other.", "unit/ingest/pusher_test.cc",
+     "what became durable of a call that failed is said, and its repetition counts once"),
+    ("Gaps in its sequences are nothing.", "unit/ingest/pusher_test.cc", "events that would be dead letters are told by index, and nothing is sent"),
+    ("It does where the record has a key; records without one are spread by their producer.", "integration/server/push_test.py",
+     "test_a_retry_at_the_other_replica_counts_once"),
+    ("The last sequence is kept with the progress of each view, in the same commit: restarts, the other replica and rebuilds drop the same records.",
+     "unit/ingest/producer_sequences_test.cc", "a pass that rebuilds a view drops what the live loop dropped"),
+    ("A partition remembers 4096 producers: those of which the last record that was not dropped stands furthest on, and apart from them as many of replayed dead letters (`freshet-dlq/…`). A repetition by one that was forgotten counts again. Nobody is forgotten by time.",
+     "unit/ingest/producer_sequences_test.cc", "of more producers than are remembered those that sent longest ago are forgotten"),
+    ("A record with one of the headers alone, twice, or unreadable is as any other.", "unit/ingest/producer_sequences_test.cc",
+     "headers that are not as a push's are let be"),
 ]
 
 # (words of docs/semantics.md, why no test can show it)
 NO_RULE = [
+    ("A producer that cannot put ids into its events tells who it is and counts what it sends:", "introduces the headers"),
+    ("What is repeated must come to the same partition.", "what producers that partition by themselves have to see to"),
+    ("A topic that is given more partitions in between may count a repetition twice.", "says where nothing is promised"),
     ("For what can be declared today. Tests quote these sentences.", "of the document itself"),
     ("and of kurtosis the digits run out below 1e-75.", "says where nothing is promised"),
     ("Apache DataSketches' frequent items sketch.", "names the algorithm; what it promises follows"),
