@@ -55,7 +55,10 @@ struct PushServer {
     while (result.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) Apply();
     return result.get();
   }
-  int64_t Records() const { return log->partitions[0].end + log->partitions[1].end; }
+  int64_t Records() const {
+    FakeLogSource reader(log);
+    return reader.Bounds(0)->end + reader.Bounds(1)->end;
+  }
 
   TempFolder folder;
   std::shared_ptr<FakeLog> log = std::make_shared<FakeLog>(2);
@@ -320,8 +323,8 @@ TEST_CASE("a log that keeps little takes no more than is applied") {
 TEST_CASE("a server that stops answers whoever waits, and takes no more") {
   PushServer server;
   auto applied = server.Push(server.Request({P("a", 1)}));
-  server.push_log.SetHeld(true);
   REQUIRE(Eventually([&] { return server.Records() == 1; }));
+  server.push_log.SetHeld(true);
   auto durable = server.Push(server.Request({P("a", 2)}));
   REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
   server.pusher->BeginDrain();
