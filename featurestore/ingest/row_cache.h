@@ -29,7 +29,7 @@ class RowCache {
     uint32_t first = 0;  // of the batch at hand: for whoever applies it
     uint32_t last = 0;
     bool in_batch = false;  // the batch at hand touched it
-    bool used = false;      // since the clock's hand was here
+    bool used = false;      // again, since the clock's hand was here
     bool taken = false;     // holds a row; else free
   };
 
