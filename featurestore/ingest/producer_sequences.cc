@@ -45,12 +45,19 @@ bool ProducerSequences::Passes(const PushedAs& pushed, const Coordinates& at) {
   return false;
 }
 
-void ProducerSequences::Revert() {
-  for (const auto& [producer, mark] : before_) Put(producer, std::nullopt);
-  for (const auto& [producer, mark] : before_) {
+void ProducerSequences::PutBack(Before& before) {
+  for (const auto& [producer, mark] : before) Put(producer, std::nullopt);
+  for (const auto& [producer, mark] : before) {
     if (mark) Put(producer, mark);
   }
-  before_.clear();
+  before.clear();
+}
+
+void ProducerSequences::Revert() { PutBack(before_); }
+
+void ProducerSequences::RevertKept() {
+  PutBack(before_);
+  PutBack(kept_);
 }
 
 std::vector<ProducerChange> ProducerSequences::Keep() {
@@ -63,7 +70,7 @@ std::vector<ProducerChange> ProducerSequences::Keep() {
       changes.emplace_back(producer, std::nullopt);
     }
   }
-  before_.clear();
+  kept_ = std::exchange(before_, {});
   return changes;
 }
 
