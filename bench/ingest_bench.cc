@@ -31,19 +31,6 @@ constexpr int kPairs = 7;
 
 using Seconds = std::chrono::duration<double>;
 
-[[noreturn]] void Die(const Status& status) {
-  fmt::print(stderr, "bench ingest: {}\n", MessageOf(status));
-  std::exit(1);
-}
-void Check(const Status& status) {
-  if (!status.ok()) Die(status);
-}
-template <typename T>
-T Take(StatusOr<T> value) {
-  if (!value.ok()) Die(value.status());
-  return *std::move(value);
-}
-
 // Ranks 0 … n−1 with probability ∝ 1 / (rank + 1)^0.99, from a table of the distribution.
 class Zipf {
  public:

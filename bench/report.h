@@ -7,12 +7,29 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "featurestore/base/status.h"
+
 namespace freshet::bench {
+
+// Of what a benchmark cannot do without: an error ends the program.
+[[noreturn]] inline void Die(const Status& status) {
+  fmt::print(stderr, "bench: {}\n", MessageOf(status));
+  std::exit(1);
+}
+inline void Check(const Status& status) {
+  if (!status.ok()) Die(status);
+}
+template <typename T>
+T Take(StatusOr<T> value) {
+  if (!value.ok()) Die(value.status());
+  return *std::move(value);
+}
 
 inline double Median(std::vector<double> values) {
   if (values.empty()) return 0;

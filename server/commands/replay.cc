@@ -53,15 +53,6 @@ Status CheckApplied(const Catalog& catalog, const Source& source, bool is_mock, 
       is_mock ? "to a real broker, which keeps what is not read" : "without --wait");
 }
 
-// Where the project's server listens, as seen from this machine.
-std::string ServerAddress(const Catalog& catalog) {
-  std::string address = catalog.server.grpc;
-  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
-    if (address.starts_with(any)) address.replace(0, any.size(), "127.0.0.1:");
-  }
-  return address;
-}
-
 // An embedded broker comes up with its server: it is waited for.
 StatusOr<LogAddress> WaitForLog(const Catalog& catalog, const StopSignal& stop) {
   const auto give_up = std::chrono::steady_clock::now() + kBrokerWait;
