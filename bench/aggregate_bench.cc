@@ -30,19 +30,6 @@ namespace {
 
 constexpr size_t kCards = 64;
 
-[[noreturn]] void Die(const Status& status) {
-  fmt::print(stderr, "bench aggregate: {}\n", MessageOf(status));
-  std::exit(1);
-}
-void Check(const Status& status) {
-  if (!status.ok()) Die(status);
-}
-template <typename T>
-T Take(StatusOr<T> value) {
-  if (!value.ok()) Die(value.status());
-  return *std::move(value);
-}
-
 // Of this thread's CPU: RocksDB writes in the thread that commits, and nothing waits for a disk.
 int64_t ThreadNanoseconds() {
   timespec now{};

@@ -18,7 +18,7 @@
 #include <limits>
 #include <thread>
 
-#include "bench/ingest/check.h"
+#include "bench/check.h"
 #include "bench/ingest/events.h"
 #include "bench/ingest/kafka.h"
 #include "bench/ingest/pipeline.h"

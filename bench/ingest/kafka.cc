@@ -10,7 +10,7 @@
 #include <chrono>
 #include <thread>
 
-#include "bench/ingest/check.h"
+#include "bench/check.h"
 
 namespace freshet::bench {
 

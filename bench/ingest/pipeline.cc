@@ -5,7 +5,7 @@
 #include <array>
 #include <chrono>
 
-#include "bench/ingest/check.h"
+#include "bench/check.h"
 #include "featurestore/ingest/ingest.h"
 
 namespace freshet::bench {

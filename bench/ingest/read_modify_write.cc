@@ -6,7 +6,7 @@
 #include <chrono>
 #include <vector>
 
-#include "bench/ingest/check.h"
+#include "bench/check.h"
 #include "bench/ingest/events.h"
 #include "featurestore/model/entity_key.h"
 #include "featurestore/store/expiry.h"

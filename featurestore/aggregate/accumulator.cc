@@ -72,8 +72,7 @@ const AccumulatorOps* TableOfMany() {
   return TableOf<A, kKind, &A::EncodedMax, kHasText>();
 }
 
-// Worst cases, of bytes that honest data reaches: a count of 10^12, a sum of 10^24, a time a year away.
-constexpr uint32_t kCountMax = 6;
+// Worst cases, of bytes that honest data reaches: a sum of 10^24, a time a year away.
 constexpr uint32_t kIntSumMax = 12;
 constexpr uint32_t kDoubleSumMax = 1 + 8 + 4;
 constexpr uint32_t kMomentsMax = kCountMax + 9 + 9;

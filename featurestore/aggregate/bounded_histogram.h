@@ -66,7 +66,6 @@ class BoundedHistogram {
   }
   size_t heap_bytes() const { return counts_.heap_bytes(); }
   static uint64_t EncodedMax(const AccumulatorArguments& arguments) {
-    constexpr uint64_t kCountMax = 6;
     return 2 + (arguments.bounds.size() + 1) * (1 + kCountMax);
   }
   static uint64_t EncodedOne(const AccumulatorArguments&) { return 1 + 2 + 1; }

@@ -9,6 +9,7 @@
 #include "featurestore/aggregate/decayed.h"
 #include "featurestore/aggregate/distinct.h"
 #include "featurestore/aggregate/event_times.h"
+#include "featurestore/aggregate/finish.h"
 #include "featurestore/aggregate/four_moments.h"
 #include "featurestore/aggregate/numeric.h"
 #include "featurestore/aggregate/ordered.h"
@@ -18,26 +19,13 @@
 namespace freshet {
 namespace {
 
-Cell Present(Value value) { return {.status = CellStatus::kPresent, .value = value}; }
-Cell Empty() { return {.status = CellStatus::kNullValue}; }
-Cell Overflow() { return {.status = CellStatus::kError}; }
-
 Cell Real(double v) { return std::isfinite(v) ? Present(Value::Double(v)) : Overflow(); }
-
-template <typename A>
-const A& As(const void* accumulator) {
-  return *static_cast<const A*>(accumulator);
-}
 
 // Types.
 
 std::optional<Type> Int64Always(std::optional<Type>) { return Type::kInt64; }
 std::optional<Type> DoubleOfNumber(std::optional<Type> of) {
   return of && IsNumeric(*of) ? std::optional(Type::kDouble) : std::nullopt;
-}
-std::optional<Type> SumOfNumber(std::optional<Type> of) {
-  if (!of || !IsNumeric(*of)) return std::nullopt;
-  return *of == Type::kInt64 ? Type::kInt64 : Type::kDouble;
 }
 std::optional<Type> Int64OfNumber(std::optional<Type> of) {
   return of && IsNumeric(*of) ? std::optional(Type::kInt64) : std::nullopt;
@@ -68,9 +56,8 @@ Cell FinishSum(std::span<const void* const> a, const FinishContext& context, con
   }
   const auto& sum = As<IntSum>(a[0]);
   if (!sum.any) return Empty();
-  const __int128 total = sum.total();
-  if (total < INT64_MIN || total > INT64_MAX) return Overflow();
-  return Present(Value::Int64(static_cast<int64_t>(total)));
+  const auto total = Int64Of(sum);
+  return total ? Present(Value::Int64(*total)) : Overflow();
 }
 
 Cell FinishMean(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
@@ -167,10 +154,6 @@ Cell FinishTimeSince(std::span<const void* const> a, const FinishContext&,
 
 // Which accumulators.
 
-template <AccumulatorKind... kKinds>
-std::vector<AccumulatorKind> Needs(std::optional<Type>) {
-  return {kKinds...};
-}
 std::vector<AccumulatorKind> CountNeeds(std::optional<Type> of) {
   return {of ? AccumulatorKind::kValueCount : AccumulatorKind::kRowCount};
 }

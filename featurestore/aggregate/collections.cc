@@ -7,6 +7,7 @@
 
 #include "featurestore/aggregate/bounded_histogram.h"
 #include "featurestore/aggregate/event_list.h"
+#include "featurestore/aggregate/finish.h"
 #include "featurestore/aggregate/keyed.h"
 #include "featurestore/aggregate/top_k.h"
 #include "featurestore/model/packed.h"
@@ -14,21 +15,13 @@
 namespace freshet {
 namespace {
 
-template <typename A>
-const A& As(const void* accumulator) {
-  return *static_cast<const A*>(accumulator);
-}
-
-Cell Empty() { return {.status = CellStatus::kNullValue}; }
-Cell Overflow() { return {.status = CellStatus::kError}; }
-
 // `element(i)` of each i below size.
 template <typename Element>
 Cell List(Type of, size_t size, PackedArena& packed, const Element& element) {
   if (size == 0) return Empty();
   PackedWriter writer(ListOf(of), static_cast<uint32_t>(size), packed.Begin());
   for (size_t i = 0; i < size; ++i) writer.Add(element(i));
-  return {.status = CellStatus::kPresent, .value = packed.Keep()};
+  return Present(packed.Keep());
 }
 
 using Entries = std::vector<std::pair<Value, Value>>;
@@ -39,7 +32,7 @@ Cell Map(Type type, Entries entries, PackedArena& packed) {
             [](const auto& a, const auto& b) { return Value::Compare(a.first, b.first) < 0; });
   PackedWriter writer(type, static_cast<uint32_t>(entries.size()), packed.Begin());
   for (const auto& [key, mapped] : entries) writer.AddEntry(key, mapped);
-  return {.status = CellStatus::kPresent, .value = packed.Keep()};
+  return Present(packed.Keep());
 }
 
 Value Number(uint64_t count) {
@@ -52,9 +45,8 @@ Value MappedOf(const DoubleSum& sum) {
   return std::isfinite(sum.total()) ? Value::Double(sum.total()) : Value();
 }
 Value MappedOf(const IntSum& sum) {
-  const __int128 total = sum.total();
-  if (total < INT64_MIN || total > INT64_MAX) return {};
-  return Value::Int64(static_cast<int64_t>(total));
+  const auto total = Int64Of(sum);
+  return total ? Value::Int64(*total) : Value();
 }
 
 // One key that overflows makes the answer an error.
@@ -99,15 +91,6 @@ Cell FinishTopKCounts(std::span<const void* const> a, const FinishContext& conte
 
 std::optional<Type> Int64OfAny(std::optional<Type> of) {
   return of && !IsScalar(*of) ? std::nullopt : std::optional(Type::kInt64);
-}
-std::optional<Type> SumOfNumber(std::optional<Type> of) {
-  if (!of || !IsNumeric(*of)) return std::nullopt;
-  return *of == Type::kInt64 ? Type::kInt64 : Type::kDouble;
-}
-
-template <AccumulatorKind kKind>
-std::vector<AccumulatorKind> Needs(std::optional<Type>) {
-  return {kKind};
 }
 
 }  // namespace

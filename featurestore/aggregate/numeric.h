@@ -47,6 +47,8 @@ inline uint64_t ReadCount(ByteReader& in) {
   return 0;
 }
 
+inline constexpr uint32_t kCountMax = 6;  // bytes of one, of 10^12: honest data reaches no more
+
 // Of events, or of values that are not null.
 struct Count {
   uint64_t n = 0;

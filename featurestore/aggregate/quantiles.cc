@@ -244,7 +244,6 @@ void Quantiles::Decode(ByteReader& in, const CodingContext& context) {
 }
 
 uint64_t Quantiles::EncodedMax(const AccumulatorArguments& arguments) {
-  constexpr uint64_t kCountMax = 6;
   constexpr uint64_t kBucketMax = 1 + 2;  // neighbours, of a count below 16384
   const uint64_t exact = uint64_t{9} * arguments.exact_to;
   return kCountMax + 1 + 2 + std::max(exact, kBucketMax * BucketsMax(BitsFor(arguments.error)));

@@ -52,7 +52,7 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
                          : "");
   out += fmt::format("  history  {}\n", FormatDuration(view.history));
   for (const auto& where : {source.where, view.where}) {
-    if (where) out += fmt::format("  where    {}\n", source.fields[*where].expression);
+    if (where) out += fmt::format("  where    {}\n", source.fields[*where].written);
   }
   if (source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key) {
     out += "  deletes  a record without a value, by its key\n";
@@ -67,7 +67,7 @@ void DescribeView(const Catalog& catalog, size_t index, std::string& out) {
     if (!of.empty() && !arguments.empty()) of += ", ";
     of += arguments;
     const std::string where =
-        feature.where ? ", where " + source.fields[*feature.where].expression : "";
+        feature.where ? ", where " + source.fields[*feature.where].written : "";
     if (view.latest_values) {
       out += fmt::format("  field    {:<{}}  {}\n", feature.name, width,
                          TypeText(feature.type, feature.vector_size));

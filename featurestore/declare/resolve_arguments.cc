@@ -6,6 +6,7 @@
 
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -121,8 +122,8 @@ void Resolver::ResolveMap(const YamlNode& object, const Aggregation& aggregation
     if (source != nullptr) to.by = FindField(*by, *source, *notes);
     read.sound &= to.by.has_value();
     if (to.by && !IsScalar(source->fields[*to.by].type)) {
-      Error(by->place, fmt::format("field {} is a {}; a map's keys are single values", by->text,
-                                   TypeName(source->fields[*to.by].type)));
+      Error(by->place, fmt::format("field {} is {}; a map's keys are single values", by->text,
+                                   WithArticle(source->fields[*to.by].type)));
       read.sound = false;
     }
   }

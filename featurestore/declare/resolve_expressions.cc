@@ -2,10 +2,22 @@
 // evaluated once, whichever views ask for it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_place.h"
 
 namespace freshet {
+namespace {
+
+// SQL may stand in several lines of YAML.
+std::string OneLine(std::string sql) {
+  std::replace(sql.begin(), sql.end(), '\n', ' ');
+  sql.erase(sql.find_last_not_of(' ') + 1);
+  return sql;
+}
+
+}  // namespace
 
 void SqlScope::Add(ExpressionColumn column) {
   names.push_back(column.qualifier.empty() ? column.name : column.qualifier + "." + column.name);
@@ -59,8 +71,10 @@ void Resolver::ResolveDerive(const YamlNode& object, Source& source, SourceNotes
       notes.bad_fields.insert(entry.key);
       continue;
     }
-    source.fields.push_back(
-        {.name = entry.key, .type = expression->type(), .expression = expression->normalized()});
+    source.fields.push_back({.name = entry.key,
+                             .type = expression->type(),
+                             .expression = expression->normalized(),
+                             .written = OneLine(entry.value.text)});
     source.named_fields = static_cast<uint32_t>(source.fields.size());
     notes.expressions.push_back(*std::move(expression));
   }
@@ -86,7 +100,8 @@ std::optional<uint32_t> Resolver::ResolveWhere(const YamlNode& object, Source* s
   }
   source->fields.push_back({.name = "where " + expression->normalized(),
                             .type = Type::kBool,
-                            .expression = expression->normalized()});
+                            .expression = expression->normalized(),
+                            .written = OneLine(entry->value.text)});
   notes->expressions.push_back(*std::move(expression));
   return static_cast<uint32_t>(source->fields.size() - 1);
 }

@@ -212,8 +212,8 @@ std::vector<Type> Resolver::ResultTypes(const YamlEntry& feature, const Aggregat
     const YamlNode& node = feature.value.FindEntry("of")->value;
     const Field& field = source->fields[*of.fields[f].field];
     Error(node.kind == YamlNode::Kind::kList ? node.items[f].place : node.place,
-          fmt::format("{} cannot be computed of field {}, which is a {}; it takes {}",
-                      aggregation->name, field.name, TypeText(field.type, field.vector_size),
+          fmt::format("{} cannot be computed of field {}, which is {}; it takes {}",
+                      aggregation->name, field.name, WithArticle(field.type, field.vector_size),
                       aggregation->accepts));
   }
   if (types.size() < of.fields.size()) types.clear();
@@ -230,8 +230,8 @@ std::optional<DefaultValue> Resolver::ResolveDefault(const YamlEntry& feature,
   if (value) return value;
   sound = false;
   Error(declared->place,
-        fmt::format("default {} does not fit feature {}, which is a {}; write {}",
-                    ShownDefault(*declared), feature.key, TypeName(type), ExampleOf(type)));
+        fmt::format("default {} does not fit feature {}, which is {}; write {}",
+                    ShownDefault(*declared), feature.key, WithArticle(type), ExampleOf(type)));
   return std::nullopt;
 }
 

@@ -59,8 +59,8 @@ void Resolver::ResolveLatestField(const YamlNode& name, const YamlNode* options,
       feature.default_value = ReadDefault(*declared, of.type);
       if (!feature.default_value) {
         Error(declared->place,
-              fmt::format("default {} does not fit field {}, which is a {}; write {}",
-                          ShownDefault(*declared), name.text, TypeText(of.type, of.vector_size),
+              fmt::format("default {} does not fit field {}, which is {}; write {}",
+                          ShownDefault(*declared), name.text, WithArticle(of.type, of.vector_size),
                           ExampleOf(of.type)));
         return;
       }

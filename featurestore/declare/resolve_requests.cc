@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "featurestore/declare/resolve.h"
+#include "featurestore/model/type_text.h"
 
 namespace freshet {
 namespace {
@@ -319,10 +320,10 @@ std::vector<RequestEvent::Given> Resolver::EventFields(const Place& place, uint3
                                "derive it is now)",
                                field.name, source.name));
     } else if (input && service.inputs[*input].type != field.type) {
-      Error(place, fmt::format("input {} is a {}, and field {} of source {} a {}; count_request "
+      Error(place, fmt::format("input {} is {}, and field {} of source {} {}; count_request "
                                "needs them alike",
-                               field.name, TypeName(service.inputs[*input].type), field.name,
-                               source.name, TypeName(field.type)));
+                               field.name, WithArticle(service.inputs[*input].type), field.name,
+                               source.name, WithArticle(field.type)));
     }
     if (input) {
       given.push_back({f, input, ""});

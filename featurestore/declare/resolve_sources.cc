@@ -99,8 +99,8 @@ void Resolver::ResolveKey(const YamlNode& object, Source& source, const SourceNo
   source.key = FindField(*key, source, notes);
   if (!source.key || CanBeKey(source.fields[*source.key].type)) return;
   Error(key->place,
-        fmt::format("key {} is a {}; a key can be bool, int64, string, bytes or timestamp",
-                    key->text, TypeName(source.fields[*source.key].type)));
+        fmt::format("key {} is {}; a key can be bool, int64, string, bytes or timestamp", key->text,
+                    WithArticle(source.fields[*source.key].type)));
 }
 
 void Resolver::ResolveDedup(const YamlNode& object, Source& source, const SourceNotes& notes) {
@@ -124,9 +124,9 @@ void Resolver::ResolveDedup(const YamlNode& object, Source& source, const Source
     const Type type = source.fields[*field].type;
     if (!CanBeKey(type)) {
       Error(item.place,
-            fmt::format("{} is a {}, which cannot be part of an event's id; use string, int64, "
+            fmt::format("{} is {}, which cannot be part of an event's id; use string, int64, "
                         "bytes, timestamp or bool",
-                        item.text, TypeName(type)));
+                        item.text, WithArticle(type)));
     } else if (std::find(dedup.by.begin(), dedup.by.end(), *field) != dedup.by.end()) {
       Error(item.place, fmt::format("dedup names {} twice", item.text));
     } else {
@@ -164,17 +164,17 @@ void Resolver::ResolveFields(const YamlNode& object, Source& source, SourceNotes
         if (!IsScalar(field.type) &&
             (field.path[0] == "$headers" || (field.path[0] == "$key" && field.path.size() == 1))) {
           Error(path->place,
-                fmt::format("field {} is a {}, and {} is plain text; a list stands in the record's "
+                fmt::format("field {} is {}, and {} is plain text; a list stands in the record's "
                             "JSON",
-                            field.name, TypeText(field.type, field.vector_size), path->text));
+                            field.name, WithArticle(field.type, field.vector_size), path->text));
         }
       }
       if (const YamlNode* unit = Sound(value, "unit")) {
         field.unit = TimeUnitFromName(unit->text);
         if (field.type != Type::kTimestamp) {
           Error(unit->place,
-                fmt::format("unit is for timestamps, and {} is a {}; write type: timestamp",
-                            field.name, TypeText(field.type, field.vector_size)));
+                fmt::format("unit is for timestamps, and {} is {}; write type: timestamp",
+                            field.name, WithArticle(field.type, field.vector_size)));
         }
       }
       if (const YamlNode* required = Sound(value, "required")) {
@@ -212,15 +212,15 @@ void Resolver::ResolveTimestamp(const YamlNode& object, Source& source, const So
     case Type::kDouble:
       source.time_unit = time_unit;
       if (!time_unit && !(is_map && Declares(*timestamp, "unit"))) {
-        Error(name->place, fmt::format("field {} is a {}; say its unit: {{ field: {}, unit: ms }}",
-                                       field.name, TypeName(field.type), field.name));
+        Error(name->place, fmt::format("field {} is {}; say its unit: {{ field: {}, unit: ms }}",
+                                       field.name, WithArticle(field.type), field.name));
       }
       break;
     default:
-      Error(name->place, fmt::format("field {} is a {} and cannot be the event's time; declare it "
+      Error(name->place, fmt::format("field {} is {} and cannot be the event's time; declare it "
                                      "as timestamp, or as int64 or "
                                      "double with a unit",
-                                     field.name, TypeText(field.type, field.vector_size)));
+                                     field.name, WithArticle(field.type, field.vector_size)));
   }
 }
 
@@ -268,9 +268,9 @@ void Resolver::ResolveEntities() {
           continue;
         }
         if (!CanBeKey(type->type)) {
-          Error(key.value.place, fmt::format("key {} is a {}, which cannot be a key; use int64, "
+          Error(key.value.place, fmt::format("key {} is {}, which cannot be a key; use int64, "
                                              "string, bool, bytes or timestamp",
-                                             key.key, TypeText(type->type, type->vector_size)));
+                                             key.key, WithArticle(type->type, type->vector_size)));
           notes.sound = false;
         }
         entity.keys.push_back({key.key, type->type});

@@ -5,6 +5,7 @@
 
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/version.h"
+#include "featurestore/model/type_text.h"
 #include "featurestore/state/row_layout.h"
 
 namespace freshet {
@@ -192,11 +193,11 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
       }
     }
     if (source.fields[*field].type != key.type) {
-      Error(place,
-            fmt::format(
-                "key {} of entity {} is a {}, and field {} of source {} a {}; make them the same",
-                key.name, entity.name, TypeName(key.type), source.fields[*field].name, source.name,
-                TypeName(source.fields[*field].type)));
+      Error(
+          place,
+          fmt::format("key {} of entity {} is {}, and field {} of source {} {}; make them the same",
+                      key.name, entity.name, WithArticle(key.type), source.fields[*field].name,
+                      source.name, WithArticle(source.fields[*field].type)));
     }
     view.key_fields.push_back(*field);
   }

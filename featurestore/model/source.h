@@ -31,6 +31,7 @@ struct Field {
   std::optional<TimeUnit> unit;
   // Not empty: computed of the fields before it, and found nowhere in the record. SQL, written in the one way that equal texts share.
   std::string expression;
+  std::string written;    // as the first of these texts was written, for people
   bool required = false;  // absent or null: the event is `incomplete`
   bool bad_is_null =
       false;  // on_bad: "null": a value of another type is a counted null, where the event is else `mistyped`

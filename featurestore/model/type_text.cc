@@ -16,6 +16,11 @@ std::string TypeText(Type type, uint32_t vector_size) {
   return std::string(TypeName(type));
 }
 
+std::string WithArticle(Type type, uint32_t vector_size) {
+  const std::string text = TypeText(type, vector_size);
+  return (text.find_first_of("aeiou") == 0 ? "an " : "a ") + text;
+}
+
 std::optional<SizedType> ParseTypeText(std::string_view text) {
   if (!text.starts_with(kVectorBegin)) {
     const auto type = TypeFromName(text);

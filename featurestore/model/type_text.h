@@ -18,6 +18,8 @@ struct SizedType {
 };
 
 std::string TypeText(Type type, uint32_t vector_size);
+// In a sentence: an int64, a string.
+std::string WithArticle(Type type, uint32_t vector_size = 0);
 // What TypeText writes; nullopt where it is not that of a type.
 std::optional<SizedType> ParseTypeText(std::string_view text);
 

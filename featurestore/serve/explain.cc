@@ -46,7 +46,7 @@ std::string Declared(const FeatureView& view, const Feature& feature, const Sour
   if (!of.empty() && !arguments.empty()) of += ", ";
   of += arguments;
   return fmt::format("{}({}){}, {}", feature.aggregate, of,
-                     feature.where ? " where " + source.fields[*feature.where].expression : "",
+                     feature.where ? " where " + source.fields[*feature.where].written : "",
                      DescribeWindow(feature.window));
 }
 

@@ -6,6 +6,7 @@
 
 #include "featurestore/base/nearest.h"
 #include "featurestore/expr/literal.h"
+#include "featurestore/model/type_text.h"
 #include "featurestore/serve/packed_column.h"
 
 namespace freshet {
@@ -154,9 +155,9 @@ Outcome CheckInputValues(const PlanKey& input, const RequestColumn& column, size
     }
     if (!std::isinf(number)) continue;
     return BadField("WRONG_TYPE", fmt::format("{}.{}[{}]", At(kInput, index), column.wire_name, i),
-                    fmt::format("input {} is infinite, or too large for a {}; send a number, or "
+                    fmt::format("input {} is infinite, or too large for {}; send a number, or "
                                 "null",
-                                input.name, TypeName(input.type)),
+                                input.name, WithArticle(input.type)),
                     {{"input", input.name}, {"type", std::string(TypeName(input.type))}});
   }
   return std::nullopt;

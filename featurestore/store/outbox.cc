@@ -108,7 +108,8 @@ StatusOr<std::vector<std::string>> Store::DeadLetterSources() const {
 }
 
 Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered) {
-  const std::lock_guard outbox_lock(impl_->outbox_mutex);
+  // Held from the first read on: a commit may write a letter again, in another size.
+  const std::lock_guard write_lock(impl_->write_mutex);
   rocksdb::WriteBatch batch;
   uint64_t removed = 0;
   rocksdb::PinnableSlice value;
@@ -122,9 +123,7 @@ Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coord
     (void)batch.Delete(impl_->dead_letters, key);
   }
   if (batch.Count() == 0) return OkStatus();
-  const std::lock_guard write_lock(impl_->write_mutex);
   RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/false, "remove delivered dead letters"));
-  // Under write_mutex nothing else counts.
   impl_->dead_letter_bytes =
       impl_->dead_letter_bytes - std::min<uint64_t>(removed, impl_->dead_letter_bytes);
   return OkStatus();

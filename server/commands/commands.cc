@@ -21,6 +21,50 @@ void AddProjectArguments(CLI::App& command, ProjectArguments& arguments) {
   AddSetOption(command, arguments);
 }
 
+void AddServerOptions(CLI::App& command, ServerArguments& arguments) {
+  auto* address =
+      command.add_option("--address", arguments.address,
+                         fmt::format("The server's gRPC address; without it the project's, else {}",
+                                     ServerSettings().grpc));
+  address->type_name("HOST:PORT");
+  command
+      .add_option("--project", arguments.project.folder,
+                  "Project folder, whose server.grpc says where the server is")
+      ->type_name("DIR")
+      ->excludes(address);
+  AddSetOption(command, arguments.project);
+}
+
+std::string ServerAddress(const Catalog& catalog) {
+  std::string address = catalog.server.grpc;
+  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
+    if (address.starts_with(any)) address.replace(0, any.size(), "127.0.0.1:");
+  }
+  return address;
+}
+
+StatusOr<std::string> AddressOf(const ServerArguments& arguments) {
+  if (!arguments.project.sets.empty() && arguments.project.folder.empty()) {
+    return InvalidArgument(
+        "--set is for a project's settings; give --project too, or leave it out");
+  }
+  if (!arguments.address.empty()) return arguments.address;
+  if (arguments.project.folder.empty()) return ServerSettings().grpc;
+  const Project project = LoadOrExplain(arguments.project);
+  if (project.catalog == nullptr) {
+    return InvalidArgument("--project {}: mend the mistakes above, or give --address",
+                           arguments.project.folder);
+  }
+  const std::string& grpc = project.catalog->server.grpc;
+  if (grpc.ends_with(":0")) {
+    return InvalidArgument(
+        "--project {}: server.grpc is {}, so the server took a free port; give --address with the "
+        "one that it printed",
+        arguments.project.folder, grpc);
+  }
+  return ServerAddress(*project.catalog);
+}
+
 Project LoadOrExplain(const ProjectArguments& arguments) {
   LoadOptions options;
   options.sets = arguments.sets;
@@ -32,14 +76,6 @@ Project LoadOrExplain(const ProjectArguments& arguments) {
                project.errors.size() == 1 ? "" : "s", arguments.folder);
   }
   return project;
-}
-
-std::string ServerAddress(const Catalog& catalog) {
-  std::string address = catalog.server.grpc;
-  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
-    if (address.starts_with(any)) address.replace(0, any.size(), "127.0.0.1:");
-  }
-  return address;
 }
 
 int Fail(const Status& status) {

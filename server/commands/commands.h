@@ -36,8 +36,17 @@ void AddProjectArguments(CLI::App& command, ProjectArguments& arguments);
 // Prints every error on standard error; the project's catalog is null then.
 Project LoadOrExplain(const ProjectArguments& arguments);
 
-// Where the project's server listens, as seen from this machine.
+// Where a client asks a running server of this project: server.grpc, on this machine where it listens on all addresses.
 std::string ServerAddress(const Catalog& catalog);
+
+// --address, or --project whose server.grpc says it, for commands that ask a running server.
+struct ServerArguments {
+  ProjectArguments project;
+  std::string address;
+};
+void AddServerOptions(CLI::App& command, ServerArguments& arguments);
+// Where the project has mistakes they are printed, and the error says how many.
+StatusOr<std::string> AddressOf(const ServerArguments& arguments);
 
 // "freshet: MESSAGE" on standard error. Returns 1.
 int Fail(const Status& status);

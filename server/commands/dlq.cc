@@ -76,20 +76,12 @@ StatusOr<v1::LetterFilter> FilterOf(const DlqArguments& arguments) {
   return filter;
 }
 
-StatusOr<std::string> AddressOf(const DlqArguments& arguments) {
-  if (!arguments.address.empty()) return arguments.address;
-  if (arguments.project.folder.empty()) return std::string("127.0.0.1:7570");
-  const Project project = LoadOrExplain(arguments.project);
-  if (project.catalog == nullptr) return InvalidArgument("the project cannot be loaded");
-  return ServerAddress(*project.catalog);
-}
-
 StatusOr<v1::ListDeadLettersResponse> AskList(const DlqArguments& arguments, bool with_payload) {
   v1::ListDeadLettersRequest request;
   ASSIGN_OR_RETURN(*request.mutable_filter(), FilterOf(arguments));
   request.set_max_letters(with_payload ? 1 : arguments.letters);
   request.set_with_payload(with_payload);
-  ASSIGN_OR_RETURN(const std::string address, AddressOf(arguments));
+  ASSIGN_OR_RETURN(const std::string address, AddressOf({arguments.project, arguments.address}));
   ClientChannel channel(address);
   v1::ListDeadLettersResponse answer;
   RETURN_IF_ERROR(channel.ListDeadLetters(request, answer).status);
@@ -190,7 +182,7 @@ int Replay(const DlqArguments& arguments) {
   auto filter = FilterOf(arguments);
   if (!filter.ok()) return Fail(filter.status());
   *request.mutable_filter() = *std::move(filter);
-  const auto address = AddressOf(arguments);
+  const auto address = AddressOf({arguments.project, arguments.address});
   if (!address.ok()) return Fail(address.status());
   ClientChannel channel(*address);
   uint64_t replayed = 0;

@@ -20,7 +20,7 @@ struct ExplainArguments {
   std::vector<std::string> keys;
   std::string as_of;
   std::string event_id;
-  std::string address = "127.0.0.1:7570";
+  ServerArguments server;
   std::string output = "table";
 };
 
@@ -114,7 +114,8 @@ std::string AsTable(const v1::ExplainFeaturesResponse& answer) {
 }
 
 StatusOr<v1::ExplainFeaturesResponse> Ask(const ExplainArguments& arguments) {
-  ClientChannel channel(arguments.address);
+  ASSIGN_OR_RETURN(const std::string address, AddressOf(arguments.server));
+  ClientChannel channel(address);
   v1::DescribeCatalogResponse catalog;
   RETURN_IF_ERROR(channel.DescribeCatalog(arguments.service, catalog).status);
   ASSIGN_OR_RETURN(const auto keys, KeysOfService(catalog, arguments.service));
@@ -150,9 +151,7 @@ void AddExplainCommand(CLI::App& app, Run& run) {
                    "Id of the request's own event (count_request): not counted again where it was "
                    "applied already")
       ->type_name("ID");
-  command->add_option("--address", arguments->address, "The server's gRPC address")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  AddServerOptions(*command, arguments->server);
   command->add_option("--output", arguments->output, "table, or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

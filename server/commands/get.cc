@@ -23,7 +23,7 @@ struct GetArguments {
   std::string rows_file;
   std::string as_of;
   std::string event_id;
-  std::string address = "127.0.0.1:7570";
+  ServerArguments server;
   std::string output = "table";
 };
 
@@ -103,7 +103,9 @@ Status Print(const GetArguments& arguments, std::span<const RequestKey> keys,
 }
 
 int Get(const GetArguments& arguments) {
-  ClientChannel channel(arguments.address);
+  const auto address = AddressOf(arguments.server);
+  if (!address.ok()) return Fail(address.status());
+  ClientChannel channel(*address);
   v1::DescribeCatalogResponse catalog;
   if (const CallResult result = channel.DescribeCatalog(arguments.service, catalog);
       !result.status.ok()) {
@@ -140,9 +142,7 @@ void AddGetCommand(CLI::App& app, Run& run) {
                    "Id of the request's own event (count_request): not counted again where it was "
                    "applied already")
       ->type_name("ID");
-  command->add_option("--address", arguments->address, "The server's gRPC address")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  AddServerOptions(*command, arguments->server);
   command
       ->add_option("--output", arguments->output,
                    "table, or json: an object a row, in the order asked")

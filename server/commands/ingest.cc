@@ -151,13 +151,9 @@ class FilePush {
 
 int IngestFile(const IngestArguments& arguments) {
   const StopSignal stop;
-  std::string address = arguments.address;
-  if (address.empty() && !arguments.project.folder.empty()) {
-    const Project project = LoadOrExplain(arguments.project);
-    if (project.catalog == nullptr) return 1;
-    address = ServerAddress(*project.catalog);
-  }
-  FilePush push(arguments, address.empty() ? "127.0.0.1:7570" : address, stop);
+  const auto address = AddressOf({arguments.project, arguments.address});
+  if (!address.ok()) return Fail(address.status());
+  FilePush push(arguments, *address, stop);
   const Status pushed = push.Run();
   if (!pushed.ok()) {
     push.Report();

@@ -18,7 +18,7 @@ ELSEWHERE = [
      "integration/server/journey_test.py", '"--key-separator", "\\\\t"'),
     # Refused when declared, or told by `freshet validate`.
     ("h divides W", "unit/declare/mistakes/features.yaml", "hop 7m does not divide the window, 1h"),
-    ("`validate` lists them for a view with history.", "unit/declare/project_test.cc", "history is said to reach nothing where no feature has any"),
+    ("`validate` lists them for a view with history.", "unit/declare/project_test.cc", "validate lists those that have none"),
     ("A view with lifetime, rows, `report: ended` or latest values declares one, or `never`.", "unit/declare/project_test.cc",
      "views with lifetime, rows or report: ended must declare a ttl, or never"),
     ("or latest values declares one", "unit/declare/latest_test.cc", "view card_profile needs a ttl"),

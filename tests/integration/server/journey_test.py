@@ -64,6 +64,17 @@ feature_services:
         self.assertEqual((features["tip"]["value"], features["tip"]["why"]), (2.5, "set by the event of 2024-01-10T12:00:00Z"))
         self.assertEqual(features["other:km_lifetime"]["view"], "other:riders")
         self.assertEqual([view["view"] for view in why["views"]], ["riders", "newest", "other:riders"])
+        row = ("asked", "rider=bob", "other_rider=zoe", "km=11", "--output", "json", "--project", str(self.folder.path))
+        for command in ("get", "explain"):
+            asked = self.folder.run(command, *row, "--set", f"server.grpc={self.folder.grpc}")
+            self.assertEqual((asked.returncode, asked.stderr), (0, ""))
+            self.assertIn('"km_lifetime"', asked.stdout)
+            free = self.folder.run(command, *row, "--set", "server.grpc=127.0.0.1:0")
+            self.assertEqual(free.returncode, 1)
+            self.assertIn("took a free port; give --address", free.stderr)
+            self.assertEqual(self.folder.run(command, *row, "--address", self.folder.grpc).returncode, 2)
+            alone = self.folder.run(command, *row[:4], "--set", f"server.grpc={self.folder.grpc}")
+            self.assertIn("--set is for a project's settings", alone.stderr)
         missing = self.folder.run("explain", "asked", "rider=bob", "other_rider=zoe", "--address", self.folder.grpc)
         self.assertIn("input km is missing", missing.stderr)
 

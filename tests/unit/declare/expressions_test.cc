@@ -1,6 +1,7 @@
 // derive and where: SQL in a declaration.
 #include <catch2/catch.hpp>
 
+#include "featurestore/declare/describe.h"
 #include "project_files.h"
 
 namespace freshet {
@@ -74,6 +75,16 @@ TEST_CASE("derived fields are fields, and each distinct where is one more that n
   event[2] = Value();
   CHECK(project.catalog->derived[0]->Compute(event, scratch) == 0);
   CHECK(event[5].is_null());
+}
+
+TEST_CASE("validate shows SQL as it was written") {
+  const ProjectFiles files(WithSql("", "amount  >\n      0", "amount is not null", "amount <> 7"));
+  const std::string described = DescribeProject(*Sound(files.Load()));
+  for (const char* line : {"  where    amount  > 0\n", "  where    amount is not null\n",
+                           "count(), sliding 1h, hop 1m, where amount <> 7\n"}) {
+    INFO(described);
+    CHECK(described.find(line) != std::string::npos);
+  }
 }
 
 TEST_CASE("what an expression says is part of the version, how it is written is not") {

@@ -130,7 +130,10 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("history is said to reach nothing where no feature has any") {
+// "`validate` lists them for a view with history."
+TEST_CASE(
+    "history is said to reach nothing where no feature has any, and validate lists those that have "
+    "none") {
   const std::string base =
       Replaced(kFirstExample, "    ttl: 30d\n", "    ttl: 30d\n    history: 1h\n");
   const auto warnings = [&](const std::string& window) {
@@ -143,6 +146,11 @@ TEST_CASE("history is said to reach nothing where no feature has any") {
   CHECK(warnings("[{ sliding: 1h, exact: true, max_events: 5 }]").empty());
   REQUIRE(warnings("[{ rows: 5 }, { session: 1h }]").size() == 1);
   CHECK(warnings("[{ rows: 5 }]")[0].text.find("history 1h reaches nothing") == 0);
+  const auto catalog = Sound(
+      ProjectFiles(Replaced(base, "[10m, 1h, 24h]", "[1h, { rows: 5 }, { session: 1h }, lifetime]"))
+          .Load());
+  CHECK(DescribeProject(*catalog).find("  history counts as 0 for spend_rows_5, spend_session_1h, "
+                                       "spend_lifetime, last_shop\n") != std::string::npos);
 }
 
 TEST_CASE("a list of q appends a suffix to each served name, a single q never") {

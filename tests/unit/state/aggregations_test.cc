@@ -5,78 +5,32 @@
 #include <cmath>
 #include <random>
 
-#include "featurestore/aggregate/catalog.h"
-#include "featurestore/state/row.h"
+#include "tests/unit/state/row_fixture.h"
 
 namespace freshet {
 namespace {
 
-constexpr Timestamp kStart{1'700'000'000'000'000 / 86'400'000'000 * 86'400'000'000};  // a midnight
-constexpr Timestamp At(int64_t seconds) { return {kStart.us + seconds * 1'000'000}; }
+// Of events with another field.
+struct FlaggedFixture : Fixture {
+  static constexpr uint32_t kFlag = 3;
 
-Source Fields() {
-  Source source;
-  source.name = "s";
-  source.fields = {{.name = "amount", .type = Type::kDouble},
-                   {.name = "shop", .type = Type::kString},
-                   {.name = "user", .type = Type::kInt64},
-                   {.name = "flag", .type = Type::kBool}};
-  return source;
-}
-
-Feature Over(std::string aggregate, std::optional<uint32_t> of, Window window,
-             FeatureArguments arguments = {}) {
-  Feature f;
-  f.name = aggregate;
-  f.aggregate = std::move(aggregate);
-  f.of = of;
-  f.window = window;
-  f.arguments = arguments;
-  const auto of_type = of ? std::optional(Fields().fields[*of].type) : std::nullopt;
-  f.type = FindAggregation(f.aggregate)->ResultType(of_type).value();
-  return f;
-}
-const Window kLifetimeWindow{};
-Window Sliding(Duration length, Duration hop) {
-  return {.kind = WindowKind::kSliding, .length = length, .hop = hop};
-}
-
-struct Fixture {
-  explicit Fixture(std::vector<Feature> features, Duration history = {},
-                   std::optional<Duration> ttl = Duration::Hours(2)) {
-    view.name = "v";
-    view.version = "0123456789abcdef";
-    view.features = std::move(features);
-    view.history = history;
-    view.ttl = ttl;
-    view.lateness = Duration::Minutes(10);
-    layout = *RowLayout::Compile(view, Fields());
-    row.emplace(*layout);
+  explicit FlaggedFixture(std::vector<Feature> features, Duration history = {})
+      : Fixture(std::move(features), history, Duration::Hours(2), Flagged()) {}
+  static Source Flagged() {
+    Source source = Fields();
+    source.fields.push_back({.name = "flag", .type = Type::kBool});
+    return source;
   }
   void Add(Timestamp t, const std::array<Value, 4>& values) {
     row->Apply({t, {0, 0, ++offset}, values});
   }
-  Cell Read(ReadTime read, uint32_t feature) {
-    Cell cell;
-    row->Finish(read, {&feature, 1}, {&cell, 1});
-    return cell;
-  }
   // Through the stored form.
   size_t Restore() {
-    bytes.clear();
-    row->Encode(bytes);
+    const std::string bytes = Bytes();
     row.emplace(*Row::Decode(*layout, bytes));
-    std::string again;
-    row->Encode(again);
-    CHECK(again == bytes);
+    CHECK(Bytes() == bytes);
     return bytes.size();
   }
-
-  FeatureView view;
-  std::shared_ptr<const RowLayout> layout;
-  std::optional<Row> row;
-  std::string bytes;
-  int64_t offset = 0;
 };
 
 FeatureArguments Sketch(double error) {
@@ -101,10 +55,10 @@ FeatureArguments HalfLife(Duration d) {
 TEST_CASE("sketches merged from 25 panes after a stored row stay within the error they state") {
   const Window window = Sliding(Duration::Seconds(250), Duration::Seconds(10));
   for (const int n : {100, 1'000, 20'000, 300'000}) {
-    Fixture f({Over("count_distinct", 2, window, Sketch(0.02)),
-               Over("count_distinct", 1, window, Sketch(0.05)),
-               Over("quantile", 0, window, Quantile(0.5)),
-               Over("quantile", 0, window, Quantile(0.99))});
+    FlaggedFixture f({Over("count_distinct", 2, window, Sketch(0.02)),
+                      Over("count_distinct", 1, window, Sketch(0.05)),
+                      Over("quantile", 0, window, Quantile(0.5)),
+                      Over("quantile", 0, window, Quantile(0.99))});
     std::mt19937_64 random(7);
     std::lognormal_distribution<double> amounts(3, 2);
     std::vector<double> values;
@@ -140,10 +94,11 @@ TEST_CASE("sketches merged from 25 panes after a stored row stay within the erro
 }
 
 TEST_CASE("decayed features without windows are lifetime, and decay on to the read's time") {
-  Fixture f({Over("decayed_sum", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
-             Over("decayed_count", std::nullopt, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
-             Over("decayed_mean", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10)))},
-            {}, std::nullopt);
+  FlaggedFixture f(
+      {Over("decayed_sum", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
+       Over("decayed_count", std::nullopt, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
+       Over("decayed_mean", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10)))},
+      {}, std::nullopt);
   f.Add(At(20), {Value::Double(4), Value(), Value(), Value()});
   f.Add(At(0), {Value::Double(8), Value(), Value(), Value()});  // late, and yet it counts
   f.Add(At(10), {Value(), Value(), Value(), Value()});
@@ -158,10 +113,11 @@ TEST_CASE("decayed features without windows are lifetime, and decay on to the re
 }
 
 TEST_CASE("a lifetime decays to the row's newest event also at an as_of between now and that") {
-  Fixture f({Over("decayed_sum", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
-             Over("decayed_sum", 0, {.kind = WindowKind::kRows, .events = 9},
-                  HalfLife(Duration::Seconds(10))),
-             Over("count", std::nullopt, Sliding(Duration::Seconds(60), Duration::Seconds(1)))});
+  FlaggedFixture f(
+      {Over("decayed_sum", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
+       Over("decayed_sum", 0, {.kind = WindowKind::kRows, .events = 9},
+            HalfLife(Duration::Seconds(10))),
+       Over("count", std::nullopt, Sliding(Duration::Seconds(60), Duration::Seconds(1)))});
   f.Add(At(0), {Value::Double(8), Value(), Value(), Value()});
   f.Add(At(20), {Value::Double(4), Value(), Value(), Value()});
   for (const uint32_t feature : {0U, 1U}) {
@@ -178,10 +134,10 @@ TEST_CASE("windows that keep events keep both fields of min_by, and tell of a co
   coarse.q = 0.5;
   const Window rows{.kind = WindowKind::kRows, .events = 500};
   const Window exact{.kind = WindowKind::kExact, .length = Duration::Hours(1), .events = 500};
-  Fixture f({Over("min_by", 1, rows, by_amount), Over("max_by", 2, exact, by_amount),
-             Over("quantile", 0, rows, coarse), Over("quantile", 0, exact, coarse),
-             Over("quantile", 0, exact, Quantile(0.5)),
-             Over("count_distinct", 1, exact, Sketch(0.02))});
+  FlaggedFixture f({Over("min_by", 1, rows, by_amount), Over("max_by", 2, exact, by_amount),
+                    Over("quantile", 0, rows, coarse), Over("quantile", 0, exact, coarse),
+                    Over("quantile", 0, exact, Quantile(0.5)),
+                    Over("count_distinct", 1, exact, Sketch(0.02))});
   for (int i = 0; i < 400; ++i) {
     const std::string shop = "shop " + std::to_string(i);
     f.Add(At(i), {Value::Double(std::ldexp(i % 2 == 0 ? 1 : 1.5, i - 200)), Value::Text(shop),
@@ -201,9 +157,9 @@ TEST_CASE("windows that keep events keep both fields of min_by, and tell of a co
 
 TEST_CASE("decayed features over a window decay within it; as_of does not show what came later") {
   const Window minute = Sliding(Duration::Seconds(60), Duration::Seconds(10));
-  Fixture f({Over("decayed_sum", 0, minute, HalfLife(Duration::Seconds(10))),
-             Over("time_since_last", std::nullopt, minute)},
-            Duration::Hours(1));
+  FlaggedFixture f({Over("decayed_sum", 0, minute, HalfLife(Duration::Seconds(10))),
+                    Over("time_since_last", std::nullopt, minute)},
+                   Duration::Hours(1));
   f.Add(At(0), {Value::Double(8), Value(), Value(), Value()});
   const ReadTime then{At(100), At(20)};
   CHECK(f.Read({At(20), std::nullopt}, 0).value.as_double() == 2);
@@ -222,8 +178,9 @@ TEST_CASE("text that min_by and max_by return outlives the combination of panes"
   FeatureArguments by_shop;
   by_shop.order_by = 1;
   const Window minute = Sliding(Duration::Seconds(60), Duration::Seconds(10));
-  Fixture f({Over("max_by", 1, minute, by_amount), Over("min_by", 1, kLifetimeWindow, by_amount),
-             Over("max_by", 0, minute, by_shop)});
+  FlaggedFixture f({Over("max_by", 1, minute, by_amount),
+                    Over("min_by", 1, kLifetimeWindow, by_amount),
+                    Over("max_by", 0, minute, by_shop)});
   const std::string long_name(100, 'z');
   f.Add(At(1), {Value::Double(5), Value::Text("the dearest of all the shops"), Value(), Value()});
   f.Add(At(15), {Value::Double(1), Value::Text("the cheapest of all the shops"), Value(), Value()});
@@ -248,14 +205,16 @@ TEST_CASE(
     if ((aggregation.takes & kArgumentOrderBy) != 0) arguments.order_by = 1;
     arguments.half_life = Duration::Seconds(30);
     arguments.per = Duration::Seconds(1);
+    const bool of_number = aggregation.ResultType(Type::kDouble).has_value();
     const std::optional<uint32_t> of =
-        aggregation.of == OfRule::kNone
-            ? std::nullopt
-            : std::optional<uint32_t>(aggregation.ResultType(Type::kDouble) ? 0 : 3);
+        aggregation.of == OfRule::kNone || !of_number ? std::nullopt : std::optional(0U);
     features.push_back(Over(std::string(aggregation.name), of,
                             Sliding(Duration::Seconds(60), Duration::Seconds(10)), arguments));
+    if (aggregation.of == OfRule::kNone || of_number) continue;
+    features.back().of = FlaggedFixture::kFlag;
+    features.back().type = Type::kBool;
   }
-  Fixture f(features);
+  FlaggedFixture f(features);
   std::mt19937_64 random(11);
   for (int i = 0; i < 200; ++i) {
     const std::string shop = "shop " + std::to_string(random() % 50);
@@ -278,7 +237,7 @@ TEST_CASE(
     if (features[i].type == Type::kBool) continue;
     CHECK(f.Read(now, i).value.number() == numbers[i]);
   }
-  const std::string sound = f.bytes;
+  const std::string sound = f.Bytes();
   for (int i = 0; i < 20'000; ++i) {
     std::string damaged = sound;
     if (i % 4 == 0) damaged.resize(random() % sound.size());
@@ -301,8 +260,8 @@ TEST_CASE("skewness and kurtosis of one value or equal ones are none, however fa
   for (const char* shape : {"skewness", "kurtosis"}) {
     for (const double x : {1e75, 1e154, 1e200, -1.7e308}) {
       for (const int events : {1, 2, 5}) {
-        Fixture whole({Over(shape, 0, kLifetimeWindow)});
-        Fixture cut({Over(shape, 0, kLifetimeWindow)});
+        FlaggedFixture whole({Over(shape, 0, kLifetimeWindow)});
+        FlaggedFixture cut({Over(shape, 0, kLifetimeWindow)});
         for (int i = 0; i < events; ++i) {
           const std::array values = {Value::Double(x), Value::Text("a"), Value::Int64(1),
                                      Value::Bool(true)};
@@ -314,7 +273,7 @@ TEST_CASE("skewness and kurtosis of one value or equal ones are none, however fa
         CHECK(whole.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
         CHECK(cut.Read({At(9), {}}, 0).status == CellStatus::kNullValue);
         whole.Restore();
-        CHECK(whole.bytes == cut.bytes);
+        CHECK(whole.Bytes() == cut.Bytes());
       }
     }
   }
@@ -323,7 +282,7 @@ TEST_CASE("skewness and kurtosis of one value or equal ones are none, however fa
 TEST_CASE("a row of thousands of sketches takes memory as its bytes do") {
   FeatureArguments arguments = Sketch(0.01);
   arguments.exact_to = 1;
-  Fixture f(
+  FlaggedFixture f(
       {Over("count_distinct", 1, Sliding(Duration::Hours(2), Duration::Seconds(10)), arguments)});
   for (int i = 0; i < 720; ++i) {
     for (const char* shop : {"a", "b"}) {

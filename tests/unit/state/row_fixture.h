@@ -25,12 +25,14 @@ inline Source Fields() {
   return source;
 }
 
-inline Feature Over(std::string aggregate, std::optional<uint32_t> of, Window window) {
+inline Feature Over(std::string aggregate, std::optional<uint32_t> of, Window window,
+                    FeatureArguments arguments = {}) {
   Feature f;
   f.name = aggregate;
   f.aggregate = std::move(aggregate);
   f.of = of;
   f.window = window;
+  f.arguments = std::move(arguments);
   const auto of_type = of ? std::optional(Fields().fields[*of].type) : std::nullopt;
   // `sum` of text has none: one test wants that refused.
   f.type = FindAggregation(f.aggregate)->ResultType(of_type).value_or(Type::kDouble);
@@ -44,14 +46,15 @@ inline const Window kMinute = Sliding(Duration::Seconds(60), Duration::Seconds(1
 
 struct Fixture {
   explicit Fixture(std::vector<Feature> features, Duration history = {},
-                   std::optional<Duration> ttl = Duration::Hours(2)) {
+                   std::optional<Duration> ttl = Duration::Hours(2),
+                   const Source& source = Fields()) {
     view.name = "v";
     view.version = "0123456789abcdef";
     view.features = std::move(features);
     view.history = history;
     view.ttl = ttl;
     view.lateness = Duration::Minutes(10);
-    layout = *RowLayout::Compile(view, Fields());
+    layout = *RowLayout::Compile(view, source);
     row.emplace(*layout);
   }
   Applied Add(Timestamp t, Value amount = Value::Double(1), Value shop = Value::Text("x"),
