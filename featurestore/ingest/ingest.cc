@@ -35,6 +35,13 @@ KafkaSourceOptions SourceOptions(const Catalog& catalog, const Source& source,
   return kafka;
 }
 
+StatusOr<std::unique_ptr<LogSource>> OpenForLoop(KafkaSourceOptions options, size_t readers,
+                                                 const LogFaults& faults) {
+  options.queue_bytes /= std::max<size_t>(readers, 1);
+  ASSIGN_OR_RETURN(std::unique_ptr<LogSource> opened, KafkaSource::Make(std::move(options)));
+  return faults ? faults(std::move(opened)) : std::move(opened);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Source& source,
@@ -113,14 +120,11 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
         .metrics = source_metrics,
         .all_metrics = impl->metrics,
         .log = log,
-        .open_log = [kafka](size_t readers) -> StatusOr<std::unique_ptr<LogSource>> {
-          KafkaSourceOptions options = kafka;
-          options.queue_bytes /= std::max<size_t>(readers, 1);
-          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(std::move(options)));
-          return std::unique_ptr<LogSource>(std::move(opened));
-        },
+        .open_log = [kafka, faults = address.faults](
+                        size_t readers) { return OpenForLoop(kafka, readers, faults); },
         .dead_letters_waiting = [relay = impl->relay.get()] { relay->Wake(); },
-        .log_replaced = address.replaced};
+        .log_replaced = address.replaced,
+    };
     impl->sources.push_back(std::make_unique<SourceThreads>(std::move(context), address.bootstrap));
     RETURN_IF_ERROR(impl->sources.back()->Start());
   }

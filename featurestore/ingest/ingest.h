@@ -16,6 +16,9 @@
 
 namespace freshet {
 
+// For tests/faults only, which show that they see a log that is read wrongly: what stands between a log and the loops.
+using LogFaults = std::function<std::unique_ptr<LogSource>(std::unique_ptr<LogSource>)>;
+
 // Where the log is: what `kafka` of the declaration came to.
 struct LogAddress {
   std::string bootstrap;  // host:port,…
@@ -24,6 +27,7 @@ struct LogAddress {
   // Of a mock, asked while it does not answer: whether another was started in its place, and what to do. "": not that anybody
   // knows. Empty: nobody can tell.
   std::function<std::string()> replaced;
+  LogFaults faults;  // empty: none
 };
 
 // A reader of a source's log beside ingestion, for tools: it commits nothing anywhere.
