@@ -12,7 +12,7 @@
 namespace freshet::bench {
 
 [[noreturn]] inline void Die(const Status& status) {
-  fmt::print(stderr, "bench ingest: {}\n", MessageOf(status));
+  fmt::print(stderr, "bench: {}\n", MessageOf(status));
   std::exit(1);
 }
 inline void Check(const Status& status) {

@@ -219,6 +219,7 @@ Status Server::Impl::FindOrStartBroker() {
         catalog->storage.path);
   }
   address = *found;
+  ASSIGN_OR_RETURN(address.faults, LogFaultsFromEnvironment(log));
   if (address.is_mock) {
     address.replaced = [folder = catalog->storage.path, was = address] {
       return ReplacedBroker(folder, was);

@@ -10,7 +10,9 @@
 namespace freshet {
 namespace {
 
-constexpr size_t kAtOnce = 500;
+// So many are on their way at once: each round waits for the broker, and a source of which one record in ten is malformed must not.
+constexpr size_t kAtOnce = 4096;
+constexpr uint64_t kBytesAtOnce = 4 << 20;
 constexpr auto kIdleWait = std::chrono::milliseconds(200);
 constexpr auto kErrorWait = std::chrono::seconds(1);
 constexpr int kPollMs = 20;
@@ -138,7 +140,7 @@ StatusOr<bool> DeadLetterRelay::RelayAll(const std::stop_token& stop) {
 
 StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::string& topic,
                                           const std::stop_token& stop) {
-  ASSIGN_OR_RETURN(const auto letters, store_.ReadDeadLetters(source, kAtOnce));
+  ASSIGN_OR_RETURN(const auto letters, store_.ReadDeadLetters(source, kAtOnce, kBytesAtOnce));
   delivered_.clear();
   last_error_.clear();
   Status failed;
@@ -165,7 +167,7 @@ StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::
     return Unavailable("dead letters of source {} cannot be delivered to topic {}: {}", source,
                        options_.topic, last_error_);
   }
-  return letters.size() == kAtOnce;
+  return !letters.empty();
 }
 
 Status DeadLetterRelay::Produce(const std::string& source, const std::string& topic,

@@ -30,6 +30,13 @@ KafkaSourceOptions SourceOptions(const Catalog& catalog, const Source& source,
   return kafka;
 }
 
+StatusOr<std::unique_ptr<LogSource>> OpenForLoop(KafkaSourceOptions options, size_t readers,
+                                                 const LogFaults& faults) {
+  options.queue_bytes /= std::max<size_t>(readers, 1);
+  ASSIGN_OR_RETURN(std::unique_ptr<LogSource> opened, KafkaSource::Make(std::move(options)));
+  return faults ? faults(std::move(opened)) : std::move(opened);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Source& source,
@@ -110,13 +117,10 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const Catalog& catalog, const Lo
                         .metrics = source_metrics,
                         .all_metrics = impl->metrics,
                         .log = log,
-                        .open_log = [kafka, local = address.local, name = source.name](
+                        .open_log = [kafka, address, name = source.name](
                                         size_t readers) -> StatusOr<std::unique_ptr<LogSource>> {
-                          if (local != nullptr) return local->Open(name);
-                          KafkaSourceOptions options = kafka;
-                          options.queue_bytes /= std::max<size_t>(readers, 1);
-                          ASSIGN_OR_RETURN(auto opened, KafkaSource::Make(std::move(options)));
-                          return std::unique_ptr<LogSource>(std::move(opened));
+                          if (address.local != nullptr) return address.local->Open(name);
+                          return OpenForLoop(kafka, readers, address.faults);
                         },
                         .dead_letters_waiting =
                             [relay = impl->relay.get()] {

@@ -16,6 +16,9 @@
 
 namespace freshet {
 
+// For tests/faults only, which show that they see a log that is read wrongly: what stands between a log and the loops.
+using LogFaults = std::function<std::unique_ptr<LogSource>(std::unique_ptr<LogSource>)>;
+
 class LocalLog;
 
 // Where the log is: what `kafka` of the declaration came to.
@@ -27,7 +30,8 @@ struct LogAddress {
   // knows. Empty: nobody can tell.
   std::function<std::string()> replaced;
   LocalLog* local =
-      nullptr;  // without Kafka: all of it; `bootstrap` is empty then. Outlives who reads it
+      nullptr;       // without Kafka: all of it; `bootstrap` is empty then. Outlives who reads it
+  LogFaults faults;  // empty: none
 };
 
 // A reader of a source's log beside ingestion, for tools: it commits nothing anywhere.

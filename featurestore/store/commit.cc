@@ -62,6 +62,7 @@ struct Commit::Impl {
     rocksdb::PinnableSlice value;
     for (const auto& [key, bytes] : dead_letters) {
       growth += static_cast<int64_t>(bytes);
+      if (!store.outbox.MayHold(key)) continue;
       const rocksdb::Status got = store.db->Get({}, store.dead_letters, key, &value);
       if (got.IsNotFound()) continue;
       RETURN_IF_ERROR(FromRocks(got, "read a dead letter", store.folder()));
@@ -142,6 +143,7 @@ Status Commit::Apply() {
   if (impl_->faults.around) impl_->faults.around(true);
   RETURN_IF_ERROR(impl_->splits() ? impl_->WriteInTwo() : impl_->Write(impl_->batch));
   if (impl_->faults.around) impl_->faults.around(false);
+  for (const auto& [key, bytes] : impl_->dead_letters) impl_->store.outbox.Put(key);
   impl_->store.dead_letter_bytes +=
       static_cast<uint64_t>(growth);  // below 0 it wraps, and comes out right
   impl_->Clear();

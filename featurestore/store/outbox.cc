@@ -18,7 +18,77 @@ constexpr uint8_t kDeadLetterFormat = 1;
 constexpr uint8_t kHasKey = 1;
 constexpr uint8_t kHasValue = 2;
 
+std::string_view WithoutOffset(std::string_view key) {
+  return key.substr(0, key.size() - std::min(key.size(), sizeof(int64_t)));
+}
+
+// Of keys of a source, behind its prefix.
+Coordinates CoordinatesOf(ByteReader& reader) {
+  Coordinates at;
+  at.incarnation = reader.Ordered32();
+  at.partition = static_cast<int32_t>(reader.Ordered32());
+  at.offset = reader.Ordered64();
+  return at;
+}
+
 }  // namespace
+
+void OutboxPlaces::Put(std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(WithoutOffset(key));
+  if (found == places_.end()) {
+    places_.emplace(WithoutOffset(key), Place{std::string(key), std::string(key)});
+    return;
+  }
+  Place& place = found->second;
+  if (key > place.last) {  // as the live loop puts them
+    place.last = key;
+    return;
+  }
+  ++place.inserted;
+  if (key < place.first) place.first = key;
+}
+
+bool OutboxPlaces::MayHold(std::string_view key) const {
+  const std::lock_guard lock(mutex_);
+  const auto place = places_.find(WithoutOffset(key));
+  return place != places_.end() && key >= place->second.first && key <= place->second.last;
+}
+
+std::vector<OutboxPlaces::Place> OutboxPlaces::Of(std::string_view source) const {
+  const std::string prefix = keys::SourcePrefix(source);
+  const std::lock_guard lock(mutex_);
+  std::vector<Place> found;
+  for (auto at = places_.lower_bound(prefix); at != places_.end(); ++at) {
+    if (!at->first.starts_with(prefix)) break;
+    found.push_back(at->second);
+  }
+  return found;
+}
+
+std::vector<std::string> OutboxPlaces::Sources() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> sources;
+  for (const auto& [prefix, place] : places_) {
+    const std::string_view source = ByteReader(prefix).LengthPrefixed();
+    if (sources.empty() || sources.back() != source) sources.emplace_back(source);
+  }
+  return sources;
+}
+
+void OutboxPlaces::Begins(const Place& seen, std::string_view first) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(WithoutOffset(seen.first));
+  if (found == places_.end() || found->second.inserted != seen.inserted) return;
+  Place& place = found->second;
+  if (!first.empty()) {
+    place.first = first;
+  } else if (place.last == seen.last) {
+    places_.erase(found);
+  } else {
+    place.first = seen.last;  // all that is there came behind it
+  }
+}
 
 std::string EncodeDeadLetter(const DeadLetter& letter) {
   std::string out;
@@ -54,6 +124,7 @@ Status Store::Impl::CountDeadLetters() {
   RETURN_IF_ERROR(FromRocks(ForPrefix(*db, dead_letters, "",
                                       [&](std::string_view key, std::string_view value) {
                                         total += key.size() + value.size();
+                                        outbox.Put(key);
                                         return true;
                                       }),
                             "count the dead letters", folder()));
@@ -61,50 +132,42 @@ Status Store::Impl::CountDeadLetters() {
   return OkStatus();
 }
 
-StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(const std::string& source,
-                                                                      size_t at_most) const {
+StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(
+    const std::string& source, size_t at_most, uint64_t at_most_bytes) const {
   std::vector<StoredDeadLetter> letters;
-  if (at_most == 0) return letters;
-  const std::string prefix = keys::SourcePrefix(source);
-  Status failed;
-  RETURN_IF_ERROR(
-      FromRocks(ForPrefix(*impl_->db, impl_->dead_letters, prefix,
-                          [&](std::string_view key, std::string_view value) {
-                            ByteReader reader(key.substr(prefix.size()));
-                            StoredDeadLetter& stored = letters.emplace_back();
-                            stored.at.incarnation = reader.Ordered32();
-                            stored.at.partition = static_cast<int32_t>(reader.Ordered32());
-                            stored.at.offset = reader.Ordered64();
-                            StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
-                            if (!reader.AtEnd())
-                              letter = DataLoss("a stored dead letter's key is damaged");
-                            if (!letter.ok()) {
-                              failed = DataLoss("{}: source {}: {}", impl_->folder().string(),
-                                                source, MessageOf(letter.status()));
-                              return false;
-                            }
-                            stored.letter = *std::move(letter);
-                            return letters.size() < at_most;
-                          }),
-                "read dead letters", impl_->folder()));
-  RETURN_IF_ERROR(failed);
+  uint64_t bytes = 0;
+  const auto full = [&] { return letters.size() >= at_most || bytes >= at_most_bytes; };
+  const size_t prefix = keys::SourcePrefix(source).size();
+  for (const OutboxPlaces::Place& place : impl_->outbox.Of(source)) {
+    if (full()) break;
+    std::string first;
+    Status failed;
+    const rocksdb::Status read =
+        impl_->ForDeadLetters(place, [&](std::string_view key, std::string_view value) {
+          if (first.empty()) first = key;
+          ByteReader reader(key.substr(prefix));
+          StoredDeadLetter& stored = letters.emplace_back();
+          stored.at = CoordinatesOf(reader);
+          StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
+          if (!reader.AtEnd()) letter = DataLoss("a stored dead letter's key is damaged");
+          if (!letter.ok()) {
+            failed = DataLoss("{}: source {}: {}", impl_->folder().string(), source,
+                              MessageOf(letter.status()));
+            return false;
+          }
+          stored.letter = *std::move(letter);
+          bytes += key.size() + value.size();
+          return !full();
+        });
+    RETURN_IF_ERROR(FromRocks(read, "read dead letters", impl_->folder()));
+    RETURN_IF_ERROR(failed);
+    impl_->outbox.Begins(place, first);
+  }
   return letters;
 }
 
 StatusOr<std::vector<std::string>> Store::DeadLetterSources() const {
-  std::vector<std::string> sources;
-  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->dead_letters));
-  at->SeekToFirst();
-  while (at->Valid()) {
-    ByteReader reader({at->key().data(), at->key().size()});
-    sources.emplace_back(reader.LengthPrefixed());
-    if (!reader.ok()) return DataLoss("a stored dead letter's key is damaged");
-    const Coordinates last{UINT32_MAX, -1, INT64_MAX};  // as ordered numbers the greatest
-    at->Seek(AsSlice(keys::RecordKey(sources.back(), last)));
-    if (at->Valid() && at->key().starts_with(keys::SourcePrefix(sources.back()))) at->Next();
-  }
-  RETURN_IF_ERROR(FromRocks(at->status(), "read dead letters", impl_->folder()));
-  return sources;
+  return impl_->outbox.Sources();
 }
 
 Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered) {

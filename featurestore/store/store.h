@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -203,8 +204,10 @@ class Store {
     Coordinates at;
     DeadLetter letter;
   };
-  StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(const std::string& source,
-                                                          size_t at_most) const;
+  // At least one where there are any, whatever its bytes.
+  StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(
+      const std::string& source, size_t at_most,
+      uint64_t at_most_bytes = std::numeric_limits<uint64_t>::max()) const;
   Status RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered);
   // Held now, over all sources: bounded by the ingest loop.
   uint64_t dead_letter_bytes() const;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "featurestore/store/expiry.h"
+#include "featurestore/store/outbox.h"
 #include "featurestore/store/rocks_options.h"
 #include "featurestore/store/rocks_status.h"
 #include "featurestore/store/store.h"
@@ -69,8 +70,9 @@ struct Store::Impl {
   bool needs_resume = false;  // RocksDB refuses writes since one failed, until told to go on
   Status last_failure;        // the one that it was
 
-  std::mutex local_mutex;  // appends to the local log, and what they begin with
+  std::mutex local_mutex;                      // appends to the local log, and what they begin with
   std::atomic<uint64_t> dead_letter_bytes{0};  // changed under write_mutex
+  OutboxPlaces outbox;
 
   std::mutex sources_mutex;
   std::map<std::string, SourceStatus> sources;
@@ -93,6 +95,19 @@ struct Store::Impl {
   Status NoteKeep(const StoreView& view, const std::string& family);
   // outbox.cc
   Status CountDeadLetters();
+  // Visits what a place holds, in order, until `visit` returns false.
+  template <typename Visit>
+  rocksdb::Status ForDeadLetters(const OutboxPlaces::Place& place, Visit visit) const {
+    rocksdb::ReadOptions read;
+    read.fill_cache = false;
+    const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(read, dead_letters));
+    for (it->Seek(place.first); it->Valid(); it->Next()) {
+      const std::string_view key(it->key().data(), it->key().size());
+      if (key > place.last) break;
+      if (!visit(key, std::string_view(it->value().data(), it->value().size()))) break;
+    }
+    return it->status();
+  }
 };
 
 // `visit` gets (key, value) of every key that begins with `prefix`, in order, until it returns

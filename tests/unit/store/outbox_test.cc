@@ -1,5 +1,7 @@
 #include "featurestore/store/outbox.h"
 
+#include <rocksdb/perf_context.h>
+
 #include "folder_fixture.h"
 
 namespace freshet {
@@ -64,6 +66,57 @@ TEST_CASE("delivered dead letters are removed and their bytes given back") {
   store.reset();
   store = folder.Open();
   CHECK(store->dead_letter_bytes() == one);
+}
+
+TEST_CASE("letters are read in parts by number and by bytes, at least one") {
+  const TestFolder folder;
+  const auto store = folder.Open();
+  for (int64_t i = 0; i < 10; ++i) {
+    Add(*store, "s", {0, static_cast<int32_t>(i % 3), i},
+        {.reason = "malformed", .value = std::string(1000, 'x')});
+  }
+  CHECK(store->ReadDeadLetters("s", 100, 1)->size() == 1);
+  CHECK(store->ReadDeadLetters("s", 100, 3500)->size() == 4);
+  CHECK(store->ReadDeadLetters("s", 3)->size() == 3);
+  CHECK(*store->DeadLetterSources() == std::vector<std::string>{"s"});
+}
+
+TEST_CASE("a queue that was long is not walked over again, and what comes anywhere is found") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const auto drain = [&] {
+    size_t drained = 0;
+    while (true) {
+      const auto letters = *store->ReadDeadLetters("s", 100);
+      if (letters.empty()) return drained;
+      drained += letters.size();
+      std::vector<Coordinates> delivered;
+      for (const auto& stored : letters) delivered.push_back(stored.at);
+      REQUIRE(store->RemoveDeadLetters("s", delivered).ok());
+    }
+  };
+  for (int64_t offset = 0; offset < 5000; ++offset) {
+    Add(*store, "s", {1, static_cast<int32_t>(offset % 2), offset}, {.reason = "malformed"});
+  }
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kEnableCount);
+  rocksdb::get_perf_context()->Reset();
+  CHECK(drain() == 5000);
+  // Each removed letter is met once or twice, not once for each of the 50 times that it was asked for more.
+  CHECK(rocksdb::get_perf_context()->internal_delete_skipped_count < 15'000);
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
+  CHECK(store->DeadLetterSources()->empty());
+
+  // Below, between and behind what was there.
+  for (const Coordinates& at :
+       std::vector<Coordinates>{{1, 0, 7}, {1, 1, 4999}, {1, 0, 9000}, {0, 5, 1}}) {
+    Add(*store, "s", at, {.reason = "malformed"});
+  }
+  store = nullptr;
+  store = folder.Open();
+  Add(*store, "s", {1, 0, 3}, {.reason = "malformed"});
+  REQUIRE(store->ReadDeadLetters("s", 10)->size() == 5);
+  CHECK(store->ReadDeadLetters("s", 10)->at(1).at == Coordinates{1, 0, 3});
+  CHECK(drain() == 5);
 }
 
 TEST_CASE("refusals are kept until the log's start passes them") {
