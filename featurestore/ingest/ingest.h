@@ -29,8 +29,8 @@ struct LogAddress {
   // Of a mock, asked while it does not answer: whether another was started in its place, and what to do. "": not that anybody
   // knows. Empty: nobody can tell.
   std::function<std::string()> replaced;
-  LocalLog* local =
-      nullptr;       // without Kafka: all of it; `bootstrap` is empty then. Outlives who reads it
+  // Without Kafka: all of it; `bootstrap` is empty then. Outlives who reads it.
+  LocalLog* local = nullptr;
   LogFaults faults;  // empty: none
 };
 
