@@ -1,11 +1,10 @@
 # docker build -t freshet . && docker run -p 7570:7570 -p 7571:7571 -v "$PWD/config/quickstart:/project:ro" freshet
 FROM debian:bookworm-slim AS build
 WORKDIR /source
-COPY packages.txt .
-RUN apt-get update \
-    && awk '/^\[/ { on = $1 == "[build]"; next } on && /^[a-z]/ { print $1 }' packages.txt \
-       | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends \
-    && rm -rf /var/lib/apt/lists/*
+# Before the sources, which change more often: RocksDB takes minutes (Debian's is built with assertions). It installs [build] too.
+COPY run packages.txt ./
+COPY cmake/build_rocksdb.sh cmake/
+RUN ./run rocksdb && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN cmake --preset release && ninja -C build/release freshet && strip build/release/server/freshet
 

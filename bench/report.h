@@ -61,9 +61,9 @@ inline void Print(const Case& result) {
       "{{\"bench\": \"{}\", \"case\": \"{}\", \"what\": \"{}\", \"freshet\": {:.6g}, \"baseline\": "
       "{:.6g}, "
       "\"ratio\": {:.3f}, \"ratio_min\": {:.3f}, \"ratio_max\": {:.3f}, \"unit\": \"{}\", "
-      "\"runs\": {}{}}}\n",
+      "\"runs\": {}, \"rocksdb\": \"{}\"{}}}\n",
       result.bench, result.name, result.what, Median(result.freshet), Median(result.baseline),
-      Median(ratios), *least, *greatest, result.unit, ratios.size(), more);
+      Median(ratios), *least, *greatest, result.unit, ratios.size(), FRESHET_ROCKSDB_BUILD, more);
   std::fflush(stdout);
   fmt::print(stderr, "{:<22} {:>14} {:>14} {:>8} {:>17}  {}\n", "case", "freshet", "baseline",
              "ratio", "spread", "unit");

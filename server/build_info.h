@@ -5,8 +5,8 @@ namespace freshet {
 
 struct BuildInfo {
   const char* version;
-  const char* commit;  // "unknown" outside a git checkout
-  const char* rocksdb;
+  const char* commit;   // "unknown" outside a git checkout
+  const char* rocksdb;  // "7.8.3, release", or "7.8.3, with assertions"
   const char* grpc;
   const char* librdkafka;
 };

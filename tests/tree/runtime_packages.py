@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Every library that the program links is of a package in the [runtime] group of packages.txt: runtime_packages.py PROGRAM LIST.
+"""Every library that the program links is of a package in the [runtime] group of packages.txt (RocksDB's may be in [plain]):
+runtime_packages.py PROGRAM LIST.
 
 The image (Dockerfile) installs that group and nothing else; a library that comes only as another package's dependency may go
 when that one changes. Elsewhere than on Debian there is nothing to compare with: exit status 77.
@@ -38,10 +39,14 @@ def main(program, package_list):
     if not all(shutil.which(tool) for tool in ("dpkg", "readelf", "ldd")):
         return 77
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", program))
-    paths = dict(re.findall(r"^\s*(\S+) => (\S+)", output("ldd", program), re.MULTILINE))
+    loaded = output("ldd", program)
+    paths = dict(re.findall(r"^\s*(\S+) => (\S+)", loaded, re.MULTILINE))
+    # The loader itself is named by its path.
+    paths |= {os.path.basename(path): path for path in re.findall(r"^\s*(/\S+) \(", loaded, re.MULTILINE)}
     owners = {library: owner(os.path.normpath(paths[library])) for library in needed}
-    with open(package_list, encoding="utf-8") as lines:
-        listed = set(group(lines, "runtime"))
+    with open(package_list, encoding="utf-8") as listing:
+        lines = listing.readlines()
+    listed = {*group(lines, "runtime"), *group(lines, "plain")}
     missing = sorted({package for package in owners.values() if package not in listed})
     for package in missing:
         libraries = ", ".join(library for library, of in owners.items() if of == package)
