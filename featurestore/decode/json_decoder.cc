@@ -14,7 +14,7 @@ constexpr std::string_view kHeaders = "$headers";
 
 class JsonDecoder final : public Decoder {
  public:
-  explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_) {
+  explicit JsonDecoder(const Source& source) : reader_(source), walker_(reader_), shapes_(reader_) {
     if (source.key) {
       const std::vector<std::string>& path = source.fields[*source.key].path;
       if (path.size() > 1 && path[0] == kKey) {
@@ -46,7 +46,7 @@ class JsonDecoder final : public Decoder {
     (void)reader_.TakeBadCount();
     if (!record.value) return DecodeTombstone(record, arena, fields, time);
     std::string detail;
-    const WalkResult value_result = walker_.Walk(*record.value, value_root_, arena, fields, detail);
+    const WalkResult value_result = ReadValue(*record.value, arena, fields, detail);
     if (value_result == WalkResult::kMalformed) return {Refusal::kMalformed, std::move(detail)};
     bool mistyped = value_result == WalkResult::kMistyped;
 
@@ -86,6 +86,13 @@ class JsonDecoder final : public Decoder {
   }
 
  private:
+  WalkResult ReadValue(std::string_view text, TextArena& arena, std::span<Value> fields,
+                       std::string& detail) {
+    if (shapes_.Read(text, arena, fields)) return WalkResult::kOk;
+    const WalkResult result = walker_.Walk(text, value_root_, arena, fields, detail);
+    if (result == WalkResult::kOk && walker_.is_shape()) shapes_.Learn(text, walker_.scalars());
+    return result;
+  }
   // Of a tombstone only the field that the record's key holds is known: where it is found elsewhere in an event, the key is its text.
   DecodeOutcome DecodeTombstone(const RawRecord& record, TextArena& arena, std::span<Value> fields,
                                 Timestamp& time) {
@@ -149,6 +156,7 @@ class JsonDecoder final : public Decoder {
 
   FieldReader reader_;
   JsonWalker walker_;
+  JsonShapes shapes_;  // of the record's value
   PathNode value_root_;
   PathNode key_root_;
   PathNode

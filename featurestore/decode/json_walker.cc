@@ -90,6 +90,8 @@ WalkResult JsonWalker::Walk(std::string_view text, PathNode& root, TextArena& ar
   values_ = values;
   mistyped_ = false;
   malformed_detail_.clear();
+  is_shape_ = true;
+  scalars_.clear();
   bool ok = Find(text);
   if (ok && CharAt(0) != '{') {
     ok = Fail(fmt::format("an event is a JSON object, this is {}", FoundText(Token(0).text)));
@@ -166,6 +168,7 @@ bool JsonWalker::Object(PathNode* node, int depth) {
 }
 
 bool JsonWalker::List(PathNode* node, int depth) {
+  is_shape_ = false;
   if (depth > kMaxDepth) return Fail(fmt::format("nested deeper than {} levels", kMaxDepth));
   ++next_;
   if (node != nullptr) elements_.clear();
@@ -197,7 +200,10 @@ bool JsonWalker::List(PathNode* node, int depth) {
 bool JsonWalker::AnyValue(PathNode* node, int depth) {
   switch (CharAt(next_)) {
     case '{':
-      if (node != nullptr && !node->fields.empty()) Give(*node, {"{"});
+      if (node != nullptr && !node->fields.empty()) {
+        is_shape_ = false;
+        Give(*node, {"{"});
+      }
       return Object(node, depth + 1);
     case '[':
       return List(node, depth + 1);
@@ -233,7 +239,13 @@ bool JsonWalker::Scalar(PathNode* node) {
       }
   }
   ++next_;
-  if (node != nullptr) Give(*node, token);
+  const uint32_t begin = static_cast<uint32_t>(token.text.data() - text_.data());
+  scalars_.push_back({begin, begin + static_cast<uint32_t>(token.text.size()),
+                      node != nullptr ? &node->fields : nullptr});
+  if (node != nullptr) {
+    is_shape_ = is_shape_ && node->children.empty();
+    Give(*node, token);
+  }
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "featurestore/decode/field_reader.h"
+#include "featurestore/decode/json_shape.h"
 
 namespace freshet {
 
@@ -41,6 +42,10 @@ class JsonWalker {
   // that also where a field was mistyped before.
   WalkResult Walk(std::string_view text, PathNode& root, TextArena& arena, std::span<Value> values,
                   std::string& detail);
+  // Of the text that was walked last and is not malformed: whether every text with other scalars in the same places is read by reading them alone.
+  // No lists; and no null, object or bad value where others were declared.
+  bool is_shape() const { return is_shape_; }
+  std::span<const ScalarPlace> scalars() const { return scalars_; }
 
  private:
   bool Find(std::string_view text);
@@ -76,6 +81,8 @@ class JsonWalker {
   uint32_t count_ = 0;
   uint32_t next_ = 0;
   bool any_escape_ = false;
+  bool is_shape_ = false;
+  std::vector<ScalarPlace> scalars_;
   TextArena* arena_ = nullptr;
   std::span<Value> values_;
   bool mistyped_ = false;

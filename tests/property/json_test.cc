@@ -198,6 +198,87 @@ void Damage(Random& random, std::string& text) {
   }
 }
 
+// What both said of the same texts.
+class Compared {
+ public:
+  void Same(const Source& source, Decoder& decoder, const std::string& text, uint64_t seed) {
+    arena_.Clear();
+    std::vector<Value> got(source.fields.size());
+    Timestamp got_time;
+    const auto outcome = decoder.Decode({.value = text}, arena_, got, got_time);
+    std::vector<oracle::OwnedValue> expected;
+    Timestamp expected_time;
+    const auto refusal = oracle::DecodeJson(source, {.value = text}, expected, expected_time);
+
+    INFO("FRESHET_PROPERTY_SEED=" << seed << "\n" << text);
+    const std::string said =
+        outcome.refusal ? std::string(RefusalName(*outcome.refusal)) : "accepted";
+    const std::string wanted = refusal ? std::string(oracle::RefusalName(*refusal)) : "accepted";
+    INFO(outcome.detail);
+    ++outcomes[wanted];
+    if (said != wanted) REQUIRE(said == wanted);
+    if (refusal) return;
+    bad_as_null += outcome.bad_as_null;
+    if (got_time != expected_time) REQUIRE(got_time.us == expected_time.us);
+    for (size_t f = 0; f < got.size(); ++f) {
+      const bool computed = !source.fields[f].expression.empty();
+      if (!computed) REQUIRE(got[f].is_absent() == expected[f].Borrow().is_absent());
+      if (got[f] == expected[f].Borrow()) continue;
+      INFO(source.fields[f].name);
+      REQUIRE(ToDebugString(got[f]) == ToDebugString(expected[f].Borrow()));
+    }
+  }
+
+  uint64_t bad_as_null = 0;
+  std::map<std::string, uint64_t> outcomes;
+
+ private:
+  TextArena arena_;
+};
+
+// Names in one order with one white space between, and scalars that are drawn for each text: as a producer writes them.
+class TextShape {
+ public:
+  explicit TextShape(Random& random) {
+    // Of the last two no field is declared.
+    static const std::vector<std::pair<std::string, std::string>> top = {
+        {"at", "at"},   {"n", "n"}, {"x", "x"},   {"y", "y"},  {"s", "s"},
+        {"raw", "raw"}, {"b", "b"}, {"ms", "ms"}, {"zz", "s"}, {"\\u006e2", "x"}};
+    pieces_.push_back(Space(random) + "{");
+    for (const auto& [name, kind] : top) {
+      if (name != "at" && random.Chance(0.4)) continue;
+      Add(random, name, kind);
+    }
+    if (random.Chance(0.5)) {
+      pieces_.back() += ",\"o\":" + Space(random) + "{";
+      first_ = true;
+      Add(random, "i", "i");
+      pieces_.back() += "}";
+    }
+    pieces_.back() += "}" + Space(random);
+  }
+  std::string Text(Random& random) const {
+    std::string text = pieces_[0];
+    for (size_t i = 1; i < pieces_.size(); ++i) {
+      text += random.Chance(0.98) ? LikelyScalar(random, names_[i - 1]) : RandomScalar(random);
+      text += pieces_[i];
+    }
+    return text;
+  }
+
+ private:
+  void Add(Random& random, const std::string& name, const std::string& kind) {
+    pieces_.back() += (first_ ? "\"" : "," + Space(random) + "\"") + name + "\"" + Space(random) +
+                      ":" + Space(random);
+    pieces_.push_back(Space(random));
+    names_.push_back(kind);
+    first_ = false;
+  }
+  std::vector<std::string> pieces_;  // between scalars
+  std::vector<std::string> names_;   // of the scalars
+  bool first_ = true;
+};
+
 }  // namespace
 
 TEST_CASE("the decoder and the oracle agree about every text, whole or damaged") {
@@ -212,9 +293,7 @@ TEST_CASE("the decoder and the oracle agree about every text, whole or damaged")
   for (uint64_t i = 0; i < 30; ++i) sources.push_back(Stricter(seed + i));
   std::vector<std::unique_ptr<Decoder>> decoders;
   for (const Source& source : sources) decoders.push_back(MakeJsonDecoder(source));
-  uint64_t bad_as_null = 0;
-  TextArena arena;
-  std::map<std::string, uint64_t> outcomes;
+  Compared compared;
   for (uint64_t i = 0; i < texts; ++i) {
     Random random(seed + i);
     std::string text = RandomObject(random, 0);
@@ -224,36 +303,39 @@ TEST_CASE("the decoder and the oracle agree about every text, whole or damaged")
 
     const auto which = static_cast<size_t>(random.Between(0, 30));
     const Source& source = sources[which];
-    arena.Clear();
-    std::vector<Value> got(source.fields.size());
-    Timestamp got_time;
-    const auto outcome = decoders[which]->Decode({.value = text}, arena, got, got_time);
-    std::vector<oracle::OwnedValue> expected;
-    Timestamp expected_time;
-    const auto refusal = oracle::DecodeJson(source, {.value = text}, expected, expected_time);
+    compared.Same(source, *decoders[which], text, seed + i);
+  }
+  for (const auto& [what, count] : compared.outcomes) fmt::print("{} {}  ", what, count);
+  fmt::print("of {} texts; {} bad values read as null\n", texts, compared.bad_as_null);
+  CHECK(compared.bad_as_null > 0);
+  CHECK(compared.outcomes["incomplete"] > 0);
+}
 
-    INFO("FRESHET_PROPERTY_SEED=" << seed + i << "\n" << text);
-    const std::string said =
-        outcome.refusal ? std::string(RefusalName(*outcome.refusal)) : "accepted";
-    const std::string wanted = refusal ? std::string(oracle::RefusalName(*refusal)) : "accepted";
-    INFO(outcome.detail);
-    ++outcomes[wanted];
-    if (said != wanted) REQUIRE(said == wanted);
-    if (refusal) continue;
-    bad_as_null += outcome.bad_as_null;
-    if (got_time != expected_time) REQUIRE(got_time.us == expected_time.us);
-    for (size_t f = 0; f < got.size(); ++f) {
-      const bool computed = !source.fields[f].expression.empty();
-      if (!computed) REQUIRE(got[f].is_absent() == expected[f].Borrow().is_absent());
-      if (got[f] == expected[f].Borrow()) continue;
-      INFO(source.fields[f].name);
-      REQUIRE(ToDebugString(got[f]) == ToDebugString(expected[f].Borrow()));
+// The decoder remembers how a topic's texts look and reads the next of them by that (json_shape.h).
+TEST_CASE("the decoder and the oracle agree about texts that look alike, and about damaged ones") {
+  const char* scale = std::getenv("FRESHET_PROPERTY_SCALE");
+  const auto shapes = static_cast<uint64_t>(4'000 * (scale != nullptr ? std::atof(scale) : 1));
+  const char* fixed = std::getenv("FRESHET_PROPERTY_SEED");
+  const uint64_t seed =
+      fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device{}();
+  fmt::print("FRESHET_PROPERTY_SEED={}\n", seed);
+  Compared compared;
+  for (uint64_t i = 0; i < shapes; ++i) {
+    Random random(seed + i);
+    const Source source = random.Chance(0.5) ? Everything() : Stricter(seed + i);
+    const auto decoder = MakeJsonDecoder(source);
+    std::vector<TextShape> alike;
+    for (int64_t n = random.Between(1, 6); n > 0; --n) alike.emplace_back(random);
+    for (int text = 0; text < 60; ++text) {
+      std::string event = random.OneOf(alike).Text(random);
+      if (random.Chance(0.1)) Damage(random, event);
+      compared.Same(source, *decoder, event, seed + i);
     }
   }
-  for (const auto& [what, count] : outcomes) fmt::print("{} {}  ", what, count);
-  fmt::print("of {} texts; {} bad values read as null\n", texts, bad_as_null);
-  CHECK(bad_as_null > 0);
-  CHECK(outcomes["incomplete"] > 0);
+  for (const auto& [what, count] : compared.outcomes) fmt::print("{} {}  ", what, count);
+  fmt::print("of {} shapes\n", shapes);
+  CHECK(compared.outcomes["accepted"] > shapes);
+  CHECK(compared.outcomes["malformed"] > shapes);
 }
 
 }  // namespace freshet::property
