@@ -177,7 +177,8 @@ StepResult CatchUpPass::Commit() {
   if (!applied.ok()) return {StepKind::kStoreError, applied};
   const Timestamp now = context_.clock.Now();
   if (batch_waits_) {
-    CountOutcome(context_, writer_.ids(), batch_, writer_.outcome(), /*live=*/false);
+    CountOutcome(context_, writer_.ids(), batch_.records.size(), batch_.bytes, writer_.outcome(),
+                 /*live=*/false);
     for (const auto& [partition, delta] : writer_.outcome().partitions) {
       watermark_.Passed(partition, delta.newest, now);
     }

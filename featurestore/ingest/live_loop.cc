@@ -1,6 +1,7 @@
 #include "featurestore/ingest/live_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace freshet {
 namespace {
@@ -8,14 +9,19 @@ namespace {
 constexpr Duration kRefreshEvery = Duration::Seconds(30);
 constexpr Duration kAdvisoryEvery = Duration::Seconds(5);
 constexpr auto kHoldAtMost = std::chrono::seconds(10);
+// Fewer are written by the time that another thread has begun.
+constexpr size_t kOverlapFromRecords = 64;
 
 }  // namespace
 
-LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits)
+LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits,
+                   bool overlap)
     : context_(context),
       log_(std::move(log)),
       limits_(limits),
-      watermark_(context.source.lateness, context.source.idle_after) {}
+      overlap_(overlap),
+      watermark_(context.source.lateness, context.source.idle_after),
+      writing_(overlap) {}
 
 StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
   ASSIGN_OR_RETURN(const int32_t partitions, log_->Partitions());
@@ -27,7 +33,8 @@ StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
 }
 
 StepResult LiveLoop::Begin() {
-  batch_waits_ = false;
+  if (const StepResult finished = Finish(); !finished.ok()) return finished;
+  Forget();
   caught_up_ = false;
   const auto bounds = AskBounds();
   if (!bounds.ok()) return LogError(bounds.status());
@@ -43,7 +50,7 @@ StepResult LiveLoop::Begin() {
   writer_->PrepareProgress([](int32_t, Progress&) { return true; });
   if (Status applied = writer_->Apply(); !applied.ok()) return StoreError(std::move(applied));
 
-  const Positions positions = PositionsOf(writer_->progress());
+  const Positions positions = read_to_ = PositionsOf(writer_->progress());
   const Timestamp now = context_.clock.Now();
   for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = b.end;
@@ -73,6 +80,7 @@ Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
   options.derived = context_.derived;
   for (const ProcessorView& view : context_.views) options.all_views.push_back(view.layout);
   writer_ = std::make_unique<ViewWriter>(context_, std::move(plan.live), options);
+  context_.all_metrics.AddRowMemory(0, static_cast<double>(context_.cache_bytes));
   for (std::vector<LoopView>& views : plan.behind) {
     const auto handover = std::make_shared<Handover>();
     handover->Progressed(PositionsOf(views.front().progress));
@@ -125,87 +133,161 @@ bool LiveLoop::TakeHandovers() {
 
 StepResult LiveLoop::Step() {
   if (!stop_.ok()) return {StepKind::kStopped, {}};
-  if (!writer_->pending()) {
-    if (!batch_waits_) {
-      if (TakeHandovers()) return {StepKind::kHeld, {}};
-      if (context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4) {
-        return {StepKind::kOutboxFull, {}};
-      }
-      if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
-      if (writer_->pending()) return Commit();
-      StepResult polled = PollBatch();
-      if (polled.kind != StepKind::kRead) return polled;
+  if (write_failed_) return Finish();
+  if (writer_->pending()) return CommitProgress();
+  if (decoded_ == nullptr) {
+    if (!polled_waits_) {
+      StepResult read = ReadBatch();
+      if (!polled_waits_) return read;
     }
-    const Status prepared = writer_->Prepare(batch_, incarnation_);
-    if (!prepared.ok()) return {StepKind::kStoreError, prepared};
+    if (StepResult decoded = Decode(); !decoded.ok()) return decoded;
   }
-  return Commit();
+  if (StepResult finished = Finish(); !finished.ok() || !stop_.ok()) return finished;
+  const bool alone = !overlap_ || !handovers_.empty() || MustStop();
+  Write(alone || decoded_->records < kOverlapFromRecords);
+  return alone ? Finish() : StepResult{StepKind::kRead, {}};
+}
+
+StepResult LiveLoop::ReadBatch() {
+  const bool outbox_full =
+      context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4;
+  // What follows touches more than the log.
+  if (outbox_full || RefreshIsDue() || !handovers_.empty()) {
+    if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
+  }
+  if (TakeHandovers()) return {StepKind::kHeld, {}};
+  if (outbox_full) return {StepKind::kOutboxFull, {}};
+  if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+  if (writer_->pending()) return CommitProgress();
+  StepResult polled = PollBatch();
+  if (polled_waits_) return polled;
+  // There is nothing to do beside what is being written.
+  if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
+  if (!polled.ok()) return polled;
+  Publish();  // lag and watermark move with the clock
+  if (!MustStop()) return {StepKind::kIdle, {}};
+  stop_ = stop_after_;
+  return {StepKind::kStopped, {}};
 }
 
 StepResult LiveLoop::PollBatch() {
   PollLimits limits = limits_;
   limits.records = std::min(limits.records, writer_->records_that_fit());
-  Status polled = log_->Poll(limits, batch_);
+  if (written_ != nullptr) limits.wait = {};
+  Status polled = log_->Poll(limits, polled_);
   if (!polled.ok()) return LogError(std::move(polled));
-  const bool full = batch_.records.size() >= limits.records || batch_.bytes >= limits.bytes;
+  const bool full = polled_.records.size() >= limits.records || polled_.bytes >= limits.bytes;
   if (full) caught_up_ = false;
-  auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_->progress()),
-                        context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
+  auto gaps = CheckGaps(*log_, context_.source.topic, read_to_, context_.every_gap_is_loss,
+                        /*cut_at_loss=*/true, polled_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
-  stop_after_commit_ = gaps->lost;
-  if (batch_.records.empty() && batch_.ends.empty()) {
-    stop_ = stop_after_commit_;
-    Publish();  // lag and watermark move with the clock
-    return {stop_.ok() ? StepKind::kIdle : StepKind::kStopped, {}};
-  }
-  batch_waits_ = true;
-  return {StepKind::kRead, {}};
+  stop_after_ = gaps->lost;
+  polled_waits_ = !polled_.records.empty() || !polled_.ends.empty();
+  polled_taken_ = 0;
+  return {};
 }
 
-StepResult LiveLoop::Commit() {
-  const Status applied = writer_->Apply();
-  if (!applied.ok()) return {StepKind::kStoreError, applied};
-  const bool had_records = batch_waits_ && !batch_.records.empty();
-  AfterCommit();
-  if (!stop_after_commit_.ok()) {
-    stop_ = stop_after_commit_;
+StepResult LiveLoop::Decode() {
+  Batch& batch = written_ == batches_.data() ? batches_[1] : batches_[0];
+  const std::span<const SourceRecord> left =
+      std::span<const SourceRecord>(polled_.records).subspan(polled_taken_);
+  const auto taken = writer_->Decode(left, incarnation_, batch.writer);
+  if (!taken.ok()) return StoreError(taken.status());
+  polled_taken_ += *taken;
+  polled_waits_ = polled_taken_ < polled_.records.size();
+  batch.records = *taken;
+  batch.bytes = std::exchange(polled_.bytes, 0);
+  batch.record_times.clear();
+  for (const SourceRecord& record : left.first(*taken)) {
+    batch.record_times.push_back(record.raw.record_time);
+  }
+  batch.writer.ends.clear();
+  if (!polled_waits_) batch.writer.ends = std::move(polled_.ends);
+  for (const auto& [partition, delta] : batch.writer.outcome.partitions) {
+    read_to_[partition] = delta.next;
+  }
+  for (const auto& [partition, end] : batch.writer.ends) {
+    read_to_[partition] = std::max(read_to_[partition], end);
+  }
+  decoded_ = &batch;
+  CountMemory();
+  return {};
+}
+
+void LiveLoop::Write(bool here) {
+  written_ = std::exchange(decoded_, nullptr);
+  writing_.Start([this, batch = written_] { return writer_->Write(batch->writer); }, here);
+}
+
+StepResult LiveLoop::Finish() {
+  if (written_ == nullptr) return {};
+  if (write_failed_) {
+    writing_.Start([this] { return writer_->Write(written_->writer); }, /*here=*/true);
+  }
+  const Status written = writing_.Wait();
+  write_failed_ = !written.ok();
+  if (write_failed_) return {StepKind::kStoreError, written};
+  const Batch& batch = *std::exchange(written_, nullptr);
+  AfterCommit(batch);
+  if (decoded_ == nullptr && MustStop()) {
+    stop_ = stop_after_;
     return {StepKind::kStopped, {}};
   }
-  return {had_records ? StepKind::kRead : StepKind::kIdle, {}};
+  return {batch.records > 0 ? StepKind::kRead : StepKind::kIdle, {}};
 }
 
-void LiveLoop::AfterCommit() {
+void LiveLoop::Forget() {
+  polled_waits_ = false;
+  decoded_ = nullptr;
+  stop_after_ = {};
+}
+
+StepResult LiveLoop::CommitProgress() {
+  const Status applied = writer_->Apply();
+  if (!applied.ok()) return {StepKind::kStoreError, applied};
+  AfterAnyCommit();
+  return {};
+}
+
+void LiveLoop::AfterCommit(const Batch& batch) {
   const Timestamp now = context_.clock.Now();
-  if (batch_waits_) {
-    for (const auto& [partition, delta] : writer_->outcome().partitions) {
-      watermark_.Passed(partition, delta.newest, now);
-      if (delta.last) last_record_time_[partition] = {delta.last->record_time_us};
-    }
-    for (const auto& [partition, end] : batch_.ends) {
-      read_to_end_.insert(partition);
-      log_ends_[partition] = std::max(log_ends_[partition], end);
-    }
-    if (caught_up_) ObserveFreshness();
-    if (!batch_.ends.empty() && Reached(writer_->progress(), log_ends_)) caught_up_ = true;
-    CountOutcome(context_, writer_->ids(), batch_, writer_->outcome(), /*live=*/true);
-    const auto& refused = writer_->outcome().refused;
-    if (std::any_of(refused.begin(), refused.end(), [](uint64_t n) { return n > 0; }) &&
-        context_.dead_letters_waiting) {
-      context_.dead_letters_waiting();
-    }
-    batch_waits_ = false;
+  const BatchOutcome& outcome = batch.writer.outcome;
+  for (const auto& [partition, delta] : outcome.partitions) {
+    watermark_.Passed(partition, delta.newest, now);
+    if (delta.last) last_record_time_[partition] = {delta.last->record_time_us};
   }
+  for (const auto& [partition, end] : batch.writer.ends) {
+    read_to_end_.insert(partition);
+    log_ends_[partition] = std::max(log_ends_[partition], end);
+  }
+  if (caught_up_) ObserveFreshness(batch);
+  if (!batch.writer.ends.empty() && Reached(writer_->progress(), log_ends_)) caught_up_ = true;
+  CountOutcome(context_, writer_->ids(), batch.records, batch.bytes, outcome, /*live=*/true);
+  if (std::any_of(outcome.refused.begin(), outcome.refused.end(),
+                  [](uint64_t n) { return n > 0; }) &&
+      context_.dead_letters_waiting) {
+    context_.dead_letters_waiting();
+  }
+  AfterAnyCommit();
+}
+
+void LiveLoop::AfterAnyCommit() {
   Publish();
   MarkComplete();
+  const Timestamp now = context_.clock.Now();
   if (!next_advisory_ || now >= *next_advisory_) {
     next_advisory_ = now + kAdvisoryEvery;
     log_->CommitAdvisory(PositionsOf(writer_->progress()));
   }
 }
 
+bool LiveLoop::RefreshIsDue() const {
+  return !next_refresh_ || context_.clock.Now() >= *next_refresh_;
+}
+
 StepResult LiveLoop::Refresh() {
+  if (!RefreshIsDue()) return {};
   const Timestamp now = context_.clock.Now();
-  if (next_refresh_ && now < *next_refresh_) return {};
   const bool first = !next_refresh_;
   next_refresh_ = now + kRefreshEvery;
   const auto bounds = AskBounds();
@@ -239,7 +321,17 @@ int64_t LiveLoop::LeastNext(int32_t partition, int64_t mine) const {
   return mine;
 }
 
+void LiveLoop::CountMemory() {
+  const size_t queued =
+      (written_ != nullptr ? written_->records : 0) + (decoded_ != nullptr ? decoded_->records : 0);
+  context_.metrics.SetQueue(queued, batches_.size() * limits_.records);
+  const auto cached = static_cast<double>(writer_->cached_bytes());
+  context_.all_metrics.AddRowMemory(cached - counted_bytes_, 0);
+  counted_bytes_ = cached;
+}
+
 void LiveLoop::Publish() {
+  CountMemory();
   const auto watermark = watermark_.At(context_.clock.Now());
   SourceStatus& status = context_.store.source_status(context_.source.name);
   const PartitionProgress& progress = writer_->progress();
@@ -284,13 +376,13 @@ void LiveLoop::MarkComplete() {
   }
 }
 
-void LiveLoop::ObserveFreshness() {
+void LiveLoop::ObserveFreshness(const Batch& batch) {
   const Timestamp now = context_.clock.Now();
   std::vector<double> seconds;
-  seconds.reserve(batch_.records.size());
-  for (const SourceRecord& record : batch_.records) {
-    if (record.raw.record_time == kNoRecordTime) continue;
-    seconds.push_back(std::max((now - record.raw.record_time).seconds(), 0.0));
+  seconds.reserve(batch.record_times.size());
+  for (const Timestamp time : batch.record_times) {
+    if (time == kNoRecordTime) continue;
+    seconds.push_back(std::max((now - time).seconds(), 0.0));
   }
   context_.metrics.ObserveFreshness(seconds);
 }

@@ -1,6 +1,10 @@
 // The live loop of one source: reads what comes, for all views that are at the same place, and alone puts dead letters.
+//
+// A batch is read and decoded while the one before it is applied and committed. Nothing else overlaps: whatever else touches the
+// store, the progress or the views (a handover, a refresh, beginning anew) waits until nothing is being written.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <set>
@@ -9,6 +13,7 @@
 #include "featurestore/ingest/handover.h"
 #include "featurestore/ingest/ingest_loop.h"
 #include "featurestore/ingest/loop_context.h"
+#include "featurestore/ingest/side_thread.h"
 #include "featurestore/ingest/source_plan.h"
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_writer.h"
@@ -25,7 +30,9 @@ struct PassPlan {
 
 class LiveLoop final : public IngestLoop {
  public:
-  LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits = {});
+  // `overlap`: writes have a thread of their own. Without, each Step ends with its batch committed.
+  LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits = {},
+           bool overlap = false);
 
   StepResult Begin() override;
   StepResult Step() override;
@@ -40,22 +47,47 @@ class LiveLoop final : public IngestLoop {
   StatusOr<std::map<int32_t, LogBounds>> AskBounds();
   Status Plan(const std::map<int32_t, LogBounds>& bounds);
   Status Verify();
+  // A batch that was decoded, until it is committed. Holds nothing of the log's.
+  struct Batch {
+    WriterBatch writer;
+    size_t records = 0;
+    uint64_t bytes = 0;
+    std::vector<Timestamp> record_times;
+  };
+
   // True while a pass has to be waited for.
   bool TakeHandovers();
+  // polled_, where polled_waits_ then. Else why there is nothing.
+  StepResult ReadBatch();
   StepResult PollBatch();
-  StepResult Commit();
+  // The next of what was polled: decoded_.
+  StepResult Decode();
+  // decoded_ becomes written_.
+  void Write(bool here);
+  // Waits until nothing is being written. kRead: a batch with records was. An error: it has to be called again.
+  StepResult Finish();
+  StepResult CommitProgress();
+  // Drops what was read and is not being written.
+  void Forget();
+  // What was read ends before a loss, and all of it was decoded.
+  bool MustStop() const { return !polled_waits_ && !stop_after_.ok(); }
+  bool RefreshIsDue() const;
   // Every 30 s: the log's ends for E, new partitions, refusals that the log has forgotten. Where it prepared a commit that is pending.
   StepResult Refresh();
-  void AfterCommit();
+  void AfterCommit(const Batch& batch);
+  void AfterAnyCommit();
+  // Of the queue between the stages, and of decoded rows.
+  void CountMemory();
   void Publish();
   // Over this loop and the passes that are not handed over yet.
   int64_t LeastNext(int32_t partition, int64_t mine) const;
   void MarkComplete();
-  void ObserveFreshness();
+  void ObserveFreshness(const Batch& batch);
 
   const LoopContext& context_;
   std::unique_ptr<LogSource> log_;
   const PollLimits limits_;
+  const bool overlap_;
   uint32_t incarnation_ = 0;
   std::unique_ptr<ViewWriter> writer_;  // from the first Begin on
   std::vector<PassPlan> passes_;
@@ -67,12 +99,20 @@ class LiveLoop final : public IngestLoop {
   Positions log_ends_;  // as last heard
   std::map<int32_t, Timestamp> last_record_time_;
   bool caught_up_ = false;  // the log was read to its ends, and no full batch came since
-  LogBatch batch_;
-  bool batch_waits_ = false;  // polled, not yet prepared
+  LogBatch polled_;
+  size_t polled_taken_ = 0;    // so many of its records were decoded
+  bool polled_waits_ = false;  // some of it was not
+  Positions read_to_;          // behind all that was decoded
   LogVerdict stop_;
-  LogVerdict stop_after_commit_;
+  LogVerdict stop_after_;         // what was polled ends before a loss
+  std::array<Batch, 2> batches_;  // by turns
+  Batch* decoded_ = nullptr;      // one of them, to be written next
+  Batch* written_ = nullptr;      // the other, since Write and until Finish
+  bool write_failed_ = false;
   std::optional<Timestamp> next_refresh_;
   std::optional<Timestamp> next_advisory_;
+  double counted_bytes_ = 0;
+  SideThread writing_;  // last: ends before what its job uses
 };
 
 }  // namespace freshet

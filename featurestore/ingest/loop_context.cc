@@ -23,8 +23,8 @@ std::string PauseReason(const Status& status) {
   }
 }
 
-void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
-                  const LogBatch& batch, const BatchOutcome& outcome, bool live) {
+void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views, uint64_t records,
+                  uint64_t bytes, const BatchOutcome& outcome, bool live) {
   for (size_t i = 0; i < views.size(); ++i) {
     const size_t index = context.MetricIndex(views[i]);
     context.metrics.CountSkipped(index, outcome.skipped_no_key[i]);
@@ -39,9 +39,7 @@ void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
     status.late_events.fetch_add(outcome.late[i], std::memory_order_relaxed);
   }
   if (!live) return;
-  if (!batch.records.empty()) {
-    context.metrics.CountBatch(batch.records.size(), batch.bytes, outcome.applied);
-  }
+  if (records > 0) context.metrics.CountBatch(records, bytes, outcome.applied);
   context.metrics.CountBadAsNull(outcome.bad_as_null);
   context.metrics.CountExpressionErrors(outcome.expression_errors);
   for (size_t reason = 0; reason < outcome.refused.size(); ++reason) {

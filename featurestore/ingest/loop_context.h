@@ -50,7 +50,7 @@ Status ApplyCommit(const LoopContext& context, Commit& commit);
 // The reason for SourceStatus of an error of disk or commit.
 std::string PauseReason(const Status& status);
 // Adds a batch to the counters. `views`: the loop's, in the processor's order. `live`: a pass's records were counted before.
-void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views,
-                  const LogBatch& batch, const BatchOutcome& outcome, bool live);
+void CountOutcome(const LoopContext& context, const std::vector<ViewId>& views, uint64_t records,
+                  uint64_t bytes, const BatchOutcome& outcome, bool live);
 
 }  // namespace freshet

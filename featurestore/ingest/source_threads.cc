@@ -13,7 +13,7 @@ SourceThreads::~SourceThreads() {
 
 Status SourceThreads::Start() {
   ASSIGN_OR_RETURN(std::unique_ptr<LogSource> log, context_.open_log(1));
-  live_ = std::make_unique<LiveLoop>(context_, std::move(log));
+  live_ = std::make_unique<LiveLoop>(context_, std::move(log), PollLimits(), /*overlap=*/true);
   live_thread_ = std::jthread([this](const std::stop_token& stop) {
     LoopRunner runner(context_, brokers_);
     runner.Run(

@@ -19,27 +19,51 @@ ViewWriter::ViewWriter(const LoopContext& context, std::vector<LoopView> views,
                  std::move(options)),
       staged_(views_.size()) {}
 
-Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
-  auto commit = std::make_unique<Commit>(context_.store);
-  const auto newest_before = [this](size_t view, int32_t partition) {
+NewestBefore ViewWriter::newest_before() const {
+  return [this](size_t view, int32_t partition) {
     const PartitionProgress& progress = views_[view].progress;
     const auto found = progress.find(partition);
     return found == progress.end() ? std::nullopt : found->second.newest_event;
   };
-  RETURN_IF_ERROR(processor_.Process(batch.records, incarnation, newest_before, *commit, outcome_));
+}
+
+StatusOr<size_t> ViewWriter::Decode(std::span<const SourceRecord> records, uint32_t incarnation,
+                                    WriterBatch& batch) {
+  batch.commit = std::make_unique<Commit>(context_.store);
+  batch.prepared = false;
+  return processor_.Decode(records, incarnation, batch.decoded, *batch.commit, batch.outcome);
+}
+
+Status ViewWriter::Write(WriterBatch& batch) {
+  if (!batch.prepared) {
+    RETURN_IF_ERROR(processor_.Apply(batch.decoded, newest_before(), *batch.commit, batch.outcome));
+    StageBatch(batch.outcome, batch.ends, *batch.commit);
+    batch.prepared = true;
+  }
+  return ApplyStaged(*batch.commit);
+}
+
+Status ViewWriter::Prepare(const LogBatch& batch, uint32_t incarnation) {
+  auto commit = std::make_unique<Commit>(context_.store);
+  RETURN_IF_ERROR(
+      processor_.Process(batch.records, incarnation, newest_before(), *commit, outcome_));
   commit_ = std::move(commit);
+  StageBatch(outcome_, batch.ends, *commit_);
+  return OkStatus();
+}
+
+void ViewWriter::StageBatch(const BatchOutcome& outcome, const Positions& ends, Commit& commit) {
   for (PartitionProgress& staged : staged_) staged.clear();
   for (size_t v = 0; v < views_.size(); ++v) {
     for (const auto& [partition, stored] : views_[v].progress) {
       Progress progress = stored;
-      const auto delta = outcome_.partitions.find(partition);
-      if (delta != outcome_.partitions.end()) Pass(delta->second, progress);
-      const auto end = batch.ends.find(partition);
-      if (end != batch.ends.end()) PassEnd(end->second, progress);
-      if (progress != stored) Stage(v, partition, progress);
+      const auto delta = outcome.partitions.find(partition);
+      if (delta != outcome.partitions.end()) Pass(delta->second, progress);
+      const auto end = ends.find(partition);
+      if (end != ends.end()) PassEnd(end->second, progress);
+      if (progress != stored) Stage(v, partition, progress, commit);
     }
   }
-  return OkStatus();
 }
 
 void ViewWriter::PrepareProgress(
@@ -50,19 +74,24 @@ void ViewWriter::PrepareProgress(
   for (size_t v = 0; v < views_.size(); ++v) {
     for (const auto& [partition, stored] : views_[v].progress) {
       Progress progress = stored;
-      if (change(partition, progress)) Stage(v, partition, progress);
+      if (change(partition, progress)) Stage(v, partition, progress, *commit_);
     }
   }
 }
 
-void ViewWriter::Stage(size_t view, int32_t partition, const Progress& progress) {
+void ViewWriter::Stage(size_t view, int32_t partition, const Progress& progress, Commit& commit) {
   staged_[view][partition] = progress;
-  commit_->Advance(views_[view].id, partition, progress);
+  commit.Advance(views_[view].id, partition, progress);
 }
 
 Status ViewWriter::Apply() {
-  RETURN_IF_ERROR(ApplyCommit(context_, *commit_));
+  RETURN_IF_ERROR(ApplyStaged(*commit_));
   commit_.reset();
+  return OkStatus();
+}
+
+Status ViewWriter::ApplyStaged(Commit& commit) {
+  RETURN_IF_ERROR(ApplyCommit(context_, commit));
   for (size_t v = 0; v < views_.size(); ++v) {
     for (const auto& [partition, progress] : staged_[v]) views_[v].progress[partition] = progress;
     staged_[v].clear();

@@ -11,12 +11,28 @@
 
 namespace freshet {
 
-// Not thread-safe. Borrows the context.
+// A batch on its way through the two stages.
+struct WriterBatch {
+  DecodedBatch decoded;
+  BatchOutcome outcome;
+  Positions ends;  // of the log, behind its records
+  std::unique_ptr<Commit> commit;
+  bool prepared = false;  // the commit is whole
+};
+
+// Not thread-safe, but that Decode may run beside Write: of different batches, which are written in the order of their decoding.
+// Borrows the context.
 class ViewWriter {
  public:
   ViewWriter(const LoopContext& context, std::vector<LoopView> views, ProcessorOptions options);
 
-  // Works out the commit of `batch`: pending() from then on. On error nothing is pending; the same call may be made again.
+  // The first stage: `records`, or as many of them as fit the memory for derived text. Returns how many.
+  StatusOr<size_t> Decode(std::span<const SourceRecord> records, uint32_t incarnation,
+                          WriterBatch& batch);
+  // The second: rows, progress, commit. On error nothing was written; the same call is to be made again until it succeeds.
+  Status Write(WriterBatch& batch);
+
+  // Both, but for applying the commit. Works out the commit of `batch`: pending() from then on. On error nothing is pending; the same call may be made again.
   Status Prepare(const LogBatch& batch, uint32_t incarnation);
   // A commit of progress alone: `change` is given each view's stored progress of each partition and says whether it differs.
   void PrepareProgress(const std::function<bool(int32_t partition, Progress& progress)>& change);
@@ -26,7 +42,9 @@ class ViewWriter {
   // Forgets a pending commit of progress alone; one of a batch has changed cached rows and must be applied.
   void Discard();
 
+  // May be asked beside Write.
   size_t records_that_fit() const { return processor_.records_that_fit(); }
+  uint64_t cached_bytes() const { return processor_.cached_bytes(); }
 
   // As committed.
   const std::vector<LoopView>& views() const { return views_; }
@@ -41,7 +59,10 @@ class ViewWriter {
   void Add(std::vector<LoopView> views);
 
  private:
-  void Stage(size_t view, int32_t partition, const Progress& progress);
+  NewestBefore newest_before() const;
+  void StageBatch(const BatchOutcome& outcome, const Positions& ends, Commit& commit);
+  Status ApplyStaged(Commit& commit);
+  void Stage(size_t view, int32_t partition, const Progress& progress, Commit& commit);
 
   const LoopContext& context_;
   std::vector<LoopView> views_;

@@ -47,6 +47,13 @@ IngestFamilies::IngestFamilies(Metrics& m)
       batch_records(m.HistogramFamily("freshet_ingest_batch_records", "Records of a batch.")),
       commit_duration(
           m.HistogramFamily("freshet_ingest_commit_duration_seconds", "Time to apply a commit.")),
+      queue_records(m.GaugeFamily("freshet_ingest_queue_records",
+                                  "Records decoded and not yet committed, by source.")),
+      queue_capacity(m.GaugeFamily("freshet_ingest_queue_capacity_records",
+                                   "So many, and no more is polled.")),
+      memory_budget(
+          m.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")),
+      memory_used(m.GaugeFamily("freshet_memory_used_bytes", "Memory in use by part.")),
       outbox_bytes(m.GaugeFamily("freshet_ingest_dead_letter_outbox_bytes",
                                  "Dead letters that wait for their topic.")),
       outbox_capacity(m.GaugeFamily("freshet_ingest_dead_letter_outbox_capacity_bytes",
@@ -71,6 +78,8 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
       expression_errors_(&families.expression_errors.Add({{"source", source}})),
       freshness_(&families.freshness.Add({{"source", source}}, FreshnessBuckets())),
       batch_records_(&families.batch_records.Add({{"source", source}}, BatchBuckets())),
+      queue_records_(&families.queue_records.Add({{"queue", source}})),
+      queue_capacity_(&families.queue_capacity.Add({{"queue", source}})),
       watermark_(&families.watermark.Add({{"source", source}})) {
   for (const std::string& view : views) {
     skipped_.push_back(
@@ -127,6 +136,11 @@ void SourceMetrics::SetLag(int32_t partition, double records, double seconds) {
   lag->second.seconds->Set(seconds);
 }
 
+void SourceMetrics::SetQueue(uint64_t records, uint64_t capacity) {
+  queue_records_->Set(static_cast<double>(records));
+  queue_capacity_->Set(static_cast<double>(capacity));
+}
+
 void SourceMetrics::SetCompleteSince(size_t view, double unix_seconds) {
   families_.complete_since.Add({{"view", views_[view]}}).Set(unix_seconds);
 }
@@ -147,7 +161,9 @@ IngestMetrics::IngestMetrics(Metrics& metrics)
     : families_(metrics),
       commit_duration_(&families_.commit_duration.Add({}, LatencyBuckets())),
       outbox_bytes_(&families_.outbox_bytes.Add({})),
-      outbox_capacity_(&families_.outbox_capacity.Add({})) {}
+      outbox_capacity_(&families_.outbox_capacity.Add({})),
+      rows_used_(&families_.memory_used.Add({{"part", "ingest_rows"}})),
+      rows_budget_(&families_.memory_budget.Add({{"part", "ingest_rows"}})) {}
 
 SourceMetrics& IngestMetrics::Source(const std::string& source,
                                      const std::vector<std::string>& views,
@@ -164,6 +180,11 @@ void IngestMetrics::SetBrokerUp(const std::string& broker, bool up) {
 void IngestMetrics::SetOutbox(uint64_t bytes, uint64_t capacity) {
   outbox_bytes_->Set(static_cast<double>(bytes));
   outbox_capacity_->Set(static_cast<double>(capacity));
+}
+
+void IngestMetrics::AddRowMemory(double used, double budget) {
+  rows_used_->Increment(used);
+  rows_budget_->Increment(budget);
 }
 
 }  // namespace freshet

@@ -34,6 +34,10 @@ struct IngestFamilies {
   MetricFamily<Gauge>& paused;
   MetricFamily<Histogram>& batch_records;
   MetricFamily<Histogram>& commit_duration;
+  MetricFamily<Gauge>& queue_records;
+  MetricFamily<Gauge>& queue_capacity;
+  MetricFamily<Gauge>& memory_budget;
+  MetricFamily<Gauge>& memory_used;
   MetricFamily<Gauge>& outbox_bytes;
   MetricFamily<Gauge>& outbox_capacity;
   MetricFamily<Gauge>& broker_up;
@@ -63,6 +67,8 @@ class SourceMetrics {
   // Seconds from produced to servable, of a batch.
   void ObserveFreshness(std::span<const double> seconds);
   void SetLag(int32_t partition, double records, double seconds);
+  // Records that were decoded and not yet committed.
+  void SetQueue(uint64_t records, uint64_t capacity);
   void SetWatermark(double unix_seconds) { watermark_->Set(unix_seconds); }
   void SetCompleteSince(size_t view, double unix_seconds);
   // "" : runs.
@@ -90,6 +96,8 @@ class SourceMetrics {
   Counter* expression_errors_;
   Histogram* freshness_;
   Histogram* batch_records_;
+  Gauge* queue_records_;
+  Gauge* queue_capacity_;
   Gauge* watermark_;
   struct Lag {
     Gauge* records;
@@ -109,12 +117,16 @@ class IngestMetrics {
   void ObserveCommit(double seconds) { commit_duration_->Observe(seconds); }
   void SetBrokerUp(const std::string& broker, bool up);
   void SetOutbox(uint64_t bytes, uint64_t capacity);
+  // Decoded rows of the live loops, together: a loop says by how much its own became more or less.
+  void AddRowMemory(double used, double budget);
 
  private:
   IngestFamilies families_;
   Histogram* commit_duration_;
   Gauge* outbox_bytes_;
   Gauge* outbox_capacity_;
+  Gauge* rows_used_;
+  Gauge* rows_budget_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<SourceMetrics>> sources_;
 };

@@ -130,6 +130,14 @@ bool Row::empty() const { return impl_->empty; }
 std::optional<Timestamp> Row::deleted() const { return impl_->deleted; }
 Timestamp Row::newest() const { return impl_->newest; }
 
+void Row::PrefetchRings() const {
+  for (const PaneRing& ring : impl_->rings) __builtin_prefetch(&ring);
+}
+
+void Row::PrefetchPanes() const {
+  for (const PaneRing& ring : impl_->rings) ring.PrefetchNewest();
+}
+
 size_t Row::memory_bytes() const {
   size_t total = sizeof(Row) + sizeof(Impl) + impl_->bytes.capacity() +
                  impl_->packed.memory_bytes() + impl_->rings.capacity() * sizeof(PaneRing);

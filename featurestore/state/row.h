@@ -67,6 +67,11 @@ class Row {
   Timestamp newest() const;  // greatest event time that touched it; meaningless when empty
   // The greatest event time that the row knows of as of the read: what its age counts from. None: nothing is known of that time.
   std::optional<Timestamp> EventTimeAsOf(const ReadTime& read) const;
+  // Ask for the memory that Apply will touch, each step for what the one before it leads to: a row that was not used for a while
+  // is in none of the processor's caches.
+  void Prefetch() const { __builtin_prefetch(impl_.get()); }
+  void PrefetchRings() const;
+  void PrefetchPanes() const;
   size_t memory_bytes() const;  // of this decoded form, for budgets
 
   // One cell for each of `features` (indices in the view), with statuses, defaults and no leakage as semantics.md

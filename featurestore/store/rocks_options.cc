@@ -2,6 +2,7 @@
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -20,6 +21,15 @@ rocksdb::CompressionType FastCompression() {
   }
   return rocksdb::kNoCompression;
 }
+
+// All keys are of one prefix: where the last key went in is where the search for the next one's place begins. Commits put their rows
+// in the order of their keys (ingest/processor.cc), so that it is short.
+class OnePrefix final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "freshet.OnePrefix"; }
+  rocksdb::Slice Transform(const rocksdb::Slice&) const override { return {}; }
+  bool InDomain(const rocksdb::Slice&) const override { return true; }
+};
 
 }  // namespace
 
@@ -101,6 +111,7 @@ rocksdb::ColumnFamilyOptions SharedRocks::ViewFamilyOptions(std::shared_ptr<Expi
   // Measured: 16 MiB against 64 takes commits from 400k to 487k events a CPU-second (the skip list
   // is shallower and stays in the CPU's cache).
   options.write_buffer_size = memory.memtable;
+  options.memtable_insert_with_hint_prefix_extractor = std::make_shared<OnePrefix>();
   options.max_bytes_for_level_base = 8 * memory.memtable;
   // Keys that are asked for and not there are ordinary (a card never seen): filters of the last
   // level stay.

@@ -63,6 +63,9 @@ class AccumulatorTable {
   void Erase(size_t i);
 
   size_t memory_bytes() const;
+  void PrefetchLast() const {
+    if (!empty()) __builtin_prefetch(Entry(size() - 1));
+  }
 
  private:
   std::byte* Entry(size_t i) const { return memory_ + (begin_ + i) * stride_; }

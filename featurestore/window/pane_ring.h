@@ -52,6 +52,8 @@ class PaneRing {
   // Only when empty. Marks `in` bad where the bytes cannot be.
   void Decode(ByteReader& in, Timestamp newest);
   size_t memory_bytes() const { return panes_.memory_bytes(); }
+  // Asks for the memory of the pane that an event of now changes.
+  void PrefetchNewest() const { panes_.PrefetchLast(); }
 
  private:
   // The pane that holds t; made where it is missing.

@@ -95,8 +95,9 @@ Running::Running(const std::filesystem::path& folder, std::vector<FeatureView> d
                                 .log = *log});
 }
 
-std::unique_ptr<LiveLoop> Running::Live(PollLimits limits) {
-  return std::make_unique<LiveLoop>(*context, std::make_unique<FakeLogSource>(fake), limits);
+std::unique_ptr<LiveLoop> Running::Live(PollLimits limits, bool overlap) {
+  return std::make_unique<LiveLoop>(*context, std::make_unique<FakeLogSource>(fake), limits,
+                                    overlap);
 }
 
 void Running::ReadAll(IngestLoop& loop) {

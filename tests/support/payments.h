@@ -28,7 +28,7 @@ struct Running {
 
   // Begins and steps until nothing is left to read.
   void ReadAll(IngestLoop& loop);
-  std::unique_ptr<LiveLoop> Live(PollLimits limits = {});
+  std::unique_ptr<LiveLoop> Live(PollLimits limits = {}, bool overlap = false);
   // All rows of a view, as bytes in key order.
   std::vector<std::pair<std::string, std::string>> Rows(ViewId view) const;
   std::vector<Store::StoredDeadLetter> DeadLetters() const;

@@ -39,6 +39,8 @@ uint64_t Seed() {
 }  // namespace
 
 TEST_CASE("batches of any size, cut by crashes anywhere, leave the same rows and dead letters") {
+  // Decoded while the one before is written, or one step after the other.
+  const bool overlap = GENERATE(false, true);
   const uint64_t seed = Seed();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
@@ -54,13 +56,13 @@ TEST_CASE("batches of any size, cut by crashes anywhere, leave the same rows and
 
   for (int life = 0; life < 25; ++life) {
     Running running(pieces.path(), {PaymentsView()}, log);
-    const auto piece = running.Live(AtMost(1 + random() % 100));
+    const auto piece = running.Live(AtMost(1 + random() % (overlap ? 400 : 100)), overlap);
     REQUIRE(piece->Begin().ok());
     // Gone after some batches: nothing of the process is left but what was committed.
     for (size_t steps = random() % 4; steps > 0; --steps) piece->Step();
   }
   Running last(pieces.path(), {PaymentsView()}, log);
-  const auto rest = last.Live(AtMost(37));
+  const auto rest = last.Live(AtMost(37), overlap);
   last.ReadAll(*rest);
   CHECK(last.Rows({0}) == expected);
   const auto letters = last.DeadLetters();
