@@ -120,38 +120,40 @@ def payment(number, at):
 
 
 def restart_case(case, what, broker, folder, asked):
-    """Kill, produce one event, start, wait for it; Freshet and Kafka Streams in turn."""
+    """All run at once, idle; in turn each is killed, one event is produced, and it is started again."""
     newest = fill(broker, case, asked.rows, "each", asked.rows)
-    commit_ms, idle = 1000, 4  # seconds after the last event before the kill: all of it is committed
-    streams = {"6s": {"session_ms": 6000}, "45s": {}, "static": {"instance": "a"}}
-    starts = {"freshet": lambda: Freshet(broker.address, case, folder, ask_every=0.02)}
-    for name, more in streams.items():
-        starts[name] = lambda name=name, more=more: Streams(broker.address, case, folder / name, f"{case}-{name}", commit_ms=commit_ms, **more)
+    commit_ms, idle = 1000, 4  # seconds after the last event before a kill: all of it is committed
+
+    def streams(name, **more):
+        return Streams(broker.address, case, folder / name, f"{case}-{name}", commit_ms=commit_ms, **more)
+    starts = {"freshet": lambda: Freshet(broker.address, case, folder, ask_every=0.02),
+              "6s": lambda: streams("6s", session_ms=6000), "45s": lambda: streams("45s"),
+              "static": lambda: streams("static", instance="a")}
     seconds = {name: [] for name in starts}
-    events = asked.rows
-    rounds = {name: asked.pairs for name in starts} | {"45s": 1}
+    running = {}
     try:
         for name, start in starts.items():
-            program = start()
-            program.wait_applied(events, 60 + asked.rows / 5_000)
+            running[name] = start()
+        for program in running.values():
+            program.wait_applied(asked.rows, 120 + asked.rows / 2_000)
+        turns = [name for pair in range(asked.pairs) for name in starts if name != "45s" or pair == 0]
+        for turn, name in enumerate(turns):
             time.sleep(idle)
-            program.kill()
-            for _ in range(rounds[name]):
-                number = asked.rows - 1 - events % 1000
-                events, newest = events + 1, newest + 1000
-                subprocess.run(["kcat", "-P", "-b", broker.address, "-t", case, "-K", "|", "-X", "topic.partitioner=murmur2_random"],
-                               input=payment(number, newest), text=True, check=True)
-                program = start()
-                seconds[name].append(program.wait_applied(1, 180).time - program.began)
-                value = program.features([card(number)], newest)[card(number)]
-                count = value["features"]["payments_24h"] if name == "freshet" else value[5]
-                if count != 2:
-                    raise Failed(f"{name}: {card(number)} has {count} payments after the restart; it had 2")
-                print(f"  {case} {name}: {seconds[name][-1]:.2f} s", file=sys.stderr)
-                time.sleep(idle)
-                program.kill()
+            running[name].kill()
+            number = asked.rows - 1 - turn  # a card of the last minutes, so that both its events are in the window
+            newest += 1000
+            subprocess.run(["kcat", "-P", "-b", broker.address, "-t", case, "-K", "|", "-X", "topic.partitioner=murmur2_random"],
+                           input=payment(number, newest), text=True, check=True)
+            program = running[name] = starts[name]()
+            seconds[name].append(program.wait_applied(1, 180).time - program.began)
+            value = program.features([card(number)], newest)[card(number)]
+            count = value["features"]["payments_24h"] if name == "freshet" else value[FEATURES.index("payments_24h")]
+            if count != 2:
+                raise Failed(f"{name}: {card(number)} has {count} payments after the restart, not 2")
+            print(f"  {case} {name}: {seconds[name][-1]:.2f} s", file=sys.stderr)
     finally:
-        program.kill()
+        for program in running.values():
+            program.kill()
         shutil.rmtree(folder, ignore_errors=True)
     report("peers", case, what, "s", seconds["freshet"], seconds["6s"], {
         "streams_default_timeout": statistics.median(seconds["45s"]), "streams_static_member": statistics.median(seconds["static"]),

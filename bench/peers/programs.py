@@ -1,5 +1,6 @@
 """Freshet and its peers as measured processes: each reads the same topic, says how many events it has applied, answers for a card."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -30,17 +31,20 @@ class Failed(Exception):
 
 
 def build():
-    """The peers' jars, by maven, where they are missing or older than their sources."""
-    stamp = BUILD / "built"
-    sources = [path for path in HERE.rglob("*") if path.suffix in (".java", ".xml")]
-    if stamp.exists() and all(path.stat().st_mtime < stamp.stat().st_mtime for path in sources):
-        return
-    print("bench peers: building Kafka Streams' and Flink's programs (the first time maven fetches 150 MB)", file=sys.stderr)
-    done = subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "package", f"-Dpeers.build={BUILD}"],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"maven could not build bench/peers:\n{done.stdout[-3000:]}")
-    stamp.touch()
+    """The peers' jars, by maven, where they are missing or older than their sources. One at a time: the second finds them there."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = BUILD / "built"
+        sources = [path for path in HERE.rglob("*") if path.suffix in (".java", ".xml")]
+        if stamp.exists() and all(path.stat().st_mtime < stamp.stat().st_mtime for path in sources):
+            return
+        print("bench peers: building Kafka Streams' and Flink's programs (the first time maven fetches 150 MB)", file=sys.stderr)
+        done = subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "package", f"-Dpeers.build={BUILD}"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"maven could not build bench/peers:\n{done.stdout[-3000:]}")
+        stamp.touch()
 
 
 def java(module, program, options, words):

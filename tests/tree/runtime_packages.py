@@ -39,7 +39,10 @@ def main(program, package_list):
     if not all(shutil.which(tool) for tool in ("dpkg", "readelf", "ldd")):
         return 77
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", program))
-    paths = dict(re.findall(r"^\s*(\S+) => (\S+)", output("ldd", program), re.MULTILINE))
+    loaded = output("ldd", program)
+    paths = dict(re.findall(r"^\s*(\S+) => (\S+)", loaded, re.MULTILINE))
+    # The loader itself is named by its path.
+    paths |= {os.path.basename(path): path for path in re.findall(r"^\s*(/\S+) \(", loaded, re.MULTILINE)}
     owners = {library: owner(os.path.normpath(paths[library])) for library in needed}
     with open(package_list, encoding="utf-8") as listing:
         lines = listing.readlines()
