@@ -110,6 +110,9 @@ HttpResponse Text(int status, std::string text) {
 }  // namespace
 
 struct HttpServer::Impl {
+  // A body that is too large is read on for so many times what is taken, and thrown away: who is answered while sending sees a
+  // connection that breaks, and not the answer.
+  static constexpr uint64_t kReadOnFor = 8;
   static inline char kSeen;  // what a GET leaves between its calls
   // A POST whose body comes; ends with its connection at the latest.
   struct Upload {
@@ -192,7 +195,8 @@ struct HttpServer::Impl {
     const std::string too_large =
         fmt::format("a body here has at most {} bytes\n", post->body_bytes_max);
     if (*state == nullptr) {
-      if (AnnouncedBytes(connection) > post->body_bytes_max) {
+      const uint64_t announced = AnnouncedBytes(connection);
+      if (announced > kReadOnFor * post->body_bytes_max) {
         return Reply(connection, Text(413, too_large));
       }
       if (in_hand.fetch_add(1) >= post->at_once) {
@@ -203,7 +207,9 @@ struct HttpServer::Impl {
         busy.headers.emplace_back("Retry-After", "1");
         return Reply(connection, busy);
       }
-      *state = new Upload(in_hand);
+      auto upload = std::make_unique<Upload>(in_hand);
+      upload->too_large = announced > post->body_bytes_max;
+      *state = upload.release();
       return MHD_YES;
     }
     Upload& upload = *static_cast<Upload*>(*state);

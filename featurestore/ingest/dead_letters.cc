@@ -127,7 +127,8 @@ StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, const Visit& vis
       if (is_mark) {
         visit(std::string(*record.raw.key), std::nullopt);
       } else if (auto letter = ReadLetter(record.raw)) {
-        visit(KeyOf(letter->source, letter->at), std::move(letter));
+        const std::string key = KeyOf(letter->source, letter->at);
+        visit(key, std::move(letter));
       }
     }
     for (const auto& [partition, end] : batch.ends) {
