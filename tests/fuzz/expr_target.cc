@@ -1,4 +1,4 @@
-// A SQL expression: any text is refused with a place in it, or has a type, a normal form and values, the same in parentheses.
+// A SQL expression: any text is refused with a place in it, or has values, none beside an error.
 #include <array>
 #include <limits>
 #include <vector>
@@ -37,10 +37,6 @@ const std::vector<Row>& Rows() {
   return rows;
 }
 
-bool Same(const Evaluated& a, const Evaluated& b) {
-  return a.error == b.error && ToDebugString(a.value) == ToDebugString(b.value);
-}
-
 }  // namespace
 
 void Run(std::string_view input) {
@@ -55,24 +51,10 @@ void Run(std::string_view input) {
   for (const uint32_t column : expression.columns()) {
     if (column >= Scope().size()) Finding("it reads a column that is not in scope");
   }
-  // Needless parentheses and white space change nothing.
-  const std::string wrapped = "(\n" + std::string(input) + "\n)";
-  auto recompiled = Expression::Compile(wrapped, Scope(), use);
-  const auto* again = std::get_if<Expression>(&recompiled);
-  // They count towards the bounds.
-  if (again == nullptr && input.size() < 1000) {
-    Finding("in parentheses it is refused: " + std::get<ExpressionError>(recompiled).message);
-  }
-  if (again != nullptr && again->normalized() != expression.normalized()) {
-    Finding(fmt::format("{} is {} in parentheses", expression.normalized(), again->normalized()));
-  }
   Scratch scratch;
   for (const Row& row : Rows()) {
     const Evaluated result = expression.Evaluate(row, scratch);
     if (!result.ok() && !result.value.is_null()) Finding("a value beside an error");
-    if (again != nullptr && !Same(result, again->Evaluate(row, scratch))) {
-      Finding("in parentheses it has another value");
-    }
   }
 }
 
