@@ -16,6 +16,7 @@ import argparse
 import math
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -86,14 +87,15 @@ def cpu_case(case, peer, what, broker, folder, asked):
     """Freshet and the peer in turn."""
     newest = fill(broker, case, asked.events, "zipf", CARDS)
     cards = [card(n) for n in (*range(8), *range(10, 100, 13), *range(100, CARDS, CARDS // 40))]
-    freshet, baseline = [], []
+    freshet, baseline, rocksdb = [], [], None
     for pair in range(asked.pairs):
         values = []
         for start, runs in ((lambda: Freshet(broker.address, case, folder), freshet),
                             (lambda run=f"{case}-{pair}": peer(broker.address, case, folder, run), baseline)):
             program = start()
             try:
-                runs.append(Drain(program, asked.events, 60 + asked.events / 10_000))
+                runs.append(Drain(program, asked.events, 120 + asked.events / 5_000))
+                rocksdb = getattr(program, "rocksdb", rocksdb)
                 values.append(program.features(cards, newest))
             finally:
                 program.kill()
@@ -104,7 +106,7 @@ def cpu_case(case, peer, what, broker, folder, asked):
 
     def middle(runs, field):
         return statistics.median(getattr(run, field) for run in runs)
-    report("peers", case, what, "events/CPU s", [run.cpu_rate for run in freshet], [run.cpu_rate for run in baseline], {
+    report("peers", case, what, "events/CPU s", [run.cpu_rate for run in freshet], [run.cpu_rate for run in baseline], rocksdb, {
         "ratio_warm": statistics.median(a.warm_rate / b.warm_rate for a, b in zip(freshet, baseline)),
         "freshet_warm": middle(freshet, "warm_rate"), "baseline_warm": middle(baseline, "warm_rate"),
         "freshet_events_per_s": middle(freshet, "rate"), "baseline_events_per_s": middle(baseline, "rate"),
@@ -155,7 +157,7 @@ def restart_case(case, what, broker, folder, asked):
         for program in running.values():
             program.kill()
         shutil.rmtree(folder, ignore_errors=True)
-    report("peers", case, what, "s", seconds["freshet"], seconds["6s"], {
+    report("peers", case, what, "s", seconds["freshet"], seconds["6s"], running["freshet"].rocksdb, {
         "streams_default_timeout": statistics.median(seconds["45s"]), "streams_static_member": statistics.median(seconds["static"]),
         "rows": asked.rows})
 
@@ -177,6 +179,7 @@ def main():
     asked = parser.parse_args()
     if asked.events < 1000 or asked.rows < 1000 or asked.pairs < 1:
         parser.error("--events and --rows are at least 1000, --pairs at least 1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="freshet-peers-"))
     try:
         programs.build()
@@ -186,7 +189,7 @@ def main():
                 cases[name](name, broker, folder / "state", asked)
             shutil.rmtree(folder / "broker")
         return 0
-    except (Failed, kafka_broker.Unavailable) as reason:
+    except (Failed, RuntimeError, kafka_broker.Unavailable) as reason:
         print(f"bench peers: {reason}", file=sys.stderr)
         return 1
     finally:

@@ -11,12 +11,13 @@ def round6(value):
     return float(f"{value:.6g}")
 
 
-def report(bench, case, what, unit, freshet, baseline, more):
-    """One JSON object on standard output, then the table's row on standard error. `freshet` and `baseline`: pairs of measurements."""
+def report(bench, case, what, unit, freshet, baseline, rocksdb, more):
+    """One JSON object on standard output, then the table's row on standard error. `freshet` and `baseline`: pairs of measurements;
+    `rocksdb`: the build that Freshet ran on."""
     ratios = [a / b for a, b in zip(freshet, baseline, strict=True)]
     line = {"bench": bench, "case": case, "what": what, "freshet": round6(statistics.median(freshet)),
             "baseline": round6(statistics.median(baseline)), "ratio": round(statistics.median(ratios), 3),
-            "ratio_min": round(min(ratios), 3), "ratio_max": round(max(ratios), 3), "unit": unit, "runs": len(ratios),
+            "ratio_min": round(min(ratios), 3), "ratio_max": round(max(ratios), 3), "unit": unit, "runs": len(ratios), "rocksdb": rocksdb,
             **{name: round6(value) for name, value in more.items()}}
     print(json.dumps(line), flush=True)
     if not HEAD_PRINTED:

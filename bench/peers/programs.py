@@ -162,6 +162,7 @@ class Freshet(Program):
 
     def __init__(self, broker, topic, folder, ask_every=0.1):
         folder.mkdir(parents=True, exist_ok=True)
+        self.rocksdb = None  # its build, once known
         self.grpc, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
         super().__init__([str(self.BINARY), "serve", str(ROOT / "config" / "bench"),
                           "--set", f"kafka.brokers={broker}", "--set", f"sources.payments.topic={topic}",
@@ -170,14 +171,17 @@ class Freshet(Program):
         threading.Thread(target=self._ask, args=(ask_every,), daemon=True).start()
 
     def _ask(self, every):
+        build = re.compile(r'^freshet_build_info\{.*rocksdb="([^"]*)"', re.M)
         count = re.compile(r"^freshet_ingest_events_applied_total\{[^}]*\} ([0-9.e+]+)", re.M)
         while self.process.poll() is None:
             try:
                 with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as answer:
-                    found = count.search(answer.read().decode())
+                    text = answer.read().decode()
             except OSError:
-                found = None
+                text = ""
+            found = count.search(text)
             if found:
+                self.rocksdb = build.search(text)[1]
                 with self.changed:
                     self.applied = int(float(found[1]))
                     self.changed.notify_all()
