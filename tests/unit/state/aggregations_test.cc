@@ -14,8 +14,9 @@ namespace {
 struct FlaggedFixture : Fixture {
   static constexpr uint32_t kFlag = 3;
 
-  explicit FlaggedFixture(std::vector<Feature> features, Duration history = {})
-      : Fixture(std::move(features), history, Duration::Hours(2), Flagged()) {}
+  explicit FlaggedFixture(std::vector<Feature> features, Duration history = {},
+                          std::optional<Duration> ttl = Duration::Hours(2))
+      : Fixture(std::move(features), history, ttl, Flagged()) {}
   static Source Flagged() {
     Source source = Fields();
     source.fields.push_back({.name = "flag", .type = Type::kBool});
@@ -98,7 +99,7 @@ TEST_CASE("decayed features without windows are lifetime, and decay on to the re
       {Over("decayed_sum", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
        Over("decayed_count", std::nullopt, kLifetimeWindow, HalfLife(Duration::Seconds(10))),
        Over("decayed_mean", 0, kLifetimeWindow, HalfLife(Duration::Seconds(10)))},
-      {}, std::nullopt);
+      Duration{}, std::nullopt);
   f.Add(At(20), {Value::Double(4), Value(), Value(), Value()});
   f.Add(At(0), {Value::Double(8), Value(), Value(), Value()});  // late, and yet it counts
   f.Add(At(10), {Value(), Value(), Value(), Value()});
