@@ -7,6 +7,8 @@
 
 #include "featurestore/base/hash.h"
 #include "featurestore/base/nearest.h"
+#include "featurestore/decode/decoder.h"
+#include "featurestore/ingest/ingest.h"
 #include "featurestore/ingest/kafka_source.h"
 #include "featurestore/model/push_headers.h"
 
@@ -250,6 +252,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   std::vector<Letter> letters;
   letters.reserve(first.size());
   for (auto& [place, letter] : first) letters.push_back(std::move(letter));
+  RETURN_IF_ERROR(CheckNotInLog(letters));
   size_t begin = 0;
   while (begin < letters.size() && !over(deadline)) {
     size_t end = begin;
@@ -270,6 +273,56 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   }
   done.left += letters.size() - begin;
   return done;
+}
+
+Status DeadLetters::CheckNotInLog(std::span<const Letter> letters) {
+  // By source: its log's incarnation, and what of each partition is there.
+  struct Log {
+    uint32_t incarnation = 0;
+    std::map<int32_t, LogBounds> bounds;
+  };
+  std::map<std::string, Log> logs;
+  ASSIGN_OR_RETURN(const auto stored, store_.ReadLogs());
+  size_t held = 0;
+  const Letter* first = nullptr;
+  for (const Letter& letter : letters) {
+    if (letter.letter.reason == RefusalName(Refusal::kFuture)) continue;
+    const Source& source = catalog_.sources[*catalog_.SourceIndex(letter.source)];
+    const auto [known, is_new] = logs.try_emplace(letter.source);
+    Log& log = known->second;
+    if (is_new) {
+      const auto read = stored.find(source.name);
+      if (read != stored.end()) {
+        for (const Store::SourceLog& one : read->second) {
+          if (one.topic == source.topic)
+            log.incarnation = std::max(log.incarnation, one.incarnation);
+        }
+      }
+    }
+    if (letter.at.incarnation != log.incarnation) continue;
+    auto bounds = log.bounds.find(letter.at.partition);
+    if (bounds == log.bounds.end()) {
+      LogBounds asked;
+      if (address_.bootstrap.empty()) {
+        ASSIGN_OR_RETURN(const Store::LocalBounds local, store_.ReadLocalBounds(source.name));
+        asked = {local.start, local.end};
+      } else {
+        ASSIGN_OR_RETURN(const auto reader, OpenLog(catalog_, source, address_));
+        ASSIGN_OR_RETURN(asked, reader->Bounds(letter.at.partition));
+      }
+      bounds = log.bounds.emplace(letter.at.partition, asked).first;
+    }
+    if (letter.at.offset < bounds->second.start || letter.at.offset >= bounds->second.end) continue;
+    if (first == nullptr) first = &letter;
+    ++held;
+  }
+  if (first == nullptr) return OkStatus();
+  return FailedPrecondition(
+      "the log of source {} still holds the record of {} of these letters, such as {}: mend the "
+      "declaration, and the view that is rebuilt reads them there; a copy would count twice. Sent "
+      "again can be letters of reason future and those whose record the log no longer holds: say "
+      "which by reason or by place. Nothing was sent",
+      first->source, held, KeyOf(first->source, first->at));
 }
 
 Status DeadLetters::SendChunk(std::span<const Letter> letters, SteadyTime deadline) {

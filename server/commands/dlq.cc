@@ -239,8 +239,7 @@ void AddDlqCommand(CLI::App& app, freshet::Run& run) {
   dlq->require_subcommand(1);
   dlq->footer(
       "Example:\n  freshet dlq list --source payments\n  freshet dlq show payments/0/3/1234\n"
-      "  freshet dlq replay --source payments --reason mistyped   # after the declaration was "
-      "mended");
+      "  freshet dlq replay --source payments --reason future   # whose time has come");
   const auto add = [&](const char* name, const char* about, int (*what)(const DlqArguments&)) {
     auto* command = dlq->add_subcommand(name, about);
     auto arguments = std::make_shared<DlqArguments>();

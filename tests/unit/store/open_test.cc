@@ -124,7 +124,9 @@ TEST_CASE("a data folder of format 1 is read, and raised by who may write") {
   const TestFolder folder;
   {
     auto store = folder.Open();
-    PutRow(*store, OpenView(*store, "v"), "k", "row");
+    const ViewId view = OpenView(*store, "v");
+    PutRow(*store, view, "k", "row");
+    REQUIRE(store->MarkComplete(view).ok());
   }
   const auto change = [&](bool drop) {
     rocksdb::DB* raw = nullptr;
