@@ -61,10 +61,9 @@ std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t byte
     std::vector<std::string> names;
     for (const Source& known : catalog_.sources) names.push_back(known.name);
     const std::string shown = request.source.substr(0, 64);
-    PushError error =
-        MakePushError(absl::StatusCode::kNotFound, "UNKNOWN_SOURCE",
-                      fmt::format("there is no source \"{}\" in project {}{}", shown,
-                                  catalog_.project, Suggestion(shown, names)));
+    PushError error = MakePushError(absl::StatusCode::kNotFound, "UNKNOWN_SOURCE",
+                                    fmt::format("there is no source \"{}\" in project {}{}", shown,
+                                                catalog_.project, Suggestion(shown, names)));
     error.metadata = {{"source", shown}};
     return error;
   }
