@@ -25,8 +25,8 @@ bool CanDelete(const Source& source, const FeatureView& view) {
 
 }  // namespace
 
-BatchDecoder::BatchDecoder(const Source& source, std::vector<ProcessorView> views, Store& store,
-                           const Clock& clock, const ProcessorOptions& options)
+BatchDecoder::BatchDecoder(const Source& source, const std::vector<ProcessorView>& views,
+                           Store& store, const Clock& clock, const ProcessorOptions& options)
     : source_(source),
       store_(store),
       clock_(clock),

@@ -20,7 +20,7 @@ namespace freshet {
 // Not thread-safe. Borrows all but what it makes.
 class BatchDecoder {
  public:
-  BatchDecoder(const Source& source, std::vector<ProcessorView> views, Store& store,
+  BatchDecoder(const Source& source, const std::vector<ProcessorView>& views, Store& store,
                const Clock& clock, const ProcessorOptions& options);
 
   // What was stored of who sends with producer id and sequence: of each view, before the first batch.

@@ -191,7 +191,8 @@ StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max
       letter->letter.key.reset();
       letter->letter.value.reset();
     }
-    newest.emplace(std::pair(time, Place(letter->source, letter->at)), *std::move(letter));
+    const std::pair place(time, Place(letter->source, letter->at));
+    newest.emplace(place, *std::move(letter));
     if (newest.size() > max_letters) newest.erase(newest.begin());
   };
   ASSIGN_OR_RETURN(const bool all, ForEach(filter, deadline, visit));
@@ -237,7 +238,8 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
       return;
     }
     bytes += held;
-    first.emplace(Place(letter->source, letter->at), *std::move(letter));
+    const Place place(letter->source, letter->at);
+    first.emplace(place, *std::move(letter));
     while (first.size() > kLettersAtOnce || (bytes > kBytesAtOnce && first.size() > 1)) {
       const auto last = std::prev(first.end());
       bytes -= last->second.value_bytes;

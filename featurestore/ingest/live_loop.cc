@@ -33,7 +33,7 @@ StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
 }
 
 StepResult LiveLoop::Begin() {
-  if (const StepResult finished = Finish(); !finished.ok()) return finished;
+  if (StepResult finished = Finish(); !finished.ok()) return finished;
   Forget();
   caught_up_ = false;
   const auto bounds = AskBounds();

@@ -82,28 +82,25 @@ std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t byte
 
 void Pusher::Push(PushRequest request, Done done) {
   const uint64_t bytes = BytesOf(request);
-  std::optional<PushError> refused;
-  {
-    const std::lock_guard lock(mutex_);
-    refused = Admit(request, bytes);
-    if (!refused) {
-      auto call = std::make_shared<Call>();
-      call->source = *catalog_.SourceIndex(request.source);
-      call->request = std::move(request);
-      call->done = std::move(done);
-      call->bytes = bytes;
-      bytes_ += bytes;
-      unapplied_[call->source] += bytes;
-      ++unanswered_;
-      calls_.push_back(call);
-      work_.push_back(std::move(call));
-      work_wake_.notify_one();
-    }
+  std::unique_lock lock(mutex_);
+  if (std::optional<PushError> refused = Admit(request, bytes)) {
+    lock.unlock();
+    PushResult result;
+    result.error = std::move(refused);
+    done(std::move(result));
+    return;
   }
-  if (!refused) return;
-  PushResult result;
-  result.error = std::move(refused);
-  done(std::move(result));
+  auto call = std::make_shared<Call>();
+  call->source = *catalog_.SourceIndex(request.source);
+  call->request = std::move(request);
+  call->done = std::move(done);
+  call->bytes = bytes;
+  bytes_ += bytes;
+  unapplied_[call->source] += bytes;
+  ++unanswered_;
+  calls_.push_back(call);
+  work_.push_back(std::move(call));
+  work_wake_.notify_one();
 }
 
 PushResult Pusher::PushAndWait(PushRequest request) {

@@ -274,7 +274,8 @@ class Group {
     for (StoredView& view : views_) {
       ViewVerified& report = *view.to_verify.report;
       for (const auto& [partition, stored] : view.progress) {
-        const auto differs = [&](std::string expected, std::string got, std::string why) {
+        const auto differs = [&, partition = partition](std::string expected, std::string got,
+                                                        std::string why) {
           ++report.differences;
           report.first.insert(report.first.begin(),
                               {.entity = {},
@@ -358,7 +359,7 @@ std::string ReadAnother(const Source& source, const std::vector<Store::SourceLog
 }  // namespace
 
 StatusOr<SourceVerified> VerifySource(const Catalog& catalog, uint32_t source_index,
-                                      std::vector<ViewToVerify> views, Store& store,
+                                      const std::vector<ViewToVerify>& views, Store& store,
                                       const VerifyLog& log, const VerifyOptions& options) {
   const Source& source = catalog.sources[source_index];
   SourceVerified verified;

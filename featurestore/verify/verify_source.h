@@ -14,7 +14,7 @@ struct ViewToVerify {
 };
 
 StatusOr<SourceVerified> VerifySource(const Catalog& catalog, uint32_t source,
-                                      std::vector<ViewToVerify> views, Store& store,
+                                      const std::vector<ViewToVerify>& views, Store& store,
                                       const VerifyLog& log, const VerifyOptions& options);
 
 }  // namespace freshet
