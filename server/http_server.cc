@@ -113,7 +113,7 @@ struct HttpServer::Impl {
   // A body that is too large is read on for so many times what is taken, and thrown away: who is answered while sending sees a
   // connection that breaks, and not the answer.
   static constexpr uint64_t kReadOnFor = 8;
-  static inline char kSeen;  // what a GET leaves between its calls
+  static inline char seen;  // what a GET leaves between its calls
   // A POST whose body comes; ends with its connection at the latest.
   struct Upload {
     explicit Upload(std::atomic<unsigned>& counted) : in_hand(counted) {}
@@ -179,7 +179,7 @@ struct HttpServer::Impl {
       return Reply(connection, Text(413, "a request here has no body\n"));
     }
     if (*state == nullptr) {
-      *state = &kSeen;
+      *state = &seen;
       return MHD_YES;
     }
     if (post && std::string_view(url).starts_with(post->prefix)) {
@@ -226,7 +226,7 @@ struct HttpServer::Impl {
 
   static void OnCompleted(void* self, MHD_Connection*, void** state, MHD_RequestTerminationCode) {
     (void)self;
-    if (*state != &kSeen) delete static_cast<Upload*>(*state);
+    if (*state != &seen) delete static_cast<Upload*>(*state);
     *state = nullptr;
   }
 
