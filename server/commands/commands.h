@@ -25,6 +25,8 @@ void AddIngestCommand(CLI::App& app, Run& run);
 void AddDlqCommand(CLI::App& app, Run& run);
 void AddTestCommand(CLI::App& app, Run& run);
 void AddVerifyCommand(CLI::App& app, Run& run);
+void AddViewsCommand(CLI::App& app, Run& run);
+void AddReloadCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {
@@ -33,6 +35,7 @@ struct ProjectArguments {
 };
 void AddSetOption(CLI::App& command, ProjectArguments& arguments);
 void AddProjectArguments(CLI::App& command, ProjectArguments& arguments);
+Project Load(const ProjectArguments& arguments);
 // Prints every error on standard error; the project's catalog is null then.
 Project LoadOrExplain(const ProjectArguments& arguments);
 
