@@ -17,7 +17,9 @@ KafkaSource::~KafkaSource() {
   if (handle_ != nullptr) {
     rd_kafka_assign(handle_.get(), nullptr);
     queue_.reset();
-    rd_kafka_consumer_close(handle_.get());
+    // It is in no group, and its commits are advisory: nothing is to be waited for. Closing it waits for the group's coordinator,
+    // without end where the broker has gone at the wrong moment.
+    rd_kafka_destroy_flags(handle_.release(), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
   }
 }
 
