@@ -1,8 +1,11 @@
 #include <chrono>
 #include <map>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "featurestore/base/coding.h"
 #include "featurestore/store/keys.h"
 #include "featurestore/store/outbox.h"
 #include "featurestore/store/store_impl.h"
@@ -91,8 +94,134 @@ struct Commit::Impl {
   }
 };
 
+namespace {
+
+constexpr uint8_t kCommitFormat = 1;
+constexpr uint8_t kPut = 0;
+constexpr uint8_t kDelete = 1;
+constexpr std::string_view kProgressFamily = "progress";
+constexpr std::string_view kDeadLettersFamily = "dead_letters";
+constexpr std::string_view kRefusalsFamily = "refusals";
+
+// What a WriteBatch holds, written as operations on named families.
+class Operations final : public rocksdb::WriteBatch::Handler {
+ public:
+  explicit Operations(Store::Impl& store) : store_(store) {}
+
+  rocksdb::Status PutCF(uint32_t family, const rocksdb::Slice& key,
+                        const rocksdb::Slice& value) override {
+    return Add(kPut, family, key, &value);
+  }
+  rocksdb::Status DeleteCF(uint32_t family, const rocksdb::Slice& key) override {
+    return Add(kDelete, family, key, nullptr);
+  }
+
+  std::string Bytes() const {
+    std::string bytes;
+    ByteWriter writer(bytes);
+    writer.Byte(kCommitFormat);
+    writer.Varint(names_.size());
+    for (const std::string& name : names_) writer.LengthPrefixed(name);
+    writer.Varint(count_);
+    return bytes + operations_;
+  }
+
+ private:
+  rocksdb::Status Add(uint8_t kind, uint32_t family, const rocksdb::Slice& key,
+                      const rocksdb::Slice* value) {
+    const auto [place, is_new] = indices_.try_emplace(family, names_.size());
+    if (is_new) {
+      const std::string name = NameOf(family);
+      if (name.empty()) return rocksdb::Status::InvalidArgument("a family that is not open");
+      names_.push_back(name);
+    }
+    ByteWriter writer(operations_);
+    writer.Byte(kind);
+    writer.Varint(place->second);
+    writer.LengthPrefixed({key.data(), key.size()});
+    if (value != nullptr) writer.LengthPrefixed({value->data(), value->size()});
+    ++count_;
+    return rocksdb::Status::OK();
+  }
+  std::string NameOf(uint32_t family) const {
+    if (family == store_.progress->GetID()) return std::string(kProgressFamily);
+    if (family == store_.dead_letters->GetID()) return std::string(kDeadLettersFamily);
+    if (family == store_.refusals->GetID()) return std::string(kRefusalsFamily);
+    for (uint32_t v = 0; v < store_.view_count; ++v) {
+      const OpenedView& view = store_.view({v});
+      if (view.handle->GetID() == family) return view.family;
+    }
+    return "";
+  }
+
+  Store::Impl& store_;
+  std::map<uint32_t, size_t> indices_;
+  std::vector<std::string> names_;
+  std::string operations_;
+  uint64_t count_ = 0;
+};
+
+}  // namespace
+
 Commit::Commit(Store& store) : impl_(std::make_unique<Impl>(store.impl())) {}
+Commit::Commit(Commit&&) noexcept = default;
+Commit& Commit::operator=(Commit&&) noexcept = default;
 Commit::~Commit() = default;
+
+StatusOr<std::string> Commit::Serialize() const {
+  RETURN_IF_ERROR(FromRocks(impl_->unfit, "gather a commit", impl_->store.folder()));
+  Operations operations(impl_->store);
+  RETURN_IF_ERROR(FromRocks(impl_->batch.Iterate(&operations), "write a commit as bytes",
+                            impl_->store.folder()));
+  return operations.Bytes();
+}
+
+StatusOr<Commit> Commit::Deserialize(Store& store, std::string_view bytes) {
+  Commit commit(store);
+  Impl& impl = *commit.impl_;
+  ByteReader reader(bytes);
+  if (reader.Byte() != kCommitFormat) {
+    return DataLoss("{} bytes are no commit of a format that this version reads", bytes.size());
+  }
+  // Null where it is not a view's.
+  std::vector<std::pair<rocksdb::ColumnFamilyHandle*, std::optional<ViewId>>> families;
+  for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
+    const std::string_view name = reader.LengthPrefixed();
+    if (!reader.ok()) break;
+    if (name == kProgressFamily) {
+      families.emplace_back(impl.store.progress, std::nullopt);
+    } else if (name == kDeadLettersFamily) {
+      families.emplace_back(impl.store.dead_letters, std::nullopt);
+    } else if (name == kRefusalsFamily) {
+      families.emplace_back(impl.store.refusals, std::nullopt);
+    } else {
+      uint32_t v = 0;
+      while (v < impl.store.view_count && impl.store.view({v}).family != name) ++v;
+      if (v == impl.store.view_count) {
+        return FailedPrecondition("the commit changes {}, a view version that is not open here",
+                                  name);
+      }
+      families.emplace_back(impl.store.view({v}).handle, ViewId{v});
+    }
+  }
+  for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
+    const uint8_t kind = reader.Byte();
+    const uint64_t family = reader.Varint();
+    const std::string_view key = reader.LengthPrefixed();
+    const std::string_view value = kind == kPut ? reader.LengthPrefixed() : std::string_view();
+    if (kind > kDelete || family >= families.size()) reader.MarkBad();
+    if (!reader.ok()) break;
+    const auto& [handle, view] = families[family];
+    if (view) impl.Touch(*view);
+    if (handle == impl.store.dead_letters && kind == kPut) {
+      impl.dead_letters[std::string(key)] = key.size() + value.size();
+    }
+    impl.Note(kind == kPut ? impl.batch.Put(handle, AsSlice(key), AsSlice(value))
+                           : impl.batch.Delete(handle, AsSlice(key)));
+  }
+  if (!reader.AtEnd()) return DataLoss("a commit of {} bytes is damaged", bytes.size());
+  return commit;
+}
 
 void Commit::PutRow(ViewId view, std::string_view key, std::string_view row) {
   impl_->Note(impl_->batch.Put(impl_->Touch(view), AsSlice(key), AsSlice(row)));

@@ -271,6 +271,8 @@ class Store {
 class Commit {
  public:
   explicit Commit(Store& store);
+  Commit(Commit&&) noexcept;
+  Commit& operator=(Commit&&) noexcept;
   ~Commit();
   void PutRow(ViewId view, std::string_view key, std::string_view row);
   void DeleteRow(ViewId view, std::string_view key);
@@ -281,6 +283,11 @@ class Commit {
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
   size_t bytes() const;
+  // All of it as bytes that mean the same to every store of the project, since views are named and values are absolute: for a
+  // changelog that others follow (docs/storage_format.md, A commit as bytes). Not of a commit with faults.
+  StatusOr<std::string> Serialize() const;
+  // DATA_LOSS for bytes that are no commit, FAILED_PRECONDITION where a view version of it is not open in `store`.
+  static StatusOr<Commit> Deserialize(Store& store, std::string_view bytes);
   // Exactly one WriteBatch. Not synced: the log repeats what a power cut loses. On error nothing was
   // applied; applying again writes the same bytes. A full disk is RESOURCE_EXHAUSTED until some
   // seconds after there is space again; after any other failed write (UNAVAILABLE) RocksDB takes no
