@@ -1,6 +1,6 @@
 // Producers write the records of one topic alike: the same names in the same order, with the same white space between. A text that
 // the walker found valid is remembered as a shape, what stands between its scalars; the next one is compared with that and only its
-// scalars are read. Measured: see decode_bench of bench/README.md. What the shape does not decide with certainty it leaves to the walker, which
+// scalars are read. What the shape does not decide with certainty it leaves to the walker, which
 // is slower and complete: both say the same of every text (tests/property/json_test.cc).
 #pragma once
 
