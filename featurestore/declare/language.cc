@@ -191,7 +191,10 @@ constexpr Key kSourceKeys[] = {
     {"max_future_skew", "How far ahead of the broker's time an event may be. Default: 5m.",
      &kDuration},
     {"fields", "What is in an event: names and types.", &kFields, true},
-    {"allow_compacted", ""},
+    {"allow_compacted",
+     "Aggregate a topic with cleanup.policy=compact, which forgets all but a key's newest record. "
+     "Default: false.",
+     &kBool},
     {"start", ""},
     {"dedup", "Producers that send twice: an event counts once.", &kDedup},
     {"derive", "Fields computed of the others, in order: name and SQL.", &kDerive},

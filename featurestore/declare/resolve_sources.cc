@@ -79,6 +79,9 @@ void Resolver::ResolveSource(const YamlEntry& entry) {
     if (catalog_.clock == ClockKind::kWall) {
       source.max_future_skew = DurationOr(object, "max_future_skew", source.max_future_skew);
     }
+    if (const YamlNode* allow = Sound(object, "allow_compacted")) {
+      source.allow_compacted = allow->text == "true";
+    }
     source.about = ReadAnnotations(object);
     ResolveFields(object, source, notes);
     ResolveTimestamp(object, source, notes);

@@ -71,10 +71,9 @@ Status CatchUpPass::Verify(std::map<int32_t, int64_t>& lost) {
     ASSIGN_OR_RETURN(bounds[partition], log_->Bounds(partition));
   }
   for (LoopView& view : writer_.mutable_views()) AddNewPartitions(incarnation_, bounds, view);
-  for (const auto& [partition, progress] : writer_.progress()) {
-    ASSIGN_OR_RETURN(const LogVerdict verdict,
-                     VerifyPartition(*log_, context_.source.topic, partition, progress));
-    if (verdict.ok()) continue;
+  ASSIGN_OR_RETURN(const auto wrong,
+                   VerifyPartitions(*log_, context_.source.topic, writer_.progress()));
+  for (const auto& [partition, verdict] : wrong) {
     if (verdict.reason != "records_lost") {
       stop_ = verdict;
       return OkStatus();

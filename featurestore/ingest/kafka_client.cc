@@ -1,6 +1,7 @@
 #include "featurestore/ingest/kafka_client.h"
 
 #include <array>
+#include <charconv>
 
 namespace freshet {
 namespace {
@@ -88,6 +89,71 @@ StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, 
     }
   }
   return NotFound("the topic {} does not exist on the broker; create it", topic);
+}
+
+namespace {
+
+Status DescribeFailed(const std::string& topic, rd_kafka_resp_err_t error, const char* text) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      return MakeStatus(absl::StatusCode::kPermissionDenied, "topic {}: {}", topic, text);
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+      return MakeStatus(absl::StatusCode::kUnimplemented, "topic {}: {}", topic, text);
+    default:
+      return Unavailable("topic {}: its settings cannot be asked: {}", topic, text);
+  }
+}
+
+void ReadSetting(std::string_view name, std::string_view value, TopicSettings& settings,
+                 bool& is_deleted) {
+  if (name == "cleanup.policy") {
+    settings.compacted = value.find("compact") != std::string_view::npos;
+    is_deleted = value.find("delete") != std::string_view::npos;
+  } else if (name == "retention.ms") {
+    int64_t ms = -1;
+    std::from_chars(value.data(), value.data() + value.size(), ms);
+    if (ms >= 0) settings.retention = Duration{ms > INT64_MAX / 1000 ? INT64_MAX : ms * 1000};
+  }
+}
+
+}  // namespace
+
+StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& topic,
+                                         int timeout_ms) {
+  const KafkaQueue queue(rd_kafka_queue_new(handle));
+  const KafkaAdminOptions options(
+      rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+  std::array<char, 512> error{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, error.data(), error.size());
+  const KafkaResource asked(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  rd_kafka_ConfigResource_t* list = asked.get();
+  rd_kafka_DescribeConfigs(handle, &list, 1, options.get(), queue.get());
+  const KafkaEvent event(rd_kafka_queue_poll(queue.get(), timeout_ms));
+  if (event == nullptr) return Unavailable("topic {}: no broker tells its settings", topic);
+  if (const auto failed = rd_kafka_event_error(event.get()); failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return DescribeFailed(topic, failed, rd_kafka_event_error_string(event.get()));
+  }
+  size_t resources = 0;
+  const rd_kafka_ConfigResource_t** const told = rd_kafka_DescribeConfigs_result_resources(
+      rd_kafka_event_DescribeConfigs_result(event.get()), &resources);
+  if (resources != 1) return Unavailable("topic {}: no broker tells its settings", topic);
+  if (const auto failed = rd_kafka_ConfigResource_error(told[0]);
+      failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return DescribeFailed(topic, failed, rd_kafka_ConfigResource_error_string(told[0]));
+  }
+  TopicSettings settings;
+  bool is_deleted = true;
+  size_t count = 0;
+  const rd_kafka_ConfigEntry_t** const entries = rd_kafka_ConfigResource_configs(told[0], &count);
+  for (size_t i = 0; i < count; ++i) {
+    const char* const value = rd_kafka_ConfigEntry_value(entries[i]);
+    if (value == nullptr) continue;  // sensitive
+    ReadSetting(rd_kafka_ConfigEntry_name(entries[i]), value, settings, is_deleted);
+  }
+  if (!is_deleted) settings.retention.reset();
+  return settings;
 }
 
 }  // namespace freshet

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "featurestore/base/status.h"
+#include "featurestore/ingest/log_source.h"
 
 namespace freshet {
 
@@ -24,6 +25,9 @@ struct KafkaDeleter {
     rd_kafka_topic_partition_list_destroy(p);
   }
   void operator()(const rd_kafka_metadata_t* p) const { rd_kafka_metadata_destroy(p); }
+  void operator()(rd_kafka_event_t* p) const { rd_kafka_event_destroy(p); }
+  void operator()(rd_kafka_AdminOptions_t* p) const { rd_kafka_AdminOptions_destroy(p); }
+  void operator()(rd_kafka_ConfigResource_t* p) const { rd_kafka_ConfigResource_destroy(p); }
 };
 using KafkaHandle = std::unique_ptr<rd_kafka_t, KafkaDeleter>;
 using KafkaConf = std::unique_ptr<rd_kafka_conf_t, KafkaDeleter>;
@@ -31,6 +35,9 @@ using KafkaQueue = std::unique_ptr<rd_kafka_queue_t, KafkaDeleter>;
 using KafkaTopic = std::unique_ptr<rd_kafka_topic_t, KafkaDeleter>;
 using KafkaPartitions = std::unique_ptr<rd_kafka_topic_partition_list_t, KafkaDeleter>;
 using KafkaMetadata = std::unique_ptr<const rd_kafka_metadata_t, KafkaDeleter>;
+using KafkaEvent = std::unique_ptr<rd_kafka_event_t, KafkaDeleter>;
+using KafkaAdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, KafkaDeleter>;
+using KafkaResource = std::unique_ptr<rd_kafka_ConfigResource_t, KafkaDeleter>;
 
 using KafkaSettingsList = std::vector<std::pair<const char*, std::string>>;
 
@@ -52,5 +59,9 @@ std::string KafkaErrorText(rd_kafka_resp_err_t error);
 
 // Number of a topic's partitions. NOT_FOUND where the broker does not have it, UNAVAILABLE where no broker answers.
 StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, int timeout_ms);
+
+// By DescribeConfigs. UNAVAILABLE where no broker answers; PERMISSION_DENIED and others where it will not say.
+StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& topic,
+                                         int timeout_ms);
 
 }  // namespace freshet

@@ -1,6 +1,7 @@
 #include "featurestore/ingest/kafka_source.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace freshet {
 namespace {
@@ -70,6 +71,10 @@ StatusOr<LogBounds> KafkaSource::Bounds(int32_t partition) {
                      partition, KafkaErrorText(error));
 }
 
+StatusOr<TopicSettings> KafkaSource::Settings() {
+  return AskTopicSettings(handle_.get(), options_.topic, kAskTimeoutMs);
+}
+
 Status KafkaSource::AssignList(const rd_kafka_topic_partition_list_t* list) {
   Release();
   const auto error = rd_kafka_assign(handle_.get(), list);
@@ -88,26 +93,34 @@ Status KafkaSource::Assign(const Positions& next) {
 }
 
 StatusOr<std::optional<RecordFingerprint>> KafkaSource::FirstAt(int32_t partition, int64_t offset) {
-  RETURN_IF_ERROR(Assign({{partition, offset}}));
+  ASSIGN_OR_RETURN(const auto found, FirstOfEach({{partition, offset}}));
+  if (found.empty()) return std::nullopt;
+  return found.begin()->second;
+}
+
+StatusOr<std::map<int32_t, RecordFingerprint>> KafkaSource::FirstOfEach(const Positions& at) {
+  RETURN_IF_ERROR(Assign(at));
+  std::map<int32_t, RecordFingerprint> found;
+  Positions missing = at;
   LogBatch batch;
   PollLimits limits;
-  limits.records = 1;
   limits.wait = Duration::Millis(100);
-  for (int waited_ms = 0; waited_ms < kAskTimeoutMs; waited_ms += 100) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(kAskTimeoutMs);
+  while (!missing.empty() && std::chrono::steady_clock::now() < give_up) {
     RETURN_IF_ERROR(Poll(limits, batch));
     for (const SourceRecord& record : batch.records) {
-      if (record.partition != partition || record.offset < offset) continue;
-      const RecordFingerprint found = FingerprintOf(record);
-      RETURN_IF_ERROR(AssignList(nullptr));
-      return found;
+      const auto wanted = missing.find(record.partition);
+      if (wanted == missing.end() || record.offset < wanted->second) continue;
+      found.emplace(record.partition, FingerprintOf(record));
+      missing.erase(wanted);
     }
-    if (batch.ends.contains(partition)) {
-      RETURN_IF_ERROR(AssignList(nullptr));
-      return std::nullopt;
-    }
+    for (const auto& [partition, end] : batch.ends) missing.erase(partition);
   }
+  RETURN_IF_ERROR(AssignList(nullptr));
+  if (missing.empty()) return found;
   return Unavailable("topic {}, partition {}: the record at offset {} did not come within {} s",
-                     options_.topic, partition, offset, kAskTimeoutMs / 1000);
+                     options_.topic, missing.begin()->first, missing.begin()->second,
+                     kAskTimeoutMs / 1000);
 }
 
 Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {

@@ -31,7 +31,9 @@ class KafkaSource final : public LogSource {
 
   StatusOr<int32_t> Partitions() override;
   StatusOr<LogBounds> Bounds(int32_t partition) override;
+  StatusOr<TopicSettings> Settings() override;
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override;
+  StatusOr<std::map<int32_t, RecordFingerprint>> FirstOfEach(const Positions& at) override;
   Status Assign(const Positions& next) override;
   Status Poll(const PollLimits& limits, LogBatch& batch) override;
   std::optional<int64_t> KnownEnd(int32_t partition) override;

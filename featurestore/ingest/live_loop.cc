@@ -7,6 +7,7 @@ namespace freshet {
 namespace {
 
 constexpr Duration kRefreshEvery = Duration::Seconds(30);
+constexpr Duration kCountEvery = Duration::Seconds(5);
 constexpr Duration kAdvisoryEvery = Duration::Seconds(5);
 constexpr auto kHoldAtMost = std::chrono::seconds(10);
 // Fewer are written by the time that another thread has begun.
@@ -20,6 +21,7 @@ LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, P
       log_(std::move(log)),
       limits_(limits),
       overlap_(overlap),
+      topic_check_(context),
       watermark_(context.source.lateness, context.source.idle_after),
       writing_(overlap) {}
 
@@ -36,8 +38,17 @@ StepResult LiveLoop::Begin() {
   if (StepResult finished = Finish(); !finished.ok()) return finished;
   Forget();
   caught_up_ = false;
+  ends_said_.clear();
   const auto bounds = AskBounds();
   if (!bounds.ok()) return LogError(bounds.status());
+  if (!context_.every_gap_is_loss) {
+    auto allowed = topic_check_.Ask(*log_);
+    if (!allowed.ok()) return LogError(allowed.status());
+    if (!allowed->ok()) {
+      stop_ = *std::move(allowed);
+      return {};
+    }
+  }
   if (writer_ == nullptr) {
     if (Status planned = Plan(*bounds); !planned.ok()) return StoreError(std::move(planned));
   } else {
@@ -92,13 +103,9 @@ Status LiveLoop::Plan(const std::map<int32_t, LogBounds>& bounds) {
 }
 
 Status LiveLoop::Verify() {
-  for (const auto& [partition, progress] : writer_->progress()) {
-    ASSIGN_OR_RETURN(const LogVerdict verdict,
-                     VerifyPartition(*log_, context_.source.topic, partition, progress));
-    if (verdict.ok()) continue;
-    stop_ = verdict;
-    return OkStatus();
-  }
+  ASSIGN_OR_RETURN(const auto wrong,
+                   VerifyPartitions(*log_, context_.source.topic, writer_->progress()));
+  if (!wrong.empty()) stop_ = wrong.begin()->second;
   return OkStatus();
 }
 
@@ -158,6 +165,7 @@ StepResult LiveLoop::ReadBatch() {
   if (TakeHandovers()) return {StepKind::kHeld, {}};
   if (outbox_full) return {StepKind::kOutboxFull, {}};
   if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+  if (StepResult grown = CountPartitions(); !grown.ok()) return grown;
   if (writer_->pending()) return CommitProgress();
   StepResult polled = PollBatch();
   if (polled_waits_) return polled;
@@ -177,7 +185,10 @@ StepResult LiveLoop::PollBatch() {
   Status polled = log_->Poll(limits, polled_);
   if (!polled.ok()) return LogError(std::move(polled));
   const bool full = polled_.records.size() >= limits.records || polled_.bytes >= limits.bytes;
-  if (full) caught_up_ = false;
+  if (full) {
+    caught_up_ = false;
+    ends_said_.clear();
+  }
   auto gaps = CheckGaps(*log_, context_.source.topic, read_to_, context_.every_gap_is_loss,
                         /*cut_at_loss=*/true, polled_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
@@ -263,9 +274,10 @@ void LiveLoop::AfterCommit(const Batch& batch) {
   for (const auto& [partition, end] : batch.writer.ends) {
     read_to_end_.insert(partition);
     log_ends_[partition] = std::max(log_ends_[partition], end);
+    ends_said_[partition] = end;
   }
   if (caught_up_) ObserveFreshness(batch);
-  if (!batch.writer.ends.empty() && Reached(writer_->progress(), log_ends_)) caught_up_ = true;
+  if (!batch.writer.ends.empty() && ends_said_.size() == read_to_.size()) caught_up_ = true;
   CountOutcome(context_, writer_->ids(), batch.records, batch.bytes, outcome, /*live=*/true);
   if (std::any_of(outcome.refused.begin(), outcome.refused.end(),
                   [](uint64_t n) { return n > 0; }) &&
@@ -296,10 +308,8 @@ StepResult LiveLoop::Refresh() {
   next_refresh_ = now + kRefreshEvery;
   const auto bounds = AskBounds();
   if (!bounds.ok()) return LogError(bounds.status());
-  if (bounds->size() != writer_->progress().size()) {
-    return LogError(Unavailable("topic {} has {} partitions now, {} before: beginning anew",
-                                context_.source.topic, bounds->size(), writer_->progress().size()));
-  }
+  next_count_ = now + kCountEvery;
+  if (StepResult grown = HasGrown(bounds->size()); !grown.ok()) return grown;
   for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {
@@ -318,6 +328,22 @@ StepResult LiveLoop::Refresh() {
   });
   if (!any) writer_->Discard();
   return {};
+}
+
+StepResult LiveLoop::CountPartitions() {
+  const Timestamp now = context_.clock.Now();
+  if (next_count_ && now < *next_count_) return {};
+  next_count_ = now + kCountEvery;
+  const auto partitions = log_->Partitions();
+  // Whether nobody answers, or the topic is gone, reading says better.
+  return partitions.ok() ? HasGrown(static_cast<size_t>(*partitions)) : StepResult{};
+}
+
+StepResult LiveLoop::HasGrown(size_t partitions) const {
+  const size_t before = read_to_.size();
+  if (partitions == before) return {};
+  return LogError(Unavailable("topic {} has {} partitions now, {} before: beginning anew",
+                              context_.source.topic, partitions, before));
 }
 
 int64_t LiveLoop::LeastNext(int32_t partition, int64_t mine) const {

@@ -15,6 +15,7 @@
 #include "featurestore/ingest/loop_context.h"
 #include "featurestore/ingest/side_thread.h"
 #include "featurestore/ingest/source_plan.h"
+#include "featurestore/ingest/topic_check.h"
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_writer.h"
 
@@ -72,8 +73,11 @@ class LiveLoop final : public IngestLoop {
   // What was read ends before a loss, and all of it was decoded.
   bool MustStop() const { return !polled_waits_ && !stop_after_.ok(); }
   bool RefreshIsDue() const;
-  // Every 30 s: the log's ends for E, new partitions, refusals that the log has forgotten. Where it prepared a commit that is pending.
+  // Every 30 s: the log's ends for E, refusals that the log has forgotten. Where it prepared a commit that is pending.
   StepResult Refresh();
+  // Every 5 s, and then beside what is being written: new partitions.
+  StepResult CountPartitions();
+  StepResult HasGrown(size_t partitions) const;
   void AfterCommit(const Batch& batch);
   void AfterAnyCommit();
   // Of the queue between the stages, and of decoded rows.
@@ -93,11 +97,14 @@ class LiveLoop final : public IngestLoop {
   std::vector<PassPlan> passes_;
   std::vector<std::shared_ptr<Handover>> handovers_;
   std::optional<std::chrono::steady_clock::time_point> held_since_;
+  TopicCheck topic_check_;
   Watermark watermark_;
   Positions ends_at_start_;
   std::set<int32_t> read_to_end_;
   Positions log_ends_;  // as last heard
   std::map<int32_t, Timestamp> last_record_time_;
+  // Where Poll said that partitions end, since the last full batch: what open transactions hold back lies behind it.
+  Positions ends_said_;
   bool caught_up_ = false;  // the log was read to its ends, and no full batch came since
   LogBatch polled_;
   size_t polled_taken_ = 0;    // so many of its records were decoded
@@ -110,6 +117,7 @@ class LiveLoop final : public IngestLoop {
   Batch* written_ = nullptr;      // the other, since Write and until Finish
   bool write_failed_ = false;
   std::optional<Timestamp> next_refresh_;
+  std::optional<Timestamp> next_count_;  // of partitions
   std::optional<Timestamp> next_advisory_;
   double counted_bytes_ = 0;
   SideThread writing_;  // last: ends before what its job uses

@@ -60,14 +60,32 @@ struct LogBounds {
   int64_t end = 0;
 };
 
+// What the broker says of a topic. None: it does not say.
+struct TopicSettings {
+  std::optional<bool> compacted;  // cleanup.policy has `compact`
+  std::optional<Duration>
+      retention;  // retention.ms, where cleanup.policy has `delete` and it is not for ever
+};
+
 // One reader of one topic. Not thread-safe: used by one loop's thread. No call lasts longer than a few seconds.
 class LogSource {
  public:
   virtual ~LogSource() = default;
   virtual StatusOr<int32_t> Partitions() = 0;
   virtual StatusOr<LogBounds> Bounds(int32_t partition) = 0;
+  // Of logs that are no topic of a broker: nothing.
+  virtual StatusOr<TopicSettings> Settings() { return TopicSettings{}; }
   // The first record at or after `offset`; none: the log ends before one. Ends the assignment.
   virtual StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) = 0;
+  // The same of several partitions, in one go where the log can: without those whose log ends before one.
+  virtual StatusOr<std::map<int32_t, RecordFingerprint>> FirstOfEach(const Positions& at) {
+    std::map<int32_t, RecordFingerprint> found;
+    for (const auto& [partition, offset] : at) {
+      ASSIGN_OR_RETURN(const auto first, FirstAt(partition, offset));
+      if (first) found.emplace(partition, *first);
+    }
+    return found;
+  }
   // What Poll reads from here on.
   virtual Status Assign(const Positions& next) = 0;
   virtual Status Poll(const PollLimits& limits, LogBatch& batch) = 0;

@@ -120,8 +120,8 @@ StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation
           "topic_recreated",
           fmt::format(
               "topic {} has {} partitions, and partition {} was read already; this is not the "
-              "log that was read so far: restore the topic, or begin anew with an empty data "
-              "folder (storage.path)",
+              "log that was read so far: restore the topic, or stop the server, let `freshet "
+              "reset-source` say how to go on, and start it again",
               context.source.topic, bounds.size(), partition)};
       return plan;
     }

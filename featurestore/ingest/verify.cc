@@ -5,13 +5,13 @@
 namespace freshet {
 namespace {
 
-constexpr const char* kRemedy =
-    "restore the topic, or begin anew with an empty data folder (storage.path)";
-
 LogVerdict Recreated(const std::string& topic, int32_t partition, const std::string& found) {
-  return {"topic_recreated",
-          fmt::format("topic {}, partition {}: {}; this is not the log that was read so far: {}",
-                      topic, partition, found, kRemedy)};
+  return {
+      "topic_recreated",
+      fmt::format("topic {}, partition {}: {}; this is not the log that was read so far: restore "
+                  "the topic, or stop the server, let `freshet reset-source` say how to go on, "
+                  "and start it again",
+                  topic, partition, found)};
 }
 
 }  // namespace
@@ -21,33 +21,80 @@ LogVerdict RecordsLost(const std::string& topic, int32_t partition, int64_t from
       "records_lost",
       fmt::format(
           "topic {}, partition {}: records at offsets {} to {} ({} of them) were gone before they "
-          "were read; give the topic a longer retention, and {}",
-          topic, partition, from, to - 1, to - from, kRemedy)};
+          "were read; give the topic a longer retention, then stop the server, go on without them "
+          "by `freshet reset-source`, and start it again",
+          topic, partition, from, to - 1, to - from)};
+}
+
+StatusOr<std::map<int32_t, PartitionFinding>> ExamineLog(
+    LogSource& log, const std::map<int32_t, Progress>& progress) {
+  std::map<int32_t, PartitionFinding> findings;
+  Positions last;  // where the last record passed should be
+  for (const auto& [partition, read] : progress) {
+    PartitionFinding& found = findings[partition];
+    ASSIGN_OR_RETURN(found.bounds, log.Bounds(partition));
+    const auto& [start, end] = found.bounds;
+    if (read.next > end) {
+      found.finding = LogFinding::kShorter;
+    } else if (start > read.next) {
+      found.finding = LogFinding::kLost;
+    }
+    if (read.next <= end && read.last && read.last->offset >= start && read.last->offset < end) {
+      last[partition] = read.last->offset;
+    }
+  }
+  if (last.empty()) return findings;
+  ASSIGN_OR_RETURN(const auto records, log.FirstOfEach(last));
+  for (const auto& [partition, record] : records) {
+    const RecordFingerprint& read = *progress.at(partition).last;
+    // At another offset: compaction has taken it, and only the bounds can tell.
+    if (record.offset != read.offset) continue;
+    LogFinding& finding = findings.at(partition).finding;
+    if (record != read) {
+      finding = LogFinding::kAnother;
+    } else if (finding == LogFinding::kPossible) {
+      finding = LogFinding::kSame;
+    }
+  }
+  return findings;
+}
+
+StatusOr<std::map<int32_t, LogVerdict>> VerifyPartitions(
+    LogSource& log, const std::string& topic, const std::map<int32_t, Progress>& progress) {
+  ASSIGN_OR_RETURN(const auto findings, ExamineLog(log, progress));
+  std::map<int32_t, LogVerdict> verdicts;
+  for (const auto& [partition, found] : findings) {
+    const Progress& read = progress.at(partition);
+    switch (found.finding) {
+      case LogFinding::kSame:
+      case LogFinding::kPossible:
+        break;
+      case LogFinding::kLost:
+        verdicts[partition] = RecordsLost(topic, partition, read.next, found.bounds.start);
+        break;
+      case LogFinding::kShorter:
+        verdicts[partition] =
+            Recreated(topic, partition,
+                      fmt::format("the log ends at offset {}, and {} was read already: the topic "
+                                  "was made anew, or its end was cut off",
+                                  found.bounds.end, read.next));
+        break;
+      case LogFinding::kAnother:
+        verdicts[partition] = Recreated(
+            topic, partition,
+            fmt::format("the record at offset {} is another than the one that was read there",
+                        read.last->offset));
+        break;
+    }
+  }
+  return verdicts;
 }
 
 StatusOr<LogVerdict> VerifyPartition(LogSource& log, const std::string& topic, int32_t partition,
                                      const Progress& progress) {
-  ASSIGN_OR_RETURN(const LogBounds bounds, log.Bounds(partition));
-  if (progress.next > bounds.end) {
-    return Recreated(topic, partition,
-                     fmt::format("the log ends at offset {}, and {} was read already", bounds.end,
-                                 progress.next));
-  }
-  const auto& last = progress.last;
-  if (last && last->offset >= bounds.start && last->offset < bounds.end) {
-    ASSIGN_OR_RETURN(const auto found, log.FirstAt(partition, last->offset));
-    // At another offset: compaction has taken it, and only the bounds can tell.
-    if (found && found->offset == last->offset && *found != *last) {
-      return Recreated(
-          topic, partition,
-          fmt::format("the record at offset {} is another than the one that was read there",
-                      last->offset));
-    }
-  }
-  if (bounds.start > progress.next) {
-    return RecordsLost(topic, partition, progress.next, bounds.start);
-  }
-  return LogVerdict{};
+  ASSIGN_OR_RETURN(auto verdicts, VerifyPartitions(log, topic, {{partition, progress}}));
+  if (verdicts.empty()) return LogVerdict{};
+  return std::move(verdicts.begin()->second);
 }
 
 StatusOr<GapReport> CheckGaps(LogSource& log, const std::string& topic, const Positions& positions,

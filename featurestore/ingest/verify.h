@@ -15,7 +15,26 @@ struct LogVerdict {
   bool ok() const { return reason.empty(); }
 };
 
-// Errors are the log's: nothing was found out. Ends the source's assignment.
+// What a partition of the log looks like from where a view stands.
+enum class LogFinding : uint8_t {
+  kSame,      // the last record passed is there
+  kPossible,  // nothing tells that it is another: the last record passed is not in the log any more, or there was none
+  kLost,      // it begins behind what would come next
+  kShorter,   // it ends before what was read already: made anew, or its end was cut off
+  kAnother,   // another record stands where the last one was: made anew
+};
+struct PartitionFinding {
+  LogFinding finding = LogFinding::kPossible;
+  LogBounds bounds;
+};
+// By partition, all of which the log has. Errors are the log's: nothing was found out. Ends the source's assignment.
+StatusOr<std::map<int32_t, PartitionFinding>> ExamineLog(
+    LogSource& log, const std::map<int32_t, Progress>& progress);
+
+// The same, as what a source does about it: the partitions that do not look as they should.
+StatusOr<std::map<int32_t, LogVerdict>> VerifyPartitions(
+    LogSource& log, const std::string& topic, const std::map<int32_t, Progress>& progress);
+// Of one.
 StatusOr<LogVerdict> VerifyPartition(LogSource& log, const std::string& topic, int32_t partition,
                                      const Progress& progress);
 

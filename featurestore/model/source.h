@@ -67,6 +67,8 @@ struct Source {
   Duration max_future_skew =
       Duration::Minutes(5);  // 0 with `clock: event_time`: nothing is refused
   std::optional<Dedup> dedup;
+  // Aggregations over a compacted topic count what compaction has left of it: asked for by name.
+  bool allow_compacted = false;
   Annotations about;
 
   std::optional<uint32_t> FieldIndex(std::string_view field) const;

@@ -33,6 +33,7 @@ struct FakeLog {
     int64_t end = 0;
   };
   std::vector<Partition> partitions;
+  StatusOr<TopicSettings> settings = TopicSettings{};  // what the broker says of the topic
 
   explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
   void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
@@ -110,6 +111,11 @@ class FakeLogSource final : public LogSource {
     RETURN_IF_ERROR(log_->away);
     const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
     return LogBounds{p.start, p.end};
+  }
+  StatusOr<TopicSettings> Settings() override {
+    const std::lock_guard lock(log_->mutex);
+    RETURN_IF_ERROR(log_->away);
+    return log_->settings;
   }
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override {
     const std::lock_guard lock(log_->mutex);

@@ -1,0 +1,79 @@
+#include "featurestore/ingest/topic_check.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace freshet {
+
+LogVerdict CheckCompaction(const LoopContext& context, const TopicSettings& settings) {
+  if (!settings.compacted.value_or(false) || context.source.allow_compacted) return {};
+  std::string views;
+  for (const ProcessorView& view : context.views) {
+    const FeatureView& declared = view.layout->view();
+    if (declared.latest_values) continue;
+    views += (views.empty() ? "" : ", ") + declared.name;
+  }
+  if (views.empty()) return {};
+  return {"compacted_topic",
+          fmt::format("topic {} forgets all but the newest record of each key "
+                      "(cleanup.policy=compact), and {} would count only what that left: take "
+                      "compact out of the topic's cleanup.policy, or, where just that is meant, "
+                      "declare allow_compacted: true for source {}; then start again",
+                      context.source.topic, views, context.source.name)};
+}
+
+std::optional<Duration> LooksBack(const FeatureView& view) {
+  if (view.latest_values) return view.ttl;
+  Duration longest;
+  for (const Feature& feature : view.features) {
+    if (feature.window.needs_ttl()) return std::nullopt;
+    longest = std::max(longest, feature.window.reach());
+  }
+  return longest;
+}
+
+std::optional<std::string> RetentionWarning(const std::string& topic, const TopicSettings& settings,
+                                            const FeatureView& view) {
+  if (!settings.retention) return std::nullopt;
+  const std::optional<Duration> looks_back = LooksBack(view);
+  if (looks_back && *looks_back <= *settings.retention) return std::nullopt;
+  const std::string kept = FormatDuration(*settings.retention);
+  const std::string wanted = looks_back ? FormatDuration(*looks_back) : "for ever";
+  return fmt::format(
+      "topic {} keeps records for {} (retention.ms={}), and view {} looks back {}: what is older "
+      "than {} is in this data folder alone; a new replica or a rebuild lacks it, and says "
+      "complete_since in its answers. Raise the topic's retention.ms{}",
+      topic, kept, settings.retention->us / 1000, view.name, wanted, kept,
+      looks_back ? fmt::format(" to {} or more", looks_back->us / 1000) : " (-1 is for ever)");
+}
+
+StatusOr<LogVerdict> TopicCheck::Ask(LogSource& log) {
+  const auto settings = log.Settings();
+  const bool first = !std::exchange(warned_, true);
+  if (!settings.ok()) {
+    if (absl::IsUnavailable(settings.status())) {
+      warned_ = !first;  // asked again
+      return settings.status();
+    }
+    if (first) {
+      context_.log.Warn("topic_settings_unknown",
+                        fmt::format("whether topic {} is compacted, and how long it keeps records, "
+                                    "cannot be asked: {}; let this client describe its "
+                                    "configuration",
+                                    context_.source.topic, MessageOf(settings.status())),
+                        {{"source", context_.source.name}});
+    }
+    return LogVerdict{};
+  }
+  LogVerdict verdict = CheckCompaction(context_, *settings);
+  if (!first || !verdict.ok()) return verdict;
+  for (const ProcessorView& view : context_.views) {
+    const auto warning = RetentionWarning(context_.source.topic, *settings, view.layout->view());
+    if (!warning) continue;
+    context_.log.Warn("retention_short", *warning,
+                      {{"source", context_.source.name}, {"view", view.layout->view().name}});
+  }
+  return verdict;
+}
+
+}  // namespace freshet
