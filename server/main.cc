@@ -42,6 +42,8 @@ int RunProgram(int argc, char** argv) {
   freshet::AddDlqCommand(app, run);
   freshet::AddTestCommand(app, run);
   freshet::AddVerifyCommand(app, run);
+  freshet::AddResetSourceCommand(app, run);
+  freshet::AddResetViewCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -249,6 +249,10 @@ void Commit::NoteProducer(ViewId view, int32_t partition, std::string_view produ
                    : batch.Delete(impl_->store.progress, key));
 }
 
+void Commit::PutLogs(const std::string& source, const std::vector<Store::SourceLog>& logs) {
+  impl_->Note(impl_->batch.Put(impl_->store.meta, keys::kLogPrefix + source, EncodeLogs(logs)));
+}
+
 void Commit::AddDeadLetter(const std::string& source, const Coordinates& at,
                            const DeadLetter& letter) {
   const std::string key = keys::RecordKey(source, at);

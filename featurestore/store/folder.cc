@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kInUse = "freshet/folder_in_use";
+
 // Left by other parts of Freshet, by file systems and by version control.
 bool MayStandBesideDatabase(const std::string& name) {
   return name == "rocksdb.new" || name == "lost+found" || name.starts_with("broker.") ||
@@ -143,11 +145,15 @@ Status WhileQuiet(const fs::path& database, const std::function<Status()>& open)
 }
 
 Status LockedError(const fs::path& folder) {
-  return FailedPrecondition(
+  Status status = FailedPrecondition(
       "{}: the data folder is in use by another freshet server (it holds rocksdb/LOCK); stop that "
       "one, or set "
       "storage.path to a folder of this server's own",
       folder.string());
+  status.SetPayload(kInUse, absl::Cord());
+  return status;
 }
+
+bool IsFolderInUse(const Status& status) { return status.GetPayload(kInUse).has_value(); }
 
 }  // namespace freshet

@@ -288,18 +288,22 @@ StatusOr<std::map<std::string, std::vector<Store::SourceLog>>> Store::ReadLogs()
   return all;
 }
 
-Status Store::WriteLogs(const std::string& source, const std::vector<SourceLog>& logs) {
+std::string EncodeLogs(const std::vector<Store::SourceLog>& logs) {
   std::string bytes;
   ByteWriter writer(bytes);
   writer.Byte(kLogsFormat);
   writer.Varint(logs.size());
-  for (const SourceLog& log : logs) {
+  for (const Store::SourceLog& log : logs) {
     writer.Fixed32(log.incarnation);
     writer.LengthPrefixed(log.log_id);
     writer.LengthPrefixed(log.topic);
   }
+  return bytes;
+}
+
+Status Store::WriteLogs(const std::string& source, const std::vector<SourceLog>& logs) {
   rocksdb::WriteBatch batch;
-  (void)batch.Put(impl_->meta, keys::kLogPrefix + source, bytes);
+  (void)batch.Put(impl_->meta, keys::kLogPrefix + source, EncodeLogs(logs));
   const std::lock_guard lock(impl_->write_mutex);
   return impl_->Write(batch, /*sync=*/true, "store which logs were read");
 }

@@ -140,6 +140,9 @@ struct StoreStatistics {
 
 class Commit;
 
+// Of Store::Open: another process has the folder.
+bool IsFolderInUse(const Status& status);
+
 // Thread-safe: all that writes may run beside reads and beside each other.
 // Errors everywhere: DATA_LOSS for damage (says what to do), RESOURCE_EXHAUSTED for a full disk,
 // UNAVAILABLE for other errors of the disk; the last two may go away, and the same call may be made
@@ -167,6 +170,9 @@ class Store {
   // of another version that was opened here keep answering; commits to it fail. Again for a
   // complete version: tidies what was left, else nothing.
   Status MarkComplete(ViewId view);
+  // Forgets all versions of a view, with their rows and progress: as if it had never been there. None of them may be open. NOT_FOUND
+  // where the folder has no such view.
+  Status ResetView(const std::string& name);
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
 
@@ -282,6 +288,8 @@ class Commit {
                     const std::optional<ProducerMark>& mark);
   void AddDeadLetter(const std::string& source, const Coordinates& at, const DeadLetter& letter);
   void AddRefusal(const std::string& source, const Coordinates& at);
+  // WriteLogs, together with progress that names a new incarnation.
+  void PutLogs(const std::string& source, const std::vector<Store::SourceLog>& logs);
   size_t bytes() const;
   // All of it as bytes that mean the same to every store of the project, since views are named and values are absolute: for a
   // changelog that others follow (docs/storage_format.md, A commit as bytes). Not of a commit with faults.

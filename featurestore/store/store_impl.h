@@ -110,6 +110,9 @@ struct Store::Impl {
   }
 };
 
+// What meta keeps of a source's logs.
+std::string EncodeLogs(const std::vector<Store::SourceLog>& logs);
+
 // `visit` gets (key, value) of every key that begins with `prefix`, in order, until it returns
 // false.
 template <typename Visit>

@@ -155,6 +155,35 @@ Status Store::MarkComplete(ViewId view) {
   return OkStatus();
 }
 
+Status Store::ResetView(const std::string& name) {
+  const std::lock_guard views_lock(impl_->views_mutex);
+  std::vector<std::string> mine;
+  for (const auto& [family, found] : impl_->families) {
+    if (found.view == name) mine.push_back(family);
+  }
+  if (mine.empty() && !impl_->complete.contains(name)) {
+    return NotFound("{}: the data folder holds no view {}", impl_->folder().string(), name);
+  }
+  rocksdb::WriteBatch batch;
+  (void)batch.Delete(impl_->meta, keys::kViewPrefix + name);
+  {
+    const std::lock_guard write_lock(impl_->write_mutex);
+    for (const std::string& family : mine) {
+      RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, keys::ProgressPrefix(family),
+                                          [&](std::string_view key, std::string_view) {
+                                            (void)batch.Delete(impl_->progress, AsSlice(key));
+                                            return true;
+                                          }),
+                                "read progress", impl_->folder()));
+    }
+    RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/true, fmt::format("reset view {}", name)));
+  }
+  impl_->complete.erase(name);
+  // Where this ends in between, the next Open drops them: they have no progress.
+  for (const std::string& family : mine) RETURN_IF_ERROR(impl_->DropFamily(family));
+  return OkStatus();
+}
+
 // Under views_mutex, or before there are other threads.
 Status Store::Impl::DropFamily(const std::string& family) {
   const auto it = families.find(family);

@@ -25,6 +25,8 @@ void AddIngestCommand(CLI::App& app, Run& run);
 void AddDlqCommand(CLI::App& app, Run& run);
 void AddTestCommand(CLI::App& app, Run& run);
 void AddVerifyCommand(CLI::App& app, Run& run);
+void AddResetSourceCommand(CLI::App& app, Run& run);
+void AddResetViewCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {

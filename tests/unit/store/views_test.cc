@@ -181,6 +181,38 @@ TEST_CASE("a view that is removed from the declaration is kept and named") {
   CHECK(store->ReadProgress(view)->at(0) == At(5));
 }
 
+TEST_CASE("a view that is reset is as if it had never been there, the others stay") {
+  const TestFolder folder;
+  {
+    auto store = folder.Open();
+    for (const char* name : {"v", "v2"}) {
+      const ViewId view = OpenView(*store, name, "1");
+      PutWithProgress(*store, view, "row", 7);
+      REQUIRE(store->MarkComplete(view).ok());
+    }
+    PutWithProgress(*store, OpenView(*store, "v", "2"), "half", 3);
+  }
+  {
+    auto store = folder.Open();
+    CHECK(absl::IsNotFound(store->ResetView("w")));
+    REQUIRE(store->ResetView("v").ok());
+    CHECK_FALSE(store->CompleteVersion("v"));
+    CHECK(absl::IsNotFound(store->ResetView("v")));
+  }
+  CHECK(FamiliesOf(folder) == std::vector<std::string>{"v2@1"});
+  auto store = folder.Open();
+  for (const char* version : {"1", "2"}) {
+    const ViewId view = OpenView(*store, "v", version);
+    CHECK_FALSE(store->IsComplete(view));
+    CHECK_FALSE(ReadRow(*store, view, "k"));
+    CHECK(store->ReadProgress(view)->empty());
+  }
+  const ViewId other = OpenView(*store, "v2", "1");
+  CHECK(store->IsComplete(other));
+  CHECK(ReadRow(*store, other, "k") == "row");
+  CHECK(store->ReadProgress(other)->at(0).next == 7);
+}
+
 TEST_CASE("opening a view twice gives the same id") {
   const TestFolder folder;
   auto store = folder.Open();

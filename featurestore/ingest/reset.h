@@ -1,0 +1,37 @@
+// What `freshet reset-source` does to a data folder that no server has open: a source that stopped, because its log is not what it
+// was, goes on. Nothing is counted twice, and what is missing is said by complete_since.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "featurestore/declare/catalog.h"
+#include "featurestore/ingest/log_source.h"
+#include "featurestore/store/store.h"
+
+namespace freshet {
+
+// What became of a topic that holds less than was read of it, which the log alone does not tell.
+enum class LogChange : uint8_t {
+  kNew,        // made anew: all that it holds is new
+  kTruncated,  // it lost its end: what it holds was read already, and rows keep what it lost
+};
+
+struct ResetReport {
+  std::vector<std::string> partitions;  // a sentence each
+  std::string completeness;             // what answers will say
+};
+
+// `store`: the catalog's views are open, in its order. `log`: of the source's topic; `log_id` as LogAddress says.
+// Lost records are left out: reading goes on at the log's start. A topic that was made anew is read whole, under a new incarnation;
+// rows stay. FAILED_PRECONDITION, and nothing was changed, where the log holds what comes next (there is nothing to reset), where
+// `change` has to be said, and where it cannot be so.
+StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
+                                  const std::string& log_id, std::optional<LogChange> change,
+                                  LogSource& log, Store& store);
+
+// What a view that is built anew from the log would lack: a sentence. None: the log has its beginning.
+StatusOr<std::optional<std::string>> MissingBeginning(const std::string& topic, LogSource& log);
+
+}  // namespace freshet

@@ -1,0 +1,182 @@
+// `freshet reset-source` on a log in memory: what it decides, and what the next start makes of it.
+#include "featurestore/ingest/reset.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "featurestore/ingest/live_loop.h"
+#include "tests/support/payments.h"
+#include "tests/support/temp_folder.h"
+
+namespace freshet {
+namespace {
+
+const Timestamp kNoon = *ParseTimestamp("2023-11-14T12:00:00Z");
+
+std::shared_ptr<FakeLog> LogOf(std::vector<int> records, int64_t cents = 1,
+                               Timestamp time = Timestamp{1'000'000}) {
+  auto log = std::make_shared<FakeLog>(static_cast<int32_t>(records.size()));
+  for (size_t p = 0; p < records.size(); ++p) {
+    for (int i = 0; i < records[p]; ++i) {
+      log->Append(static_cast<int32_t>(p), Payment(kNoon, "a", cents), time);
+    }
+  }
+  return log;
+}
+
+struct Life {
+  LogVerdict stop;
+  int64_t cents = 0;
+  std::map<int32_t, Progress> progress;
+};
+
+Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log) {
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  Life life{loop->stop(), 0, *running.store->ReadProgress({0})};
+  const auto rows = running.Rows({0});
+  if (rows.empty()) return life;
+  const auto row = Row::Decode(*running.layouts[0], rows.at(0).second);
+  const uint32_t feature[] = {1};
+  Cell cell;
+  row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+  life.cents = cell.value.as_int64();
+  return life;
+}
+
+StatusOr<ResetReport> Reset(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
+                            std::optional<LogChange> change = std::nullopt) {
+  Running running(folder.path(), {PaymentsView()}, log);
+  Catalog catalog;
+  catalog.sources = {running.source};
+  catalog.views = running.declared_views;
+  FakeLogSource source(log);
+  return ResetSource(catalog, 0, "", change, source, *running.store);
+}
+
+// Refused with these words, and what is stored is as it was.
+void CheckRefused(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
+                  std::optional<LogChange> change, const std::string& words) {
+  const auto before = Live(folder, log).progress;
+  const auto refused = Reset(folder, log, change);
+  REQUIRE(absl::IsFailedPrecondition(refused.status()));
+  CHECK_THAT(std::string(MessageOf(refused.status())), Catch::Contains(words));
+  CHECK(Live(folder, log).progress == before);
+}
+
+}  // namespace
+
+TEST_CASE("a log that holds what comes next is not reset: its records would count twice") {
+  const TempFolder folder;
+  const auto log = LogOf({3, 2});
+  CheckRefused(folder, log, std::nullopt, "nothing to reset");
+  CheckRefused(folder, log, LogChange::kNew, "nothing to reset");
+  log->CutBefore(0, 3);
+  CheckRefused(folder, log, LogChange::kTruncated, "nothing to reset");
+}
+
+TEST_CASE("a source that has read nothing has nothing to reset") {
+  const TempFolder folder;
+  const auto refused = Reset(folder, LogOf({1}));
+  CHECK_THAT(std::string(MessageOf(refused.status())), Catch::Contains("has read nothing"));
+}
+
+TEST_CASE("lost records are left out, the other partition goes on where it was") {
+  const TempFolder folder;
+  const auto log = LogOf({3, 2});
+  Live(folder, log);
+  for (int i = 0; i < 5; ++i) log->Append(0, Payment(kNoon + Duration::Hours(1), "a", 10));
+  log->Append(1, Payment(kNoon, "a", 100));
+  log->CutBefore(0, 6);
+  CHECK(Live(folder, log).stop.reason == "records_lost");
+  CheckRefused(folder, log, LogChange::kNew, "leave --log out");
+  const auto report = Reset(folder, log);
+  REQUIRE(report.ok());
+  CHECK_THAT(report->partitions.at(0), Catch::Contains("at offset 6"));
+  CHECK_THAT(report->completeness, Catch::Contains("rises"));
+  const Life after = Live(folder, log);
+  CHECK(after.stop.ok());
+  CHECK(after.cents == 3 + 2 + 20 + 100);
+  CHECK(after.progress.at(0).incarnation == 0);  // it is the same log
+  CHECK(after.progress.at(0).complete_since == kNoon + Duration::Hours(1));
+  CHECK_FALSE(after.progress.at(1).complete_since);
+}
+
+TEST_CASE("a topic that was made anew is read whole under a new incarnation, and rows stay") {
+  const TempFolder folder;
+  Live(folder, LogOf({3, 2}));
+  const auto anew = LogOf({4, 4}, 10, Timestamp{2'000'000});
+  CHECK(Live(folder, anew).stop.reason == "topic_recreated");
+  CheckRefused(folder, anew, LogChange::kTruncated, "made anew");
+  REQUIRE(Reset(folder, anew).ok());
+  const Life after = Live(folder, anew);
+  CHECK(after.stop.ok());
+  CHECK(after.cents == 5 + 80);
+  CHECK(after.progress.at(1).incarnation == 1);
+  CHECK(after.progress.at(1).complete_since == kNoon);
+  CHECK(Live(folder, anew).cents == 85);
+}
+
+TEST_CASE("a topic that is shorter than what was read of it: somebody has to say why") {
+  const TempFolder folder;
+  Live(folder, LogOf({5}));
+  SECTION("made anew") {
+    const auto anew = LogOf({2}, 10);
+    CheckRefused(folder, anew, std::nullopt, "partition 0 ends at offset 2");
+    REQUIRE(Reset(folder, anew, LogChange::kNew).ok());
+    CHECK(Live(folder, anew).cents == 25);
+  }
+  SECTION("truncated") {
+    const auto cut = LogOf({2});
+    REQUIRE(Reset(folder, cut, LogChange::kTruncated).ok());
+    cut->Append(0, Payment(kNoon, "a", 10));
+    const Life after = Live(folder, cut);
+    CHECK(after.stop.ok());
+    CHECK(after.cents == 15);
+    CHECK(after.progress.at(0).incarnation == 1);  // its offsets are written again
+    CHECK_FALSE(after.progress.at(0).complete_since);
+  }
+}
+
+TEST_CASE("where another partition still holds what was read, the topic was not made anew") {
+  const TempFolder folder;
+  Live(folder, LogOf({5, 5}));
+  const auto cut = LogOf({2, 5});
+  CheckRefused(folder, cut, std::nullopt, "it is the second");
+  CheckRefused(folder, cut, LogChange::kNew, "would count twice");
+  REQUIRE(Reset(folder, cut, LogChange::kTruncated).ok());
+  cut->Append(0, Payment(kNoon, "a", 10));
+  CHECK(Live(folder, cut).cents == 20);
+}
+
+TEST_CASE("an end that was lost and written again can only be read from the beginning") {
+  const TempFolder folder;
+  Live(folder, LogOf({5, 5}));
+  auto written_again = LogOf({2, 5});
+  for (int i = 0; i < 4; ++i) written_again->Append(0, Payment(kNoon, "a", 10));
+  for (const auto change : {std::optional<LogChange>(), std::optional(LogChange::kNew),
+                            std::optional(LogChange::kTruncated)}) {
+    CheckRefused(folder, written_again, change, "reset-view");
+  }
+}
+
+TEST_CASE("a topic with fewer partitions was made anew") {
+  const TempFolder folder;
+  Live(folder, LogOf({2, 2}));
+  const auto anew = LogOf({3}, 10, Timestamp{2'000'000});
+  CHECK(Live(folder, anew).stop.reason == "topic_recreated");
+  REQUIRE(Reset(folder, anew).ok());
+  CHECK(Live(folder, anew).cents == 34);
+}
+
+TEST_CASE("what a view would lack that is built anew") {
+  const auto log = LogOf({3, 3});
+  FakeLogSource source(log);
+  CHECK_FALSE(MissingBeginning("t", source)->has_value());
+  log->CutBefore(1, 2);
+  CHECK_THAT(MissingBeginning("t", source)->value(),
+             Catch::Contains("topic t has lost its beginning: partition 1 begins at offset 2"));
+}
+
+}  // namespace freshet
