@@ -139,4 +139,16 @@ CallResult ClientChannel::ReplayDeadLetters(const v1::ReplayDeadLettersRequest& 
       kLettersDeadline);
 }
 
+CallResult ClientChannel::ListViews(v1::ListViewsResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->admin->ListViews(context, v1::ListViewsRequest(), &answer);
+  });
+}
+
+CallResult ClientChannel::Reload(v1::ReloadResponse& answer) {
+  return impl_->Do([&](grpc::ClientContext* context) {
+    return impl_->admin->Reload(context, v1::ReloadRequest(), &answer);
+  });
+}
+
 }  // namespace freshet

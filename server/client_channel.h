@@ -29,6 +29,8 @@ class ClientChannel {
   CallResult ExplainFeatures(const v1::ExplainFeaturesRequest& request,
                              v1::ExplainFeaturesResponse& answer);
   CallResult GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer);
+  CallResult ListViews(v1::ListViewsResponse& answer);
+  CallResult Reload(v1::ReloadResponse& answer);
   CallResult GetProgress(const std::string& source, v1::GetProgressResponse& answer);
   CallResult PushEvents(const v1::PushEventsRequest& request, v1::PushResponse& answer);
   CallResult DeleteEntities(const v1::DeleteEntitiesRequest& request, v1::PushResponse& answer);

@@ -1,6 +1,9 @@
 #include "server/grpc_catalog_admin.h"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
+#include <set>
 
 #include "featurestore/base/nearest.h"
 #include "server/call_deadline.h"
@@ -15,7 +18,7 @@ grpc::Status CatalogServer::DescribeCatalog(grpc::ServerContext*,
                                             v1::DescribeCatalogResponse* response) {
   const CountedCall counted(method_);
   return counted.Done(
-      freshet::DescribeCatalog(plans_, store_, request->feature_service(), *response));
+      freshet::DescribeCatalog(*plans_.now(), store_, request->feature_service(), *response));
 }
 
 grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
@@ -33,8 +36,8 @@ grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
                            Duration::Millis(100));
   } else {
     error = freshet::ExplainFeatures(
-        plans_, store_, clock_, request->request(), [&deadline] { return deadline.passed(); },
-        *response);
+        *plans_.now(), store_, clock_, request->request(),
+        [&deadline] { return deadline.passed(); }, *response);
   }
   explaining_.fetch_sub(1);
   return counted.Done(error);
@@ -43,16 +46,17 @@ grpc::Status CatalogServer::ExplainFeatures(grpc::ServerContext* context,
 grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgressRequest* request,
                                       v1::GetProgressResponse* response) {
   const CountedCall counted(method_);
-  if (!request->source().empty() && !catalog_.SourceIndex(request->source())) {
+  const std::shared_ptr<const Catalog> catalog = plans_.catalog();
+  if (!request->source().empty() && !catalog->SourceIndex(request->source())) {
     std::vector<std::string> names;
-    for (const Source& source : catalog_.sources) names.push_back(source.name);
+    for (const Source& source : catalog->sources) names.push_back(source.name);
     return counted.Done(NotFoundError(
         "UNKNOWN_SOURCE",
         fmt::format("there is no source {} in project {}{}", QuotedName(request->source()),
-                    catalog_.project, Suggestion(request->source(), names)),
+                    catalog->project, Suggestion(request->source(), names)),
         {{"source", request->source()}}));
   }
-  for (const Source& source : catalog_.sources) {
+  for (const Source& source : catalog->sources) {
     if (!request->source().empty() && source.name != request->source()) continue;
     const SourceStatus& status = store_.source_status(source.name);
     v1::SourceProgress& progress = *response->add_sources();
@@ -72,6 +76,74 @@ grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgres
     progress.set_caught_up(status.caught_up_once.load());
     progress.set_log_id(status.log_id());
   }
+  return counted.Done(std::nullopt);
+}
+
+void AdminServer::SetReloading(Reloading reloading) {
+  const std::lock_guard lock(mutex_);
+  reloading_ = std::move(reloading);
+}
+
+Reloading AdminServer::reloading() const {
+  const std::lock_guard lock(mutex_);
+  return reloading_;
+}
+
+grpc::Status AdminServer::ListViews(grpc::ServerContext*, const v1::ListViewsRequest*,
+                                    v1::ListViewsResponse* response) {
+  const CountedCall counted(list_views_);
+  const std::shared_ptr<const Catalog> served = plans_.catalog();
+  const Reloading reloading = this->reloading();
+  const std::shared_ptr<const Catalog> next = reloading.next ? reloading.next() : nullptr;
+  std::map<uint32_t, uint64_t> rows;
+  for (const StoreStatistics::View& view : store_.Statistics().views) {
+    rows[view.id.index] = view.estimate_num_keys;
+  }
+  std::set<uint32_t> listed;
+  const auto add = [&](const Catalog& catalog, bool is_next) {
+    for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+      const ViewId id{catalog.StoreView(v)};
+      if (!listed.insert(id.index).second) continue;
+      v1::ViewState& state = *response->add_views();
+      const ViewStatus& status = store_.view_status(id);
+      state.set_view(catalog.views[v].name);
+      state.set_version(catalog.views[v].version);
+      state.set_source(catalog.sources[catalog.views[v].source].name);
+      state.set_rows(rows[id.index]);
+      const bool complete = status.complete.load();
+      state.set_state(is_next    ? v1::ViewState::STATE_REBUILDING
+                      : complete ? v1::ViewState::STATE_COMPLETE
+                                 : v1::ViewState::STATE_BUILDING);
+      if (const int64_t since = status.complete_since_us.load(); since != kNoTime) {
+        state.set_complete_since_us(since);
+      }
+      if (complete) continue;
+      const uint64_t total = status.build.total.load();
+      const uint64_t passed = std::min(total, status.build.passed.load());
+      state.set_built_share(total == 0 ? 0
+                                       : static_cast<double>(passed) / static_cast<double>(total));
+      if (const auto left = status.build.SecondsLeft()) state.set_seconds_left(*left);
+    }
+  };
+  add(*served, false);
+  if (next != nullptr) add(*next, true);
+  return counted.Done(std::nullopt);
+}
+
+grpc::Status AdminServer::Reload(grpc::ServerContext*, const v1::ReloadRequest*,
+                                 v1::ReloadResponse* response) {
+  const CountedCall counted(reload_);
+  const Reloading reloading = this->reloading();
+  if (!reloading.reload) {
+    return counted.Done(UnavailableNow("STARTING", "the server has not started yet; ask again",
+                                       Duration::Seconds(1)));
+  }
+  const ReloadOutcome outcome = reloading.reload();
+  response->set_accepted(outcome.accepted);
+  for (const std::string& error : outcome.errors) response->add_errors(error);
+  for (const std::string& warning : outcome.warnings) response->add_warnings(warning);
+  for (const std::string& change : outcome.changes) response->add_changes(change);
+  response->set_waits(outcome.waits);
   return counted.Done(std::nullopt);
 }
 

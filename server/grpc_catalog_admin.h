@@ -3,13 +3,15 @@
 
 #include <atomic>
 #include <cstddef>
+#include <mutex>
 
 #include "featurestore/base/clock.h"
 #include "featurestore/observe/serve_metrics.h"
-#include "featurestore/serve/plans.h"
+#include "featurestore/serve/served_plans.h"
 #include "featurestore/store/store.h"
 #include "freshet/v1/admin.grpc.pb.h"
 #include "freshet/v1/catalog.grpc.pb.h"
+#include "server/grpc_server.h"
 
 namespace freshet {
 
@@ -20,7 +22,7 @@ class CatalogServer final : public v1::CatalogService::Service {
   // and progress are answered beside them.
   static constexpr size_t kMaxExplanations = 8;
 
-  CatalogServer(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics)
+  CatalogServer(ServedPlans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics)
       : plans_(plans),
         store_(store),
         clock_(clock),
@@ -34,7 +36,7 @@ class CatalogServer final : public v1::CatalogService::Service {
                                v1::ExplainFeaturesResponse* response) override;
 
  private:
-  Plans& plans_;
+  ServedPlans& plans_;
   const Store& store_;
   const Clock& clock_;
   MethodMetrics& method_;
@@ -45,18 +47,32 @@ class CatalogServer final : public v1::CatalogService::Service {
 // Thread-safe. Arguments must outlive it.
 class AdminServer final : public v1::AdminService::Service {
  public:
-  AdminServer(const Catalog& catalog, Store& store, ServeMetrics& metrics)
-      : catalog_(catalog),
+  AdminServer(const ServedPlans& plans, Store& store, ServeMetrics& metrics)
+      : plans_(plans),
         store_(store),
-        method_(metrics.Method("freshet.v1.AdminService", "GetProgress")) {}
+        method_(metrics.Method("freshet.v1.AdminService", "GetProgress")),
+        list_views_(metrics.Method("freshet.v1.AdminService", "ListViews")),
+        reload_(metrics.Method("freshet.v1.AdminService", "Reload")) {}
+  // Until it is called, Reload is refused.
+  void SetReloading(Reloading reloading);
   // NOT_FOUND / UNKNOWN_SOURCE.
   grpc::Status GetProgress(grpc::ServerContext* context, const v1::GetProgressRequest* request,
                            v1::GetProgressResponse* response) override;
+  grpc::Status ListViews(grpc::ServerContext* context, const v1::ListViewsRequest* request,
+                         v1::ListViewsResponse* response) override;
+  grpc::Status Reload(grpc::ServerContext* context, const v1::ReloadRequest* request,
+                      v1::ReloadResponse* response) override;
 
  private:
-  const Catalog& catalog_;
+  Reloading reloading() const;
+
+  const ServedPlans& plans_;
   Store& store_;
   MethodMetrics& method_;
+  MethodMetrics& list_views_;
+  MethodMetrics& reload_;
+  mutable std::mutex mutex_;
+  Reloading reloading_;
 };
 
 }  // namespace freshet

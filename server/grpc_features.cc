@@ -77,7 +77,7 @@ size_t RowsAsked(const v1::GetFeaturesRequest& request) {
 
 }  // namespace
 
-FeatureHandler::FeatureHandler(Plans& plans, const Store& store, const Clock& clock,
+FeatureHandler::FeatureHandler(ServedPlans& plans, const Store& store, const Clock& clock,
                                ServeMetrics& metrics, Log& log, size_t max_in_flight,
                                size_t max_rows)
     : plans_(plans),
@@ -188,7 +188,7 @@ grpc::Status FeatureHandler::Serve(FeatureCall& call) {
 Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   const v1::GetFeaturesRequest& request = *call.request;
   std::shared_ptr<const Plan> plan;
-  if (auto error = SelectPlan(plans_, request, plan)) return error;
+  if (auto error = SelectPlan(*plans_.now(), request, plan)) return error;
   const ServerSettings& server = plan->catalog->server;
   const CallDeadline deadline(*call.context, call.arrived, server.default_deadline);
   LookupOptions options;
@@ -227,7 +227,7 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
   }
   if (rows_fit < answer.rows_asked) return ResponseTooLarge(answer.rows_asked, rows_fit, limit);
 
-  metrics_.request_rows(plan->service).Observe(static_cast<double>(answer.num_rows));
+  metrics_.ObserveRows(plan->service, static_cast<double>(answer.num_rows));
   metrics_.ObserveStage(ServeMetrics::kKeys, answer.keys_seconds);
   metrics_.ObserveStage(ServeMetrics::kRead, answer.read_seconds);
   metrics_.ObserveStage(ServeMetrics::kFinish, answer.finish_seconds);
@@ -236,7 +236,7 @@ Outcome FeatureHandler::Compute(FeatureCall& call, Scratch& scratch) {
     metrics_.CountExpressionErrors(plan->service, answer.expression_errors);
   }
   for (size_t v = 0; v < plan->views.size(); ++v) {
-    metrics_.CountValues(plan->views[v].view, answer.views[v].cells_by_status);
+    metrics_.CountValues(plan->views[v].id.index, answer.views[v].cells_by_status);
   }
   return std::nullopt;
 }

@@ -15,7 +15,7 @@
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/serve_metrics.h"
 #include "featurestore/serve/lookup.h"
-#include "featurestore/serve/plans.h"
+#include "featurestore/serve/served_plans.h"
 #include "freshet/v1/serving.pb.h"
 
 namespace freshet {
@@ -35,7 +35,7 @@ struct FeatureCall {
 // Thread-safe. All arguments must outlive it.
 class FeatureHandler {
  public:
-  FeatureHandler(Plans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics,
+  FeatureHandler(ServedPlans& plans, const Store& store, const Clock& clock, ServeMetrics& metrics,
                  Log& log, size_t max_in_flight, size_t max_rows);
 
   // At a call's arrival, before it waits for anything: none admits it, and Serve must follow. Otherwise the answer:
@@ -72,7 +72,7 @@ class FeatureHandler {
   grpc::Status Refuse(FeatureCall& call, const ServeError& error);
   std::unique_ptr<Scratch> TakeScratch();
 
-  Plans& plans_;
+  ServedPlans& plans_;
   const Store& store_;
   const Clock& clock_;
   ServeMetrics& metrics_;

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
+#include <set>
 
 #include "absl/synchronization/mutex.h"
 #include "featurestore/observe/serve_metrics.h"
-#include "featurestore/serve/plans.h"
+#include "featurestore/serve/served_plans.h"
 #include "server/grpc_catalog_admin.h"
 #include "server/grpc_features.h"
 #include "server/grpc_ingest.h"
@@ -73,25 +75,33 @@ std::vector<std::string> NamesOf(const Things& things) {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(std::shared_ptr<const Catalog> the_catalog, Store& the_store, const Clock& clock,
+  Impl(const std::shared_ptr<const Catalog>& the_catalog, Store& the_store, const Clock& clock,
        Metrics& the_metrics, Log& log, const GrpcServerOptions& options)
-      : catalog(std::move(the_catalog)),
-        store(the_store),
-        plans(catalog),
-        metrics(the_metrics, NamesOf(catalog->services), NamesOf(catalog->views)),
+      : store(the_store),
+        plans(the_catalog),
+        metrics(the_metrics),
         features(plans, store, clock, metrics, log, options.max_in_flight,
-                 catalog->server.max_rows),
+                 the_catalog->server.max_rows),
         catalog_service(plans, store, clock, metrics),
-        admin_service(*catalog, store, metrics),
-        ingest_service(options.pusher, options.dead_letters, catalog->server.default_deadline,
+        admin_service(plans, store, metrics),
+        ingest_service(options.pusher, options.dead_letters, the_catalog->server.default_deadline,
                        metrics),
         transport(options.transport == GrpcServerOptions::Transport::kAsync
                       ? MakeAsyncTransport(features, options.queues, options.batch_threads)
-                      : MakeCallbackTransport(features, options.batch_threads)) {}
+                      : MakeCallbackTransport(features, options.batch_threads)) {
+    NameServed(*the_catalog);
+  }
 
-  std::shared_ptr<const Catalog> catalog;
+  void NameServed(const Catalog& catalog) {
+    std::map<uint32_t, std::string> views;
+    for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+      views[catalog.StoreView(v)] = catalog.views[v].name;
+    }
+    metrics.Serve(NamesOf(catalog.services), views);
+  }
+
   Store& store;
-  Plans plans;
+  ServedPlans plans;
   ServeMetrics metrics;
   FeatureHandler features;
   CatalogServer catalog_service;
@@ -102,15 +112,22 @@ struct GrpcServer::Impl {
   std::string address;
   std::mutex mutex;
   bool drained = false;
+  std::set<std::string> told;  // services that health knows
 
   void TellHealth(bool ready) {
     auto* health = server->GetHealthCheckService();
     health->SetServingStatus("", ready);
+    const std::shared_ptr<const Catalog> catalog = plans.catalog();
+    // One that is served no more stays as unhealthy as gRPC lets it be.
+    for (const std::string& gone : std::exchange(told, {})) {
+      if (catalog->FindService(gone) == nullptr) health->SetServingStatus(gone, false);
+    }
     for (const FeatureService& service : catalog->services) {
+      told.insert(service.name);
       bool complete = true;
       for (const ServedView& served : service.views) {
-        complete = complete &&
-                   store.view_status(ViewId{served.view}).complete.load(std::memory_order_acquire);
+        complete = complete && store.view_status(ViewId{catalog->StoreView(served.view)})
+                                   .complete.load(std::memory_order_acquire);
       }
       health->SetServingStatus(service.name, ready && complete);
     }
@@ -142,7 +159,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   // A client's invalid UTF-8 is its error and not a line of ours for each call.
   google::protobuf::SetLogHandler(nullptr);
 
-  auto impl = std::make_unique<Impl>(std::move(catalog), store, clock, metrics, log, options);
+  auto impl = std::make_unique<Impl>(catalog, store, clock, metrics, log, options);
   grpc::ServerBuilder builder;
   SetLimits(builder, settings);
   int port = 0;
@@ -165,6 +182,15 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Ca
   impl->ingest_service.Start();
   impl->TellHealth(false);
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
+}
+
+void GrpcServer::Serve(std::shared_ptr<const Catalog> catalog) {
+  impl_->NameServed(*catalog);
+  impl_->plans.Serve(std::move(catalog));
+}
+
+void GrpcServer::SetReloading(Reloading reloading) {
+  impl_->admin_service.SetReloading(std::move(reloading));
 }
 
 void GrpcServer::SetReady(bool ready) {

@@ -1,6 +1,7 @@
 // The gRPC side of the server: ServingService, CatalogService, AdminService, IngestService, health and reflection on one address.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/metrics.h"
 #include "featurestore/store/store.h"
+#include "server/reload_outcome.h"
 
 namespace freshet {
 
@@ -29,6 +31,12 @@ struct GrpcServerOptions {
   DeadLetters* dead_letters = nullptr;
 };
 
+// What AdminService asks of the one who can read the declaration anew. Thread-safe.
+struct Reloading {
+  std::function<ReloadOutcome()> reload;
+  std::function<std::shared_ptr<const Catalog>()> next;  // built and served next; none: nothing
+};
+
 // Thread-safe.
 class GrpcServer {
  public:
@@ -41,6 +49,9 @@ class GrpcServer {
                                                      const GrpcServerOptions& options = {});
   ~GrpcServer();                       // Drain without grace
   const std::string& address() const;  // host:port actually bound
+  // Requests that come from here on are answered by `catalog`, whose views are open in the store (Catalog::StoreView).
+  void Serve(std::shared_ptr<const Catalog> catalog);
+  void SetReloading(Reloading reloading);
   // grpc.health.v1 for "" (the whole server); each feature service is SERVING while that is and its views are complete, as seen
   // at this call: call it again, every second or so, for views that become complete. NOT_SERVING until the first call.
   void SetReady(bool ready);

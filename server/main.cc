@@ -44,6 +44,8 @@ int RunProgram(int argc, char** argv) {
   freshet::AddVerifyCommand(app, run);
   freshet::AddResetSourceCommand(app, run);
   freshet::AddResetViewCommand(app, run);
+  freshet::AddViewsCommand(app, run);
+  freshet::AddReloadCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -58,7 +58,7 @@ void Put(const Catalog& catalog, const Store& store, uint32_t index, v1::Feature
       info.set_default_value(DescribeDefault(*feature.default_value, feature.type));
     *info.mutable_about() = About(feature.about);
   }
-  out.set_complete(store.view_status(ViewId{index}).complete.load());
+  out.set_complete(store.view_status(ViewId{catalog.StoreView(index)}).complete.load());
   out.set_row_bytes_max(catalog.layouts[index]->size().bytes_max);
   *out.mutable_about() = About(view.about);
 }

@@ -10,15 +10,27 @@ Readiness::Readiness(const Catalog& catalog, const Clock& clock)
 void Readiness::StoreOpened(Store& store) {
   std::lock_guard lock(mutex_);
   store_ = &store;
-  for (uint32_t view = 0; view < catalog_.views.size(); ++view) {
-    if (store.IsComplete(ViewId{view})) required_.push_back(view);
+  for (uint32_t view = 0; view < current().views.size(); ++view) {
+    had_data_ = had_data_ || store.IsComplete(ViewId{current().StoreView(view)});
   }
-  had_data_ = !required_.empty();
-  // A first start, or one where every view is new: a server that can answer nothing takes no traffic.
-  if (!had_data_) {
-    for (uint32_t view = 0; view < catalog_.views.size(); ++view) required_.push_back(view);
+  FindRequired();
+}
+
+void Readiness::Served(std::shared_ptr<const Catalog> catalog) {
+  std::lock_guard lock(mutex_);
+  served_ = std::move(catalog);
+  FindRequired();
+}
+
+void Readiness::FindRequired() {
+  required_.clear();
+  required_sources_.clear();
+  for (uint32_t view = 0; view < current().views.size(); ++view) {
+    // A first start, or one where every view is new: a server that can answer nothing takes no traffic.
+    if (had_data_ && !store_->IsComplete(ViewId{current().StoreView(view)})) continue;
+    required_.push_back(view);
+    required_sources_.insert(current().views[view].source);
   }
-  for (const uint32_t view : required_) required_sources_.insert(catalog_.views[view].source);
 }
 
 void Readiness::Stopping() {
@@ -58,7 +70,7 @@ ReadinessCondition Readiness::CaughtUp() const {
   };
   std::set<uint32_t> behind;
   for (const uint32_t source : required_sources_) {
-    if (store_->source_status(catalog_.sources[source].name).caught_up_once.load()) continue;
+    if (store_->source_status(current().sources[source].name).caught_up_once.load()) continue;
     behind.insert(source);
     const Waiting waiting = WaitingForSource(source, give_up);
     add(waiting.over ? given_up_on : waiting_for, waiting.detail);
@@ -66,13 +78,13 @@ ReadinessCondition Readiness::CaughtUp() const {
   for (const uint32_t view : required_) {
     // Views that were complete stay so; at a first start each is complete once it has read its source's log to the end. One that
     // was complete and stands behind the others of its source is read by a pass of its own.
-    const ViewStatus& status = store_->view_status(ViewId{view});
+    const ViewStatus& status = store_->view_status(ViewId{current().StoreView(view)});
     if (status.complete.load() &&
-        (status.caught_up.load() || behind.contains(catalog_.views[view].source))) {
+        (status.caught_up.load() || behind.contains(current().views[view].source))) {
       continue;
     }
-    add(waiting_for,
-        fmt::format("view {} has not read all of its source's log yet", catalog_.views[view].name));
+    add(waiting_for, fmt::format("view {} has not read all of its source's log yet",
+                                 current().views[view].name));
   }
   if (!waiting_for.empty()) return {"caught_up", false, waiting_for};
   latched_ =
@@ -85,7 +97,7 @@ ReadinessCondition Readiness::CaughtUp() const {
 
 ReadinessCondition Readiness::Ingesting() const {
   std::string standing;
-  for (const Source& source : catalog_.sources) {
+  for (const Source& source : current().sources) {
     if (store_ == nullptr) break;
     const auto [reason, detail] = store_->source_status(source.name).paused();
     if (reason.empty()) continue;
@@ -97,7 +109,7 @@ ReadinessCondition Readiness::Ingesting() const {
 
 // Only what stands still is given up on: a source that moves will get there, and its values are older than its peers' until then.
 Readiness::Waiting Readiness::WaitingForSource(uint32_t source, bool give_up) const {
-  const std::string& name = catalog_.sources[source].name;
+  const std::string& name = current().sources[source].name;
   SourceStatus& status = store_->source_status(name);
   if (const auto [reason, detail] = status.paused(); !reason.empty()) {
     return {give_up, fmt::format("source {} stands still ({}): {}", name, reason, detail)};

@@ -2,6 +2,7 @@
 // has caught up with the logs' ends as seen at start. Latches: later lag is a matter of metrics.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -27,11 +28,16 @@ class Readiness {
 
   // The views are opened (ViewId = index in the catalog); notes which of them were complete before ingestion began.
   void StoreOpened(Store& store);
+  // Another catalog is served from here on: its sources are asked, and where the start is still waited for, its views.
+  void Served(std::shared_ptr<const Catalog> catalog);
   void Stopping();
   bool ready() const;
   std::vector<ReadinessCondition> Conditions() const;
 
  private:
+  const Catalog& current() const { return served_ != nullptr ? *served_ : catalog_; }
+  void FindRequired();
+
   struct Waiting {
     bool over = true;
     std::string detail;
@@ -47,8 +53,9 @@ class Readiness {
 
   mutable std::mutex mutex_;
   Store* store_ = nullptr;
-  bool had_data_ = false;           // some view was complete when the store was opened
-  std::vector<uint32_t> required_;  // views
+  std::shared_ptr<const Catalog> served_;  // none: the catalog of the start
+  bool had_data_ = false;                  // some view was complete when the store was opened
+  std::vector<uint32_t> required_;         // views
   std::set<uint32_t> required_sources_;
   bool stopping_ = false;
   // What ended the waiting; empty while it lasts.

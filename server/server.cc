@@ -20,6 +20,7 @@
 #include "server/log_address.h"
 #include "server/push_http.h"
 #include "server/readiness.h"
+#include "server/reload.h"
 #include "server/store_metrics.h"
 #include "server/test_faults.h"
 
@@ -36,7 +37,7 @@ std::string Bytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
 }
 
-void ExportFacts(const Catalog& catalog, Metrics& metrics) {
+void ExportFacts(Metrics& metrics) {
   const BuildInfo& build = GetBuildInfo();
   metrics.GaugeFamily("freshet_build_info", "1; what this program was built from.")
       .Add({{"version", build.version},
@@ -45,12 +46,26 @@ void ExportFacts(const Catalog& catalog, Metrics& metrics) {
             {"grpc", build.grpc},
             {"librdkafka", build.librdkafka}})
       .Set(1);
-  auto& views = metrics.GaugeFamily("freshet_catalog_info", "1 for each view that is served.");
-  for (const FeatureView& view : catalog.views) {
-    views.Add({{"project", catalog.project}, {"view", view.name}, {"view_version", view.version}})
-        .Set(1);
-  }
 }
+
+// A sample for each view that is served, and none for those that were.
+class CatalogInfo {
+ public:
+  explicit CatalogInfo(Metrics& metrics)
+      : family_(metrics.GaugeFamily("freshet_catalog_info", "1 for each view that is served.")) {}
+  void Serve(const Catalog& catalog) {
+    for (Gauge* gauge : std::exchange(views_, {})) family_.Remove(gauge);
+    for (const FeatureView& view : catalog.views) {
+      views_.push_back(&family_.Add(
+          {{"project", catalog.project}, {"view", view.name}, {"view_version", view.version}}));
+      views_.back()->Set(1);
+    }
+  }
+
+ private:
+  MetricFamily<Gauge>& family_;
+  std::vector<Gauge*> views_;
+};
 
 void ExportReadiness(const Readiness& readiness, Metrics& metrics) {
   auto& family = metrics.GaugeFamily(
@@ -65,8 +80,13 @@ void ExportReadiness(const Readiness& readiness, Metrics& metrics) {
 }  // namespace
 
 struct Server::Impl {
-  Impl(std::shared_ptr<const Catalog> catalog, const Clock& clock, Log& log)
-      : catalog(std::move(catalog)), clock(clock), log(log), readiness(*this->catalog, clock) {}
+  Impl(Project the_project, std::function<Project()> load, const Clock& clock, Log& log)
+      : project(std::move(the_project)),
+        load(std::move(load)),
+        catalog(project.catalog),
+        clock(clock),
+        log(log),
+        readiness(*catalog, clock) {}
   ~Impl() { Stop().IgnoreError(); }
 
   Status Start(const std::function<bool()>& stop_requested);
@@ -74,14 +94,19 @@ struct Server::Impl {
   Status OpenStore();
   Status FindOrStartBroker();
   Status StartPushes();
+  void StartReloader();
+  void Serve(const std::shared_ptr<const Catalog>& next);
   Status Stop();
   void WatchReadiness();
 
   // Declared in the order of the start; destroyed in the reverse.
-  const std::shared_ptr<const Catalog> catalog;
+  const Project project;
+  const std::function<Project()> load;
+  const std::shared_ptr<const Catalog> catalog;  // of the start
   const Clock& clock;
   Log& log;
   Metrics metrics;
+  CatalogInfo catalog_info{metrics};
   Readiness readiness;
   std::unique_ptr<Store> store;
   std::unique_ptr<MockBroker> broker;
@@ -91,6 +116,7 @@ struct Server::Impl {
   std::unique_ptr<DeadLetters> dead_letters;
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<Ingest> ingest;
+  std::unique_ptr<Reloader> reloader;
   std::atomic<Pusher*> http_pusher{nullptr};  // once gRPC listens
   std::unique_ptr<HttpServer> push_http;      // where it has an address of its own
   std::unique_ptr<HttpServer>
@@ -103,7 +129,7 @@ struct Server::Impl {
 };
 
 Status Server::Impl::Start(const std::function<bool()>& stop_requested) {
-  ExportFacts(*catalog, metrics);
+  ExportFacts(metrics);
   ExportReadiness(readiness, metrics);
   // Before the store: recovery may take long, and /livez must answer meanwhile. But a second server on the same folder fails
   // on its addresses as well as on the folder; the folder's error is the one that helps, so it is asked first.
@@ -117,10 +143,33 @@ Status Server::Impl::Start(const std::function<bool()>& stop_requested) {
   options.pusher = pusher.get();
   options.dead_letters = dead_letters.get();
   ASSIGN_OR_RETURN(grpc, GrpcServer::Start(catalog, *store, clock, metrics, log, options));
-  ASSIGN_OR_RETURN(ingest, Ingest::Start(*catalog, address, *store, clock, metrics, log));
+  ASSIGN_OR_RETURN(ingest, Ingest::Start(catalog, address, *store, clock, metrics, log));
+  StartReloader();
   http_pusher = pusher.get();
   readiness_watch = std::thread([this] { WatchReadiness(); });
   return OkStatus();
+}
+
+void Server::Impl::StartReloader() {
+  reloader = std::make_unique<Reloader>(Reloader::Parts{
+      .served = project,
+      .load = load,
+      .store = *store,
+      .ingest = ingest.get(),
+      .log = log,
+      .before =
+          [this](const Catalog& next) {
+            return broker != nullptr ? broker->AddTopics(EmbeddedTopics(next)) : OkStatus();
+          },
+      .serve = [this](std::shared_ptr<const Catalog> next) { Serve(next); }});
+  grpc->SetReloading({.reload = [this] { return reloader->Reload(); },
+                      .next = [this] { return reloader->next(); }});
+}
+
+void Server::Impl::Serve(const std::shared_ptr<const Catalog>& next) {
+  grpc->Serve(next);
+  readiness.Served(next);
+  catalog_info.Serve(*next);
 }
 
 Status Server::Impl::StartAdmin() {
@@ -182,7 +231,7 @@ Status Server::Impl::OpenStore() {
              "The data folder holds a view that the project does not declare; its rows are kept.",
              {{"view", name}});
   }
-  ExportStoreMetrics(*catalog, *store, metrics);
+  ExportStoreMetrics(*store, metrics);
   metrics.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")
       .Add({{"part", "ingest"}})
       .Set(static_cast<double>(IngestMemoryBytes(catalog->storage.memory_bytes)));
@@ -263,7 +312,9 @@ Status Server::Impl::Stop() {
   wake.notify_all();
   if (readiness_watch.joinable()) readiness_watch.join();
   if (pusher != nullptr) pusher->BeginDrain();
+  // A call of Reload may be in hand till then.
   if (grpc != nullptr) grpc->Drain(kDrainGrace);
+  if (reloader != nullptr) reloader->Stop();
   if (pusher != nullptr) pusher->Stop();
   if (push_log != nullptr) push_log->Stop();
   if (ingest != nullptr) ingest->Stop();
@@ -276,15 +327,17 @@ Status Server::Impl::Stop() {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-StatusOr<std::unique_ptr<Server>> Server::Start(std::shared_ptr<const Catalog> catalog,
+StatusOr<std::unique_ptr<Server>> Server::Start(Project project, std::function<Project()> load,
                                                 const Clock& clock, Log& log,
                                                 const std::function<bool()>& stop_requested) {
-  auto impl = std::make_unique<Impl>(std::move(catalog), clock, log);
+  auto impl = std::make_unique<Impl>(std::move(project), std::move(load), clock, log);
   RETURN_IF_ERROR(impl->Start(stop_requested));
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
 Status Server::Stop() { return impl_->Stop(); }
+
+ReloadOutcome Server::Reload() { return impl_->reloader->Reload(); }
 
 StartSummary Server::summary() const {
   const Catalog& catalog = *impl_->catalog;

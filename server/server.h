@@ -8,9 +8,10 @@
 
 #include "featurestore/base/clock.h"
 #include "featurestore/base/status.h"
-#include "featurestore/declare/catalog.h"
+#include "featurestore/declare/project.h"
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/metrics.h"
+#include "server/reload_outcome.h"
 
 namespace freshet {
 
@@ -27,13 +28,15 @@ struct StartSummary {
 
 class Server {
  public:
-  // Runs when it returns; on an error nothing does. `log` and `clock` must outlive it. `stop_requested` ends a start that
-  // takes long (CANCELLED).
-  static StatusOr<std::unique_ptr<Server>> Start(std::shared_ptr<const Catalog> catalog,
+  // Runs when it returns; on an error nothing does. `project` has a catalog. `load` reads it anew for a reload. `log` and `clock` must
+  // outlive it. `stop_requested` ends a start that takes long (CANCELLED).
+  static StatusOr<std::unique_ptr<Server>> Start(Project project, std::function<Project()> load,
                                                  const Clock& clock, Log& log,
                                                  const std::function<bool()>& stop_requested);
   ~Server();  // Stop
   StartSummary summary() const;
+  // Reads the declaration anew (reload.h). What comes of it is in the log, too.
+  ReloadOutcome Reload();
   // Unready first, then calls in hand end, then ingestion commits its last batch, then the store is flushed. Idempotent.
   // The error is the flush's: what it did not write is read again from the log.
   Status Stop();

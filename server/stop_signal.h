@@ -9,13 +9,17 @@ namespace freshet {
 // that goes away must not end a server.
 class StopSignal {
  public:
-  StopSignal();
+  // `takes_reload`: else SIGHUP ends the process, as it does without a handler.
+  explicit StopSignal(bool takes_reload = false);
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
+  // SIGHUP is a wish to read the declaration anew: true once for those that came since the last call.
+  bool TakeReload();
   bool requested() const;
-  // True once a stop was requested; false after `at_most`.
+  // True once a stop was requested; false after `at_most`, or where a reload is.
   bool WaitFor(std::chrono::milliseconds at_most) const;
+  // Until a stop or a reload is requested.
   void Wait() const;
 };
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace freshet {
@@ -72,11 +74,65 @@ const std::vector<Total>& Totals() {
   return kTotals;
 }
 
+// Of views that are built from their logs, as long as they are.
+class BuildMetrics {
+ public:
+  explicit BuildMetrics(Metrics& metrics)
+      : passed_(metrics.GaugeFamily("freshet_view_build_passed_records",
+                                    "Of a view that is built: offsets of its log behind it.")),
+        total_(metrics.GaugeFamily("freshet_view_build_records",
+                                   "Of a view that is built: offsets from its log's start to where "
+                                   "it has to come.")),
+        left_(metrics.GaugeFamily("freshet_view_build_remaining_seconds",
+                                  "Of a view that is built: time it takes still, at the speed so "
+                                  "far; no sample while that is not known.")) {}
+
+  // `build`: none where the view is complete. A view is seen once a version.
+  void Set(const std::string& view, const BuildStatus* build) {
+    if (build == nullptr) return;
+    Gauges& gauges = gauges_[view];
+    gauges.seen = true;
+    const prometheus::Labels labels = {{kView, view}};
+    const auto set = [&labels](MetricFamily<Gauge>& family, Gauge*& gauge, double value) {
+      if (gauge == nullptr) gauge = &family.Add(labels);
+      gauge->Set(value);
+    };
+    set(passed_, gauges.passed, static_cast<double>(build->passed.load()));
+    set(total_, gauges.total, static_cast<double>(build->total.load()));
+    if (const auto left = build->SecondsLeft()) set(left_, gauges.left, *left);
+  }
+  // Those that were not set since the last call have no samples any more.
+  void Forget() {
+    for (auto at = gauges_.begin(); at != gauges_.end();) {
+      Gauges& gauges = at->second;
+      if (std::exchange(gauges.seen, false)) {
+        ++at;
+        continue;
+      }
+      passed_.Remove(gauges.passed);
+      total_.Remove(gauges.total);
+      if (gauges.left != nullptr) left_.Remove(gauges.left);
+      at = gauges_.erase(at);
+    }
+  }
+
+ private:
+  struct Gauges {
+    Gauge* passed = nullptr;
+    Gauge* total = nullptr;
+    Gauge* left = nullptr;
+    bool seen = false;
+  };
+  MetricFamily<Gauge>& passed_;
+  MetricFamily<Gauge>& total_;
+  MetricFamily<Gauge>& left_;
+  std::map<std::string, Gauges> gauges_;
+};
+
 class StoreMetrics {
  public:
-  StoreMetrics(const Catalog& catalog, Store& store, Metrics& metrics)
-      : catalog_(catalog),
-        store_(store),
+  StoreMetrics(Store& store, Metrics& metrics)
+      : store_(store),
         complete_since_(metrics.GaugeFamily(
             "freshet_view_complete_since_timestamp_seconds",
             "A window that reaches below it is only partly filled; no sample: always "
@@ -115,16 +171,13 @@ class StoreMetrics {
         level_bytes_(
             metrics.GaugeFamily("freshet_rocksdb_level_bytes", "Bytes of table files by level.")),
         block_lookups_(metrics.CounterFamily("freshet_rocksdb_block_cache_lookups_total",
-                                             "Lookups in the block cache by kind of block.")) {
+                                             "Lookups in the block cache by kind of block.")),
+        build_(metrics) {
     for (const ViewNumber& gauge : kViewGauges) {
-      auto& family = metrics.GaugeFamily(gauge.name, gauge.help);
-      for (const FeatureView& view : catalog.views)
-        view_gauges_[&gauge][view.name] = &family.Add({{kView, view.name}});
+      view_gauges_[&gauge] = &metrics.GaugeFamily(gauge.name, gauge.help);
     }
-    auto& expired = metrics.CounterFamily("freshet_rocksdb_expired_rows_dropped_total",
-                                          "Rows past their ttl that compaction removed.");
-    for (const FeatureView& view : catalog.views)
-      expired_[view.name] = &expired.Add({{kView, view.name}});
+    expired_ = &metrics.CounterFamily("freshet_rocksdb_expired_rows_dropped_total",
+                                      "Rows past their ttl that compaction removed.");
     for (const Total& total : Totals()) {
       totals_.push_back(&metrics.CounterFamily(total.name, total.help).Add(total.labels));
     }
@@ -132,18 +185,26 @@ class StoreMetrics {
 
   void Refresh() {
     const StoreStatistics now = store_.Statistics();
+    std::set<std::string> complete;
     for (const StoreStatistics::View& view : now.views) {
-      for (const ViewNumber& gauge : kViewGauges) {
-        const auto& children = view_gauges_[&gauge];
-        if (const auto child = children.find(view.view); child != children.end()) {
-          child->second->Set(static_cast<double>(view.*gauge.number));
-        }
-      }
-      if (const auto child = expired_.find(view.view); child != expired_.end()) {
-        RaiseTo(*child->second, static_cast<double>(view.expired_rows_dropped));
-      }
-      SetLevels(view);
+      if (view.complete) complete.insert(view.view);
     }
+    for (const StoreStatistics::View& view : now.views) {
+      build_.Set(view.view, view.complete ? nullptr : &store_.view_status(view.id).build);
+      // A version that is built beside one that answers has no numbers of its own.
+      if (!view.complete && complete.contains(view.view)) continue;
+      for (const ViewNumber& gauge : kViewGauges) {
+        view_gauges_[&gauge]
+            ->Add({{kView, view.view}})
+            .Set(static_cast<double>(view.*gauge.number));
+      }
+      RaiseTo(expired_->Add({{kView, view.view}}), static_cast<double>(view.expired_rows_dropped));
+      SetLevels(view);
+      const int64_t since = store_.view_status(view.id).complete_since_us.load();
+      if (since != kNoTime)
+        complete_since_.Add({{kView, view.view}}).Set(static_cast<double>(since) / 1e6);
+    }
+    build_.Forget();
     for (size_t i = 0; i < totals_.size(); ++i)
       RaiseTo(*totals_[i], static_cast<double>(now.*Totals()[i].number));
     // RocksDB counts all positives and the true ones.
@@ -165,12 +226,6 @@ class StoreMetrics {
       budget_.Add({{"part", part.part}}).Set(static_cast<double>(part.budget_bytes));
       used_.Add({{"part", part.part}}).Set(static_cast<double>(part.used_bytes));
     }
-    for (uint32_t view = 0; view < catalog_.views.size(); ++view) {
-      const int64_t since = store_.view_status(ViewId{view}).complete_since_us.load();
-      if (since != kNoTime)
-        complete_since_.Add({{kView, catalog_.views[view].name}})
-            .Set(static_cast<double>(since) / 1e6);
-    }
   }
 
  private:
@@ -188,7 +243,6 @@ class StoreMetrics {
     }
   }
 
-  const Catalog& catalog_;
   Store& store_;
   MetricFamily<Gauge>& complete_since_;
   Counter& false_positives_;
@@ -204,15 +258,16 @@ class StoreMetrics {
   MetricFamily<Gauge>& level_bytes_;
   MetricFamily<Counter>& block_lookups_;
   std::map<std::string, size_t> levels_seen_;  // by view: how many levels have samples
-  std::map<const ViewNumber*, std::map<std::string, Gauge*>> view_gauges_;
-  std::map<std::string, Counter*> expired_;
+  BuildMetrics build_;
+  std::map<const ViewNumber*, MetricFamily<Gauge>*> view_gauges_;
+  MetricFamily<Counter>* expired_;
   std::vector<Counter*> totals_;
 };
 
 }  // namespace
 
-void ExportStoreMetrics(const Catalog& catalog, Store& store, Metrics& metrics) {
-  auto refresh = std::make_shared<StoreMetrics>(catalog, store, metrics);
+void ExportStoreMetrics(Store& store, Metrics& metrics) {
+  auto refresh = std::make_shared<StoreMetrics>(store, metrics);
   metrics.OnScrape([refresh] { refresh->Refresh(); });
 }
 

@@ -2,13 +2,12 @@
 // scraped.
 #pragma once
 
-#include "featurestore/declare/catalog.h"
 #include "featurestore/observe/metrics.h"
 #include "featurestore/store/store.h"
 
 namespace freshet {
 
-// `catalog` and `store` must live as long as scrapes can come.
-void ExportStoreMetrics(const Catalog& catalog, Store& store, Metrics& metrics);
+// Of the views that are open in it. `store` must live as long as scrapes can come.
+void ExportStoreMetrics(Store& store, Metrics& metrics);
 
 }  // namespace freshet

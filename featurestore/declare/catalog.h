@@ -30,6 +30,7 @@ struct KafkaSettings {
   // With kNone: what is kept of pushed records, of each source.
   Duration local_keep = Duration::Days(30);
   uint64_t local_max_bytes = 4ull << 30;
+  int32_t rebuild_percent = 50;  // of a core, for a view that is built beside live ingestion
 };
 
 struct StorageSettings {
@@ -65,6 +66,12 @@ struct Catalog {
   std::vector<std::shared_ptr<const DerivedFields>> derived;  // one a source, same index
   // One a service, same index; null where it derives nothing.
   std::vector<std::shared_ptr<const ServiceExpressions>> service_expressions;
+  // Under which number a running server's store has each view open (ViewId): a catalog that took another's place has views under
+  // their old numbers. Empty: opened in this order.
+  std::vector<uint32_t> store_views;
+  uint32_t StoreView(uint32_t view) const {
+    return view < store_views.size() ? store_views[view] : view;
+  }
 
   const FeatureService* FindService(std::string_view name) const;
   std::optional<uint32_t> ViewIndex(std::string_view name) const;

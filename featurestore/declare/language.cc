@@ -58,6 +58,7 @@ constexpr Key kLocalLogKeys[] = {
 };
 constexpr Object kLocalLogObject{"kafka.local_log", kLocalLogKeys};
 constexpr Shape kLocalLog{.object = &kLocalLogObject};
+constexpr Shape kPercent{.form = Form::kInteger, .least = 1, .most = 100};
 constexpr Shape kOptions{.map = &kText, .names_are_free = true};
 constexpr Key kKafkaKeys[] = {
     {"brokers",
@@ -69,6 +70,10 @@ constexpr Key kKafkaKeys[] = {
     {"group", "Consumer group for advisory commits. Default: freshet-<project>.", &kText},
     {"dead_letters", "Topic of refused records. Default: <project>.dead_letters.", &kTopic},
     {"options", "librdkafka's own settings, by its own names.", &kOptions},
+    {"rebuild_percent",
+     "Of a processor's time, how much a view takes that is built beside live ingestion after a "
+     "reload. Default: 50.",
+     &kPercent},
     kDescription,
     kOwner,
     kTagsKey,

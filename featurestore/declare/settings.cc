@@ -86,6 +86,9 @@ void ResolveKafka(const YamlNode& kafka, const LoadOptions& options, Catalog& ca
     settings.local_max_bytes = ReadSize(size->text).value_or(settings.local_max_bytes);
   if (Sound(kafka, "local_log") != nullptr && settings.kind != KafkaSettings::Kind::kNone)
     diagnostics.Warning(local.place, "local_log counts only with brokers: none");
+  if (const YamlNode* percent = Sound(kafka, "rebuild_percent")) {
+    settings.rebuild_percent = static_cast<int32_t>(ReadInteger(percent->text).value_or(50));
+  }
   settings.group = TextOr(kafka, "group", "freshet-" + catalog.project);
   settings.dead_letters = TextOr(kafka, "dead_letters", catalog.project + ".dead_letters");
   for (const YamlEntry& option : Section(kafka, "options").entries) {
@@ -219,6 +222,7 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   }
   list.Add("kafka", "group", kafka.group);
   list.Add("kafka", "dead_letters", kafka.dead_letters);
+  list.Add("kafka", "rebuild_percent", fmt::to_string(kafka.rebuild_percent));
   for (const auto& [name, value] : kafka.options) {
     list.AddAt(Section(kafka_node, "options"), "kafka.options." + name, name,
                IsSecretOption(name) ? "***" : value);

@@ -38,6 +38,8 @@ CatchUpPass::CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_
     : context_(context),
       handover_(std::move(plan.handover)),
       incarnation_(plan.incarnation),
+      follows_(plan.follows),
+      share_(plan.share),
       log_(std::move(log)),
       limits_(limits),
       writer_(context, std::move(plan.views),
@@ -46,6 +48,8 @@ CatchUpPass::CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_
 
 StepResult CatchUpPass::Begin() {
   batch_waits_ = false;
+  begun_ = !handover_->live().empty();
+  if (!begun_) return {};
   std::map<int32_t, int64_t> lost;
   if (Status verified = Verify(lost); !verified.ok()) return LogError(std::move(verified));
   if (!stop_.ok()) return {};
@@ -70,7 +74,12 @@ Status CatchUpPass::Verify(std::map<int32_t, int64_t>& lost) {
   for (const auto& [partition, offset] : handover_->live()) {
     ASSIGN_OR_RETURN(bounds[partition], log_->Bounds(partition));
   }
-  for (LoopView& view : writer_.mutable_views()) AddNewPartitions(incarnation_, bounds, view);
+  for (LoopView& view : writer_.mutable_views()) {
+    RenewIncarnation(incarnation_, bounds, view);
+    AddNewPartitions(incarnation_, bounds, view);
+    view.log_start.clear();
+    for (const auto& [partition, b] : bounds) view.log_start[partition] = b.start;
+  }
   ASSIGN_OR_RETURN(const auto wrong,
                    VerifyPartitions(*log_, context_.source.topic, writer_.progress()));
   for (const auto& [partition, verdict] : wrong) {
@@ -86,7 +95,35 @@ Status CatchUpPass::Verify(std::map<int32_t, int64_t>& lost) {
 }
 
 StepResult CatchUpPass::Step() {
+  using std::chrono::steady_clock;
+  const auto begin = steady_clock::now();
+  if (begin < rests_until_) return {StepKind::kHeld, {}};
+  StepResult result = Advance();
+  if (result.kind == StepKind::kRead && share_ < 1) {
+    const auto took = steady_clock::now() - begin;
+    rests_until_ = steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(
+                                             took * ((1 - share_) / share_));
+  }
+  return result;
+}
+
+void CatchUpPass::RaiseShare(int64_t distance, std::chrono::steady_clock::time_point now) {
+  constexpr auto kJudgedEvery = std::chrono::seconds(10);
+  if (share_ >= 1 || now < judged_at_ + kJudgedEvery) return;
+  // Half a minute's way of what is left in ten seconds would do.
+  const bool arrives = distance < distance_then_ - distance_then_ / 20;
+  if (distance_then_ > 0 && !arrives) share_ = std::min(1.0, share_ * 1.5);
+  judged_at_ = now;
+  distance_then_ = distance;
+}
+
+StepResult CatchUpPass::Advance() {
   if (!stop_.ok()) return {StepKind::kStopped, {}};
+  if (!begun_) {
+    if (handover_->live().empty()) return {StepKind::kHeld, {}};
+    if (StepResult begun = Begin(); !begun.ok()) return begun;
+    if (!stop_.ok()) return {StepKind::kStopped, {}};
+  }
   const Handover::State state = handover_->state();
   if (state == Handover::State::kTaken) return {StepKind::kDone, {}};
   if (state == Handover::State::kOffered) return {StepKind::kHeld, {}};
@@ -97,10 +134,13 @@ StepResult CatchUpPass::Step() {
       if (mine.size() < live.size()) {
         return {StepKind::kLogError, Unavailable("topic {} has grown", context_.source.topic)};
       }
-      const bool near =
-          NotBeyond(mine, live) && Distance(mine, live) <= static_cast<int64_t>(limits_.records);
-      if (near) handover_->Request();
+      const int64_t distance = Distance(mine, live);
+      const bool near = NotBeyond(mine, live) && distance <= static_cast<int64_t>(limits_.records);
+      handover_->SetNear(near);
+      if (!near) RaiseShare(distance, std::chrono::steady_clock::now());
+      if (near && !follows_) handover_->Request();
       if (mine == live) {
+        if (follows_) return {StepKind::kHeld, {}};
         if (handover_->state() != Handover::State::kHeld) return {StepKind::kHeld, {}};
         std::vector<LoopView> views = writer_.views();
         return {handover_->Offer(mine, views) ? StepKind::kHeld : StepKind::kIdle, {}};
@@ -186,8 +226,10 @@ StepResult CatchUpPass::Commit() {
   }
   handover_->Progressed(PositionsOf(writer_.progress()));
   const auto watermark = watermark_.At(now);
+  const Positions live = handover_->live();
   for (const LoopView& view : writer_.views()) {
     PublishView(view, read_to_end_, watermark, context_.store);
+    PublishBuild(view, live, now, context_.store);
   }
   if (!losses_.empty()) {
     const std::map<int32_t, int64_t> losses = std::exchange(losses_, {});

@@ -37,7 +37,11 @@ struct Headers {
 
 DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store,
                                  IngestMetrics& metrics, Log& log)
-    : options_(std::move(options)), store_(store), metrics_(metrics), log_(log) {}
+    : options_(std::move(options)),
+      topics_(options_.topics),
+      store_(store),
+      metrics_(metrics),
+      log_(log) {}
 
 StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRelayOptions options,
                                                                   Store& store,
@@ -65,6 +69,17 @@ StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRela
 }
 
 DeadLetterRelay::~DeadLetterRelay() { Stop(); }
+
+void DeadLetterRelay::SetTopic(const std::string& source, const std::string& topic) {
+  const std::lock_guard lock(mutex_);
+  topics_[source] = topic;
+}
+
+std::string DeadLetterRelay::TopicOf(const std::string& source) {
+  const std::lock_guard lock(mutex_);
+  const auto topic = topics_.find(source);
+  return topic == topics_.end() ? std::string() : topic->second;
+}
 
 void DeadLetterRelay::Wake() {
   const std::lock_guard lock(mutex_);
@@ -125,9 +140,7 @@ StatusOr<bool> DeadLetterRelay::RelayAll(const std::stop_token& stop) {
   bool more = false;
   Status failed;
   for (const std::string& source : sources) {
-    const auto topic = options_.topics.find(source);
-    const auto relayed =
-        RelaySome(source, topic == options_.topics.end() ? std::string() : topic->second, stop);
+    const auto relayed = RelaySome(source, TopicOf(source), stop);
     if (!relayed.ok()) {
       failed = relayed.status();
     } else {

@@ -39,6 +39,8 @@ class DeadLetterRelay {
                                                           Log& log);
   ~DeadLetterRelay();  // Stop
 
+  // A source that was declared since.
+  void SetTopic(const std::string& source, const std::string& topic);
   void Wake();
   // What is on its way is given a moment; the rest stays in the store.
   void Stop();
@@ -55,7 +57,10 @@ class DeadLetterRelay {
   Status Produce(const std::string& source, const std::string& topic,
                  const Store::StoredDeadLetter& stored);
 
+  std::string TopicOf(const std::string& source);
+
   const DeadLetterRelayOptions options_;
+  std::map<std::string, std::string> topics_;  // under mutex_
   Store& store_;
   IngestMetrics& metrics_;
   Log& log_;

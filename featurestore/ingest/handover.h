@@ -3,9 +3,13 @@
 // The pass never reads beyond what the live loop has committed. Close behind, it asks the live loop to hold; that stops at its next
 // batch boundary, its positions stand still, the pass reads up to exactly them and offers its views, and the live loop takes them and
 // goes on. A pass that does not come within a while is let go and asks again.
+//
+// A pass that only follows (views of a declaration that is not served yet) never asks: it stays close, and whoever waits for that
+// (near) stops both and begins anew.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -17,7 +21,7 @@ namespace freshet {
 // Thread-safe. One a pass.
 class Handover {
  public:
-  enum class State : uint8_t { kRunning, kRequested, kHeld, kOffered, kTaken };
+  enum class State : uint8_t { kRunning, kRequested, kHeld, kOffered, kTaken, kAbandoned };
 
   // --- The live loop's side. At a batch boundary:
   void Publish(const Positions& live) {
@@ -42,6 +46,8 @@ class Handover {
     state_ = State::kTaken;
     return std::move(views_);
   }
+
+  bool abandoned() const { return state() == State::kAbandoned; }
 
   // Next offset of the pass in a partition; 0 for one that it does not know yet.
   int64_t PassNext(int32_t partition) const {
@@ -75,13 +81,51 @@ class Handover {
     const std::lock_guard lock(mutex_);
     return state_;
   }
+  void SetNear(bool near) {
+    const std::lock_guard lock(mutex_);
+    near_ = near;
+  }
+
+  // --- Who started a pass that follows:
+  // It has less than a batch to read until it stands where the live loop does.
+  bool near() const {
+    const std::lock_guard lock(mutex_);
+    return near_;
+  }
+  // The pass has ended: the live loop forgets it.
+  void Abandon() {
+    const std::lock_guard lock(mutex_);
+    state_ = State::kAbandoned;
+  }
 
  private:
   mutable std::mutex mutex_;
   State state_ = State::kRunning;
+  bool near_ = false;
   Positions live_;
   Positions pass_;
   std::vector<LoopView> views_;
+};
+
+// Passes that begin while the live loop runs: it takes them at its next batch boundary. Thread-safe.
+class HandoverInbox {
+ public:
+  void Put(std::shared_ptr<Handover> handover) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(handover));
+  }
+  bool empty() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.empty();
+  }
+  std::vector<std::shared_ptr<Handover>> Take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(waiting_, {});
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<Handover>> waiting_;
 };
 
 }  // namespace freshet

@@ -1,5 +1,5 @@
 // Ingestion as a whole: for each source a live loop, a pass for each view that is behind, and the dead-letter
-// relay. Started once the store is open and its views are opened (ViewId = index in the catalog).
+// relay. Started once the store is open and its views are opened (ViewId: Catalog::StoreView).
 #pragma once
 
 #include <functional>
@@ -44,11 +44,16 @@ uint64_t IngestMemoryBytes(uint64_t memory_bytes);
 class Ingest {
  public:
   // Threads run when it returns. A broker that is away is not an error: it keeps trying and says so in
-  // SourceStatus, log and metrics. `catalog`, `store`, `clock`, `metrics`, `log` must outlive it.
-  static StatusOr<std::unique_ptr<Ingest>> Start(const Catalog& catalog, const LogAddress& address,
-                                                 Store& store, const Clock& clock, Metrics& metrics,
-                                                 Log& log);
+  // SourceStatus, log and metrics. `store`, `clock`, `metrics`, `log` must outlive it.
+  static StatusOr<std::unique_ptr<Ingest>> Start(std::shared_ptr<const Catalog> catalog,
+                                                 const LogAddress& address, Store& store,
+                                                 const Clock& clock, Metrics& metrics, Log& log);
   ~Ingest();  // Stop
+  // Another catalog, of the same kafka and storage, takes the place of the one that runs: SourceSet says how.
+  Status Prepare(std::shared_ptr<const Catalog> next);
+  bool Prepared() const;
+  Status Switch();
+  void GiveUp();
   // Finishes and commits the batch in hand, stops the relay, closes consumers. Idempotent; bounded by seconds.
   void Stop();
 

@@ -111,8 +111,17 @@ Status LiveLoop::Verify() {
 
 bool LiveLoop::TakeHandovers() {
   bool held = false, taken = false;
+  // Positions stand still only while nothing is being written; one that was put just now waits for the next batch.
+  if (context_.inbox != nullptr && written_ == nullptr) {
+    for (auto& handover : context_.inbox->Take()) {
+      handover->Publish(PositionsOf(writer_->progress()));
+      handovers_.push_back(std::move(handover));
+    }
+  }
   for (auto& handover : handovers_) {
-    if (handover->offered()) {
+    if (handover->abandoned()) {
+      handover.reset();
+    } else if (handover->offered()) {
       writer_->Add(handover->Take());
       handover.reset();
       taken = true;
@@ -159,7 +168,8 @@ StepResult LiveLoop::ReadBatch() {
   const bool outbox_full =
       context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4;
   // What follows touches more than the log.
-  if (outbox_full || RefreshIsDue() || !handovers_.empty()) {
+  const bool passes_begin = context_.inbox != nullptr && !context_.inbox->empty();
+  if (outbox_full || RefreshIsDue() || !handovers_.empty() || passes_begin) {
     if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
   }
   if (TakeHandovers()) return {StepKind::kHeld, {}};
@@ -379,6 +389,7 @@ void LiveLoop::Publish() {
   if (watermark) context_.metrics.SetWatermark(static_cast<double>(watermark->us) / 1e6);
   for (const LoopView& view : writer_->views()) {
     PublishView(view, read_to_end_, watermark, context_.store);
+    if (view.complete_at) PublishBuild(view, log_ends_, context_.clock.Now(), context_.store);
     if (const auto since = CompleteSince(view.progress)) {
       context_.metrics.SetCompleteSince(context_.MetricIndex(view.id),
                                         static_cast<double>(since->us) / 1e6);

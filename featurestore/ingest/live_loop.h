@@ -27,6 +27,9 @@ struct PassPlan {
   std::shared_ptr<Handover> handover;
   uint32_t incarnation = 0;
   size_t passes = 1;  // of the source, which share what memory there is for them
+  // Never hands over: the views are of a declaration that is not served yet.
+  bool follows = false;
+  double share = 1;  // of the time: between batches it rests for the others
 };
 
 class LiveLoop final : public IngestLoop {

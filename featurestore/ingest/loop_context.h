@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "featurestore/base/clock.h"
+#include "featurestore/ingest/handover.h"
 #include "featurestore/ingest/log_source.h"
 #include "featurestore/ingest/processor.h"
 #include "featurestore/model/source.h"
@@ -36,6 +37,8 @@ struct LoopContext {
   std::function<StatusOr<std::unique_ptr<LogSource>>(size_t readers)> open_log;
   std::function<void()> dead_letters_waiting;  // wakes the relay
   std::function<std::string()> log_replaced;   // LogAddress::replaced
+  // Passes that begin while the live loop runs come by it; none: none do.
+  std::shared_ptr<HandoverInbox> inbox = {};
 
   size_t MetricIndex(ViewId id) const {
     for (size_t i = 0; i < views.size(); ++i) {

@@ -128,18 +128,25 @@ StatusOr<std::unique_ptr<MockBroker>> MockBroker::Start(const std::filesystem::p
   ASSIGN_OR_RETURN(impl->handle, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
   impl->cluster = rd_kafka_mock_cluster_new(impl->handle.get(), 1);
   if (impl->cluster == nullptr) return Unavailable("the embedded broker cannot listen on loopback");
+  std::unique_ptr<MockBroker> broker(new MockBroker(std::move(impl)));
+  RETURN_IF_ERROR(broker->AddTopics(topics));
+  const BrokerFile file{rd_kafka_mock_cluster_bootstraps(broker->impl_->cluster), NewLogId(),
+                        getpid()};
+  RETURN_IF_ERROR(WriteBrokerFile(data_folder, file));
+  broker->impl_->file = file;
+  return broker;
+}
+
+Status MockBroker::AddTopics(const std::vector<MockTopic>& topics) {
   for (const MockTopic& topic : topics) {
-    const auto made = rd_kafka_mock_topic_create(impl->cluster, topic.name.c_str(),
+    const auto made = rd_kafka_mock_topic_create(impl_->cluster, topic.name.c_str(),
                                                  topic.partitions, /*replication_factor=*/1);
-    if (made != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (made != RD_KAFKA_RESP_ERR_NO_ERROR && made != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
       return InvalidArgument("topic {} of the embedded broker, {} partitions: {}", topic.name,
                              topic.partitions, KafkaErrorText(made));
     }
   }
-  const BrokerFile file{rd_kafka_mock_cluster_bootstraps(impl->cluster), NewLogId(), getpid()};
-  RETURN_IF_ERROR(WriteBrokerFile(data_folder, file));
-  impl->file = file;
-  return std::unique_ptr<MockBroker>(new MockBroker(std::move(impl)));
+  return OkStatus();
 }
 
 }  // namespace freshet

@@ -32,6 +32,8 @@ class MockBroker {
   static StatusOr<std::unique_ptr<MockBroker>> Start(const std::filesystem::path& data_folder,
                                                      const std::vector<MockTopic>& topics);
   ~MockBroker();
+  // Those that are there already stay as they are.
+  Status AddTopics(const std::vector<MockTopic>& topics);
   const std::string& bootstrap() const;
   const std::string& log_id() const;
 

@@ -27,17 +27,15 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
   view.id = declared.id;
   view.layout = declared.layout;
   ASSIGN_OR_RETURN(view.producers, context.store.ReadProducers(declared.id));
-  for (const auto& [partition, progress] : stored) {
-    if (progress.incarnation == incarnation) {
-      view.progress[partition] = progress;
-    } else if (const auto found = bounds.find(partition); found != bounds.end()) {
-      view.progress[partition] = BeginProgress(incarnation, found->second.start, &progress);
-    }
-  }
+  view.progress = stored;
+  RenewIncarnation(incarnation, bounds, view);
   const PartitionProgress known = view.progress;
   AddNewPartitions(incarnation, bounds, view);
   if (known.empty()) WarnOfMissingBeginning(context, view);
-  for (const auto& [partition, b] : bounds) view.ends_at_start[partition] = b.end;
+  for (const auto& [partition, b] : bounds) {
+    view.ends_at_start[partition] = b.end;
+    view.log_start[partition] = b.start;
+  }
   if (!context.store.IsComplete(declared.id)) view.complete_at = view.ends_at_start;
   return view;
 }
@@ -91,6 +89,22 @@ StatusOr<uint32_t> FindIncarnation(const LoopContext& context) {
   mine.push_back(log);
   RETURN_IF_ERROR(context.store.WriteLogs(context.source.name, mine));
   return log.incarnation;
+}
+
+void RenewIncarnation(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,
+                      LoopView& view) {
+  for (auto at = view.progress.begin(); at != view.progress.end();) {
+    auto& [partition, progress] = *at;
+    const auto found = bounds.find(partition);
+    if (progress.incarnation == incarnation) {
+      ++at;
+    } else if (found == bounds.end()) {
+      at = view.progress.erase(at);
+    } else {
+      progress = BeginProgress(incarnation, found->second.start, &progress);
+      ++at;
+    }
+  }
 }
 
 bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,

@@ -23,6 +23,10 @@ struct SourcePlan {
 StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation,
                                 const std::map<int32_t, LogBounds>& bounds);
 
+// What a view has read of earlier incarnations of the log it keeps, and begins at the log's start in this one.
+void RenewIncarnation(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,
+                      LoopView& view);
+
 // Partitions that `view` has never read, at their beginning. True where there were some.
 bool AddNewPartitions(uint32_t incarnation, const std::map<int32_t, LogBounds>& bounds,
                       LoopView& view);

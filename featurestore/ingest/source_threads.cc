@@ -5,6 +5,18 @@
 
 namespace freshet {
 
+namespace {
+
+LoopContext WithInbox(LoopContext context) {
+  context.inbox = std::make_shared<HandoverInbox>();
+  return context;
+}
+
+}  // namespace
+
+SourceThreads::SourceThreads(LoopContext context, std::string brokers)
+    : context_(WithInbox(std::move(context))), brokers_(std::move(brokers)) {}
+
 SourceThreads::~SourceThreads() {
   RequestStop();
   live_thread_ = {};  // joins: after it no pass is started
@@ -21,6 +33,10 @@ Status SourceThreads::Start() {
     live_.reset();  // closes its consumer in its own thread
   });
   return OkStatus();
+}
+
+void SourceThreads::StartFollowing(std::vector<PassPlan> plans) {
+  for (PassPlan& plan : plans) StartPass(std::move(plan));
 }
 
 void SourceThreads::RequestStop() {

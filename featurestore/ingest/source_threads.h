@@ -15,16 +15,19 @@ namespace freshet {
 class SourceThreads {
  public:
   // `brokers`: as messages name them.
-  SourceThreads(LoopContext context, std::string brokers)
-      : context_(std::move(context)), brokers_(std::move(brokers)) {}
+  SourceThreads(LoopContext context, std::string brokers);
   SourceThreads(const SourceThreads&) = delete;
   SourceThreads& operator=(const SourceThreads&) = delete;
   ~SourceThreads();  // RequestStop, and waits until all have ended
 
   // Fails where no log can be opened at all, never for one that is away.
   Status Start();
+  // Passes alone, beside somebody else's live loop, which has their handovers.
+  void StartFollowing(std::vector<PassPlan> plans);
   // The batch in hand is finished and committed.
   void RequestStop();
+  // For passes that begin while the live loop runs.
+  HandoverInbox& inbox() { return *context_.inbox; }
 
  private:
   // Once the live loop knows which views are behind.

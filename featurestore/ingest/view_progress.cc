@@ -105,6 +105,21 @@ std::optional<Timestamp> Watermark::At(Timestamp now) {
   return watermark_;
 }
 
+void PublishBuild(const LoopView& view, const Positions& ends, Timestamp now, Store& store) {
+  uint64_t passed = 0;
+  uint64_t total = 0;
+  for (const auto& [partition, end] : ends) {
+    const auto start = view.log_start.find(partition);
+    const int64_t from = start == view.log_start.end() ? 0 : start->second;
+    const auto progress = view.progress.find(partition);
+    const int64_t next = progress == view.progress.end() ? from : progress->second.next;
+    total += static_cast<uint64_t>(std::max<int64_t>(end - from, 0));
+    passed += static_cast<uint64_t>(
+        std::clamp<int64_t>(next - from, 0, std::max<int64_t>(end - from, 0)));
+  }
+  store.view_status(view.id).build.Set(passed, total, now);
+}
+
 void PublishView(const LoopView& view, const std::set<int32_t>& read_to_end,
                  std::optional<Timestamp> watermark, Store& store) {
   ViewStatus& status = store.view_status(view.id);

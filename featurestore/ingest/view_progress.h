@@ -26,6 +26,8 @@ struct LoopView {
   // As stored; empty once a writer has taken them.
   std::map<int32_t, ProducerMarks> producers;
   Positions ends_at_start;  // of the log: who has reached them is as far as it was before a stop
+  Positions
+      log_start;  // what the log held at first: where the building of a view that is not complete began
 };
 
 Positions PositionsOf(const PartitionProgress& progress);
@@ -75,6 +77,9 @@ class Watermark {
   std::map<int32_t, Partition> partitions_;
   std::optional<Timestamp> watermark_;
 };
+
+// How far a view that is not complete has come on its way to `ends`, for people.
+void PublishBuild(const LoopView& view, const Positions& ends, Timestamp now, Store& store);
 
 // What serving sees of a view.
 void PublishView(const LoopView& view, const std::set<int32_t>& read_to_end,

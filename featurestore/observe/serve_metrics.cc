@@ -1,5 +1,7 @@
 #include "featurestore/observe/serve_metrics.h"
 
+#include <algorithm>
+
 namespace freshet {
 namespace {
 
@@ -29,17 +31,13 @@ MethodMetrics::MethodMetrics(MetricFamily<Counter>& started, MetricFamily<Counte
   }
 }
 
-ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& services,
-                           const std::vector<std::string>& views)
+ServeMetrics::ServeMetrics(Metrics& metrics)
     : started_(&metrics.CounterFamily("grpc_server_started_total", "Calls begun")),
       handled_(&metrics.CounterFamily("grpc_server_handled_total", "Calls answered, by code")),
       seconds_(&metrics.HistogramFamily("grpc_server_handling_seconds",
                                         "From a call's arrival to its answer")) {
-  auto& rows = metrics.HistogramFamily("freshet_serve_request_rows", "Entity rows a request");
-  for (const std::string& service : services) {
-    rows_.emplace_back(service, &rows.Add({{"feature_service", service}}, RowCountBuckets()));
-  }
-  rows_of_lists_ = &rows.Add({{"feature_service", ""}}, RowCountBuckets());
+  rows_ = &metrics.HistogramFamily("freshet_serve_request_rows", "Entity rows a request");
+  rows_of_lists_ = &rows_->Add({{"feature_service", ""}}, RowCountBuckets());
   auto& stages = metrics.HistogramFamily("freshet_serve_stage_duration_seconds",
                                          "A request's time by stage: keys, read, finish, respond");
   for (size_t stage = 0; stage < kStages.size(); ++stage) {
@@ -53,14 +51,35 @@ ServeMetrics::ServeMetrics(Metrics& metrics, const std::vector<std::string>& ser
       "freshet_serve_expression_errors_total",
       "Expressions that failed at a request: derived features that are ERROR, and nulls of the "
       "request's own event");
-  auto& values =
-      metrics.CounterFamily("freshet_serve_values_total", "Values computed, by view and status");
-  for (const std::string& view : views) {
-    std::array<Counter*, 7> children{};
+  values_ =
+      &metrics.CounterFamily("freshet_serve_values_total", "Values computed, by view and status");
+  named_ = std::make_shared<const Named>();
+}
+
+void ServeMetrics::Serve(const std::vector<std::string>& services,
+                         const std::map<uint32_t, std::string>& views) {
+  auto named = std::make_shared<Named>();
+  for (const std::string& service : services) {
+    named->rows.emplace_back(service,
+                             &rows_->Add({{"feature_service", service}}, RowCountBuckets()));
+  }
+  for (const auto& [number, view] : views) {
+    named->values.resize(std::max<size_t>(named->values.size(), number + 1));
     for (size_t status = 1; status < kStatuses.size(); ++status) {
-      children[status] = &values.Add({{"view", view}, {"status", kStatuses[status]}});
+      named->values[number][status] =
+          &values_->Add({{"view", view}, {"status", kStatuses[status]}});
     }
-    values_.push_back(children);
+  }
+  const std::lock_guard lock(mutex_);
+  named_ = std::move(named);
+}
+
+void ServeMetrics::CountValues(uint32_t view, const std::array<uint32_t, 7>& by_status) const {
+  const std::shared_ptr<const Named> named = this->named();
+  // A request that began before the views changed may be of one that is served no more.
+  if (view >= named->values.size() || named->values[view][1] == nullptr) return;
+  for (size_t status = 1; status < by_status.size(); ++status) {
+    if (by_status[status] != 0) named->values[view][status]->Increment(by_status[status]);
   }
 }
 
@@ -75,11 +94,12 @@ MethodMetrics& ServeMetrics::Method(const std::string& service, const std::strin
   return *methods_.back().second;
 }
 
-Histogram& ServeMetrics::request_rows(std::string_view service) {
-  for (auto& [name, histogram] : rows_) {
-    if (name == service) return *histogram;
+void ServeMetrics::ObserveRows(std::string_view service, double rows) const {
+  const std::shared_ptr<const Named> named = this->named();
+  for (const auto& [name, histogram] : named->rows) {
+    if (name == service) return histogram->Observe(rows);
   }
-  return *rows_of_lists_;
+  rows_of_lists_->Observe(rows);
 }
 
 }  // namespace freshet

@@ -4,7 +4,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,15 +37,18 @@ class MethodMetrics {
 // One a server. Thread-safe.
 class ServeMetrics {
  public:
-  // `services` and `views`: names, in the catalog's order.
-  ServeMetrics(Metrics& metrics, const std::vector<std::string>& services,
-               const std::vector<std::string>& views);
+  explicit ServeMetrics(Metrics& metrics);
+
+  // Names of what is served from here on: of services, and of views by their number in the store.
+  void Serve(const std::vector<std::string>& services,
+             const std::map<uint32_t, std::string>& views);
 
   // Made at first use, at start: not for the hot path. "freshet.v1.ServingService", "GetFeatures", "unary".
   MethodMetrics& Method(const std::string& service, const std::string& method,
                         const std::string& type = "unary");
 
-  Histogram& request_rows(std::string_view service);  // "" or unknown: a list of features
+  void ObserveRows(std::string_view service,
+                   double rows) const;  // "" or unknown: a list of features
   enum Stage : uint8_t { kKeys, kRead, kFinish, kRespond };
   void ObserveStage(Stage stage, double seconds) { stages_[stage]->Observe(seconds); }
   void AddInFlight(double change) { in_flight_->Increment(change); }
@@ -55,25 +60,33 @@ class ServeMetrics {
   void CountExpressionErrors(const std::string& service, uint64_t errors) {
     expression_errors_->Add({{"feature_service", service}}).Increment(static_cast<double>(errors));
   }
-  // By CellStatus; 0 is none.
-  void CountValues(uint32_t view, const std::array<uint32_t, 7>& by_status) {
-    for (size_t status = 1; status < by_status.size(); ++status) {
-      if (by_status[status] != 0) values_[view][status]->Increment(by_status[status]);
-    }
-  }
+  // By CellStatus; 0 is none. `view`: its number in the store.
+  void CountValues(uint32_t view, const std::array<uint32_t, 7>& by_status) const;
 
  private:
+  // What was made for the names that are served; a request in hand may hold an earlier one.
+  struct Named {
+    std::vector<std::pair<std::string, Histogram*>> rows;
+    std::vector<std::array<Counter*, 7>> values;  // by number in the store; nullptr: not served
+  };
+  std::shared_ptr<const Named> named() const {
+    const std::lock_guard lock(mutex_);
+    return named_;
+  }
+
   MetricFamily<Counter>* started_;
   MetricFamily<Counter>* handled_;
   MetricFamily<Histogram>* seconds_;
   std::vector<std::pair<std::string, std::unique_ptr<MethodMetrics>>> methods_;
-  std::vector<std::pair<std::string, Histogram*>> rows_;
+  MetricFamily<Histogram>* rows_;
   Histogram* rows_of_lists_;
   std::array<Histogram*, 4> stages_{};
   Gauge* in_flight_;
   MetricFamily<Counter>* rejected_family_;
   MetricFamily<Counter>* expression_errors_;
-  std::vector<std::array<Counter*, 7>> values_;  // one a view
+  MetricFamily<Counter>* values_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Named> named_;
 };
 
 }  // namespace freshet

@@ -75,8 +75,7 @@ ServeError ResponseTooLarge(size_t rows, size_t rows_fit, size_t limit_bytes) {
 
 Outcome Lookup::CheckPlan(const Plan& plan, const LookupOptions& options) const {
   for (size_t v = 0; v < plan.views.size(); ++v) {
-    if (store_.view_status(ViewId{plan.views[v].view}).complete.load(std::memory_order_acquire))
-      continue;
+    if (store_.view_status(plan.views[v].id).complete.load(std::memory_order_acquire)) continue;
     ServeError error = UnavailableNow(
         "VIEW_REBUILDING",
         fmt::format("feature view {} is being filled from its source's log and does not answer "
@@ -188,8 +187,8 @@ Timestamp Lookup::Now(const Plan& plan) const {
   if (plan.catalog->clock == ClockKind::kWall) return clock_.Now();
   int64_t now = kNoTime;
   for (const PlanView& view : plan.views) {
-    now = std::max(
-        now, store_.view_status(ViewId{view.view}).newest_event_us.load(std::memory_order_acquire));
+    now =
+        std::max(now, store_.view_status(view.id).newest_event_us.load(std::memory_order_acquire));
   }
   for (size_t i = 0; i < reads_.size(); ++i) {
     const auto row = reads_.row(i);
@@ -246,7 +245,7 @@ void Lookup::PrepareAnswer(const Plan& plan, const LookupOptions& options, Answe
   answer.views.resize(plan.views.size());
   for (size_t v = 0; v < plan.views.size(); ++v) {
     AnswerView& view = answer.views[v];
-    const ViewStatus& status = store_.view_status(ViewId{plan.views[v].view});
+    const ViewStatus& status = store_.view_status(plan.views[v].id);
     const auto time = [](const std::atomic<int64_t>& us) -> std::optional<Timestamp> {
       const int64_t value = us.load(std::memory_order_relaxed);
       return value == kNoTime ? std::nullopt : std::optional(Timestamp{value});
@@ -418,7 +417,7 @@ Outcome Lookup::FinishRow(const Plan& plan, size_t v, size_t i, const FeatureReq
   }
   if (options.explanation != nullptr && i == 0) {
     ExplainView(plan, v, row ? &*row : nullptr, time, event_time, cells_,
-                store_.view_status(ViewId{view.view}), *options.explanation);
+                store_.view_status(view.id), *options.explanation);
     options.explanation->views[v].joined = joined;
   }
   if (options.event_times) {

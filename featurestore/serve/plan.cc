@@ -54,6 +54,7 @@ class PlanCompiler {
     planned.view = served.view;
     planned.role = served.role;
     planned.layout = plan_->catalog->layouts[served.view].get();
+    planned.id = ViewId{plan_->catalog->StoreView(served.view)};
     const Entity& entity = plan_->catalog->entities[plan_->catalog->views[served.view].entity];
     for (size_t k = 0; k < entity.keys.size(); ++k) {
       planned.keys.push_back(KeyIndex(served.keys[k], entity.keys[k].type));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "featurestore/declare/catalog.h"
+#include "featurestore/store/store.h"
 
 namespace freshet {
 
@@ -22,7 +23,8 @@ struct PlanKey {
 inline constexpr uint32_t kNoIndex = UINT32_MAX;
 
 struct PlanView {
-  uint32_t view = 0;  // index in the catalog, and the ViewId in the store
+  uint32_t view = 0;  // index in the catalog
+  ViewId id;          // in the store
   std::string role;   // "": the view by itself
   const RowLayout* layout = nullptr;
   std::vector<uint32_t> keys;      // indices in Plan::keys, in the entity's order

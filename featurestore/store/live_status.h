@@ -21,6 +21,34 @@ namespace freshet {
 
 inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 
+// How far a view has come that is built from its log. Lock-free; the numbers of one moment may be of two steps.
+struct BuildStatus {
+  std::atomic<uint64_t> passed{0};  // offsets of the log behind it
+  std::atomic<uint64_t> total{
+      0};  // between the log's start and where it has to come; 0: nothing known yet
+  std::atomic<int64_t> since_us{kNoTime};  // when it began in this process
+  std::atomic<uint64_t> passed_before{0};  // then
+  std::atomic<int64_t> told_us{kNoTime};   // when `passed` was
+
+  void Set(uint64_t now_passed, uint64_t now_total, Timestamp now) {
+    if (since_us == kNoTime) {
+      passed_before = now_passed;
+      since_us = now.us;
+    }
+    passed = now_passed;
+    total = now_total;
+    told_us = now.us;
+  }
+  // Seconds until it is there, at the speed so far; none: not known yet.
+  std::optional<double> SecondsLeft() const {
+    const uint64_t done = passed - std::min<uint64_t>(passed, passed_before);
+    const double took = static_cast<double>(told_us - since_us) / 1e6;
+    if (since_us == kNoTime || total == 0 || done == 0 || took <= 0) return std::nullopt;
+    const uint64_t left = total - std::min<uint64_t>(total, passed);
+    return static_cast<double>(left) * took / static_cast<double>(done);
+  }
+};
+
 // One a view. Lock-free: read by every request.
 struct ViewStatus {
   // Complete: answers. Otherwise UNAVAILABLE / VIEW_REBUILDING.
@@ -35,6 +63,7 @@ struct ViewStatus {
   std::atomic<uint64_t> late_events{0};
   std::atomic<uint64_t> skipped_no_key{0};
   std::atomic<uint64_t> skipped_where{0};
+  BuildStatus build;
 };
 
 struct PartitionStatus {

@@ -45,6 +45,8 @@ StoreStatistics Store::Statistics() const {
     if (opened.dropped) continue;
     StoreStatistics::View& view = result.views.emplace_back();
     view.view = opened.name;
+    view.id = ViewId{i};
+    view.complete = opened.complete;
     view.estimate_num_keys = Property(db, opened.handle, P::kEstimateNumKeys);
     view.live_sst_files_bytes = Property(db, opened.handle, P::kLiveSstFilesSize);
     view.memtable_bytes = Property(db, opened.handle, P::kCurSizeAllMemTables);

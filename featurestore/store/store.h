@@ -120,6 +120,8 @@ struct StoreStatistics {
   };
   struct View {
     std::string view;
+    ViewId id;
+    bool complete = false;  // else it is being built, maybe beside a version that is
     std::vector<Level> levels;
     uint64_t estimate_num_keys = 0, live_sst_files_bytes = 0, memtable_bytes = 0;
     uint64_t mem_table_flush_pending = 0, compaction_pending = 0, pending_compaction_bytes = 0,
@@ -157,9 +159,13 @@ class Store {
   ~Store();
 
   // Opens the column family `name@version`, or makes it. Where the folder holds another version of
-  // the view, that stays until MarkComplete. A view that is open already keeps its id. Sets
-  // view_status(view).complete. Read-only, NOT_FOUND where the folder has no such family.
+  // the view, that stays until MarkComplete. A view that is open already keeps its id; nobody may commit to it meanwhile, since a
+  // longer `keep` raises what is stored of its progress. Sets view_status(view).complete. Read-only, NOT_FOUND where the folder has no such family.
   StatusOr<ViewId> OpenView(const StoreView& view);
+  // The view of this version that is open already; nothing of it is changed.
+  std::optional<ViewId> FindOpened(const std::string& name, const std::string& version) const;
+  // Frees what versions that were replaced hold still, for their readers: there are none any more.
+  Status CloseReplaced();
   // This version was complete before (it answers at once). Otherwise it is new or was still being
   // built.
   bool IsComplete(ViewId view) const;

@@ -19,6 +19,7 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
     OpenedView& opened = impl_->view({i});
     if (opened.family != name || opened.dropped) continue;
     opened.expiry->SetKeep(view.keep, view.keep_deleted);
+    if (!impl_->options.read_only) RETURN_IF_ERROR(impl_->NoteKeep(view, name));
     return ViewId{i};
   }
   if (count == Impl::kMaxViews) {
@@ -94,6 +95,27 @@ Status Store::Impl::NoteKeep(const StoreView& view, const std::string& family) {
   }
   const std::lock_guard write_lock(write_mutex);
   return Write(batch, /*sync=*/true, fmt::format("note how long rows of {} are kept", family));
+}
+
+std::optional<ViewId> Store::FindOpened(const std::string& name, const std::string& version) const {
+  const std::lock_guard lock(impl_->views_mutex);
+  for (uint32_t i = 0; i < impl_->view_count; ++i) {
+    const OpenedView& opened = impl_->view({i});
+    if (opened.name == name && opened.version == version && !opened.dropped) return ViewId{i};
+  }
+  return std::nullopt;
+}
+
+Status Store::CloseReplaced() {
+  const std::lock_guard lock(impl_->views_mutex);
+  for (rocksdb::ColumnFamilyHandle* handle : std::exchange(impl_->retired, {})) {
+    for (uint32_t i = 0; i < impl_->view_count; ++i) {
+      if (impl_->view({i}).handle == handle) impl_->view({i}).handle = nullptr;
+    }
+    RETURN_IF_ERROR(FromRocks(impl_->db->DestroyColumnFamilyHandle(handle),
+                              "close a view's former rows", impl_->folder()));
+  }
+  return OkStatus();
 }
 
 bool Store::IsComplete(ViewId view) const { return impl_->view(view).complete; }

@@ -118,14 +118,17 @@ class Group {
 
   Status CountRows(StoredView& view) {
     uint64_t rows = 0;
-    RETURN_IF_ERROR(store_.Scan(view.to_verify.id, [&](std::string_view, std::string_view) {
+    std::vector<uint64_t> hashes;  // of a sample: eight bytes a row
+    RETURN_IF_ERROR(store_.Scan(view.to_verify.id, [&](std::string_view key, std::string_view) {
       ++rows;
+      if (options_.sample > 0) hashes.push_back(Hash64(key));
       return true;
     }));
     view.to_verify.report->rows_stored = rows;
-    if (options_.sample == 0 || rows <= options_.sample) return OkStatus();
-    const double share = static_cast<double>(options_.sample) / static_cast<double>(rows);
-    view.sample_below = static_cast<uint64_t>(share * static_cast<double>(kLastHash));
+    if (hashes.size() <= options_.sample) return OkStatus();
+    const auto last = hashes.begin() + static_cast<ptrdiff_t>(options_.sample) - 1;
+    std::nth_element(hashes.begin(), last, hashes.end());
+    view.sample_below = *last;
     return OkStatus();
   }
 

@@ -24,7 +24,8 @@ namespace freshet {
 
 struct VerifyOptions {
   std::vector<std::string> views;  // by name; empty: all
-  // So many rows a view, about, chosen by the hash of their keys; 0: all.
+  // So many of the rows that are stored of a view, those of the least hashes of keys, and what the log says there should be among
+  // them; 0: all.
   uint64_t sample = 0;
   // Of the events of a log that are held at once. Where they take more, the log is read several times, for a range of keys each.
   uint64_t memory_bytes = 1ull << 30;

@@ -65,11 +65,15 @@ StatusOr<std::string> AddressOf(const ServerArguments& arguments) {
   return ServerAddress(*project.catalog);
 }
 
-Project LoadOrExplain(const ProjectArguments& arguments) {
+Project Load(const ProjectArguments& arguments) {
   LoadOptions options;
   options.sets = arguments.sets;
   options.check_kafka_option = CheckKafkaOption;
-  Project project = LoadProject(arguments.folder, options);
+  return LoadProject(arguments.folder, options);
+}
+
+Project LoadOrExplain(const ProjectArguments& arguments) {
+  Project project = Load(arguments);
   for (const Diagnostic& error : project.errors) fmt::print(stderr, "{}\n", ToString(error));
   if (!project.errors.empty()) {
     fmt::print(stderr, "freshet: {} error{} in {}\n", project.errors.size(),

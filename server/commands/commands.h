@@ -27,6 +27,8 @@ void AddTestCommand(CLI::App& app, Run& run);
 void AddVerifyCommand(CLI::App& app, Run& run);
 void AddResetSourceCommand(CLI::App& app, Run& run);
 void AddResetViewCommand(CLI::App& app, Run& run);
+void AddViewsCommand(CLI::App& app, Run& run);
+void AddReloadCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {
@@ -35,6 +37,7 @@ struct ProjectArguments {
 };
 void AddSetOption(CLI::App& command, ProjectArguments& arguments);
 void AddProjectArguments(CLI::App& command, ProjectArguments& arguments);
+Project Load(const ProjectArguments& arguments);
 // Prints every error on standard error; the project's catalog is null then.
 Project LoadOrExplain(const ProjectArguments& arguments);
 

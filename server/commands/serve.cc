@@ -26,22 +26,29 @@ void Print(const Catalog& catalog, const StartSummary& summary) {
 }
 
 int Serve(const ProjectArguments& arguments) {
-  const StopSignal stop;
-  const Project project = LoadOrExplain(arguments);
+  StopSignal stop(/*takes_reload=*/true);
+  Project project = LoadOrExplain(arguments);
   if (project.catalog == nullptr) return 1;
+  const std::shared_ptr<const Catalog> catalog = project.catalog;
 
   const std::unique_ptr<Log> log = MakeStderrLog();
   for (const Diagnostic& warning : project.warnings)
     log->Warn("declaration_warning", ToString(warning));
   const SystemClock clock;
-  auto server = Server::Start(project.catalog, clock, *log, [&stop] { return stop.requested(); });
+  const std::string name = catalog->project;
+  auto server = Server::Start(
+      std::move(project), [arguments] { return Load(arguments); }, clock, *log,
+      [&stop] { return stop.requested(); });
   if (absl::IsCancelled(server.status())) return 0;
   if (!server.ok()) return Fail(server.status());
-  Print(*project.catalog, (*server)->summary());
+  Print(*catalog, (*server)->summary());
   log->Info("started", "Serving; ready once what is stored has caught up with the log.",
-            {{"project", project.catalog->project}, {"version", GetBuildInfo().version}});
+            {{"project", name}, {"version", GetBuildInfo().version}});
 
-  stop.Wait();
+  while (!stop.requested()) {
+    stop.Wait();
+    if (stop.TakeReload()) (*server)->Reload();  // the log says what came of it
+  }
   log->Info("stopping",
             "Stopping: no new calls, then the last commit. A second signal ends at once.");
   if (const Status stopped = (*server)->Stop(); !stopped.ok()) return Fail(stopped);

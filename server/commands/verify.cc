@@ -226,7 +226,7 @@ void AddVerifyCommand(CLI::App& app, Run& run) {
       ->allow_extra_args(false);
   command
       ->add_option("--sample", arguments->sample,
-                   "About so many rows a view, chosen by the hash of their keys; without it, all")
+                   "So many rows a view, chosen by the hash of their keys; without it, all")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   command

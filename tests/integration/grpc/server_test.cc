@@ -189,9 +189,10 @@ TEST_CASE("who calls while the server stops is told DRAINING, and never cancelle
 TEST_CASE("requests that wait are bounded by their rows, and one alone is always taken") {
   Running running;
   constexpr size_t kMaxRows = 10, kCallsOfMostRows = 64;
-  Plans plans(running.project.catalog());
+  ServedPlans plans(running.project.catalog());
   Metrics metrics;
-  ServeMetrics serve_metrics(metrics, {"risk"}, {});
+  ServeMetrics serve_metrics(metrics);
+  serve_metrics.Serve({"risk"}, {});
   FeatureHandler handler(plans, running.project.store(), running.clock, serve_metrics, *running.log,
                          /*max_in_flight=*/1000, kMaxRows);
   grpc::ServerContext context;

@@ -33,8 +33,8 @@ struct Server {
     catalog.derived = {std::make_shared<const DerivedFields>()};
   }
   void Start(const LogAddress& address) {
-    auto started =
-        Ingest::Start(catalog, address, *running.store, running.clock, registry, *running.log);
+    auto started = Ingest::Start(std::make_shared<const Catalog>(catalog), address, *running.store,
+                                 running.clock, registry, *running.log);
     REQUIRE(started.ok());
     ingest = *std::move(started);
   }

@@ -131,6 +131,47 @@ TEST_CASE("readers of the old version keep their answers through the switch") {
 
 // The state that a crash between the switch and the drop leaves: version 2 complete, the family of
 // 1 there without progress.
+TEST_CASE(
+    "what a replaced version holds is freed when its readers have gone, and not found any more") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId old_version = OpenView(*store, "v", "1");
+  PutRow(*store, old_version, "k", "old");
+  REQUIRE(store->MarkComplete(old_version).ok());
+  const ViewId view = OpenView(*store, "v", "2");
+  CHECK(store->FindOpened("v", "1") == old_version);
+  CHECK(store->FindOpened("v", "2") == view);
+  CHECK_FALSE(store->FindOpened("v", "3"));
+  PutRow(*store, view, "k", "new");
+  REQUIRE(store->MarkComplete(view).ok());
+  CHECK(ReadRow(*store, old_version, "k") == "old");
+  CHECK_FALSE(store->FindOpened("v", "1"));
+  REQUIRE(store->CloseReplaced().ok());
+  REQUIRE(store->CloseReplaced().ok());
+  CHECK(ReadRow(*store, view, "k") == "new");
+  CHECK(store->Statistics().views.size() == 1);
+  // Declared again it is another: built from the log.
+  const ViewId again = OpenView(*store, "v", "1");
+  CHECK(again != old_version);
+  CHECK_FALSE(ReadRow(*store, again, "k"));
+}
+
+TEST_CASE("read-only beside a store that writes, one state is seen") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  for (int i = 0; i < 100; ++i) PutWithProgress(*store, view, std::to_string(i), i);
+  StoreOptions options = folder.options();
+  options.read_only = true;
+  const auto reader = TestFolder::Open(options);
+  const ViewId seen = OpenView(*reader, "v");
+  for (int i = 100; i < 200; ++i) PutWithProgress(*store, view, std::to_string(i), i);
+  REQUIRE(store->Flush().ok());
+  REQUIRE(store->CompactView(view).ok());
+  CHECK(ReadRow(*reader, seen, "k") == "99");
+  CHECK(reader->ReadProgress(seen)->at(0).next == 99);
+}
+
 TEST_CASE("a crash between the switch and the drop is repaired at the next open") {
   const TestFolder folder;
   {
