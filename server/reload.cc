@@ -97,10 +97,11 @@ ReloadOutcome Reloader::Reload() {
   outcome.changes = change.lines;
   if (next.catalog->server.push) {
     for (const std::string& source : change.sources) {
-      outcome.warnings.push_back(fmt::format(
-          "source {}: what is pushed to it is checked by the declaration of the server's start until "
-          "it is started anew; what comes by its topic is not",
-          source));
+      outcome.warnings.push_back(
+          fmt::format("source {}: what is pushed to it is checked by the declaration of the "
+                      "server's start until "
+                      "it is started anew; what comes by its topic is not",
+                      source));
     }
   }
   outcome.errors = std::move(change.refused);

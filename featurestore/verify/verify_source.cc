@@ -203,17 +203,19 @@ class Group {
                            .seen_at = std::nullopt,
                            .headers = {}};
     for (const auto& header : record.raw.headers) offered.headers.push_back(header);
-    std::optional<oracle::Refusal> refusal;
     if (catalog_.clock == ClockKind::kWall) {
       // "The refusal is kept under its coordinates": whatever the wall clock said then.
       offered.seen_at = record.broker_time ? record.raw.record_time : Timestamp::Max();
       if (!record.broker_time && record.offset <= last_refused_.at(record.partition)) {
         ASSIGN_OR_RETURN(const bool was_refused, store_.IsRefused(source_.name, at));
-        if (was_refused) refusal = oracle::Refusal::kFuture;
+        // Refused by the oracle too, which has to know whose push it was.
+        if (was_refused) offered.seen_at = Timestamp::Min();
       }
     }
     const bool tombstone = !record.raw.value.has_value();
-    if (!refusal) refusal = oracle.Offer(offered, at);
+    const uint64_t repeated = oracle.repeated_pushes();
+    const std::optional<oracle::Refusal> refusal = oracle.Offer(offered, at);
+    if (oracle.repeated_pushes() > repeated) return OkStatus();  // moves nothing
     if (refusal) ++refused_[std::string(oracle::RefusalName(*refusal))];
     if (tombstone || (refusal && *refusal != oracle::Refusal::kNoKey)) return OkStatus();
     PartitionFacts& facts = facts_[record.partition];
