@@ -95,15 +95,6 @@ ReloadOutcome Reloader::Reload() {
   }
   CatalogChange change = CompareProjects(parts_.served, next);
   outcome.changes = change.lines;
-  if (next.catalog->server.push) {
-    for (const std::string& source : change.sources) {
-      outcome.warnings.push_back(
-          fmt::format("source {}: what is pushed to it is checked by the declaration of the "
-                      "server's start until "
-                      "it is started anew; what comes by its topic is not",
-                      source));
-    }
-  }
   outcome.errors = std::move(change.refused);
   if (!outcome.errors.empty()) return refused();
   auto opened = OpenViews(*next.catalog, parts_.store);

@@ -170,6 +170,11 @@ void Server::Impl::Serve(const std::shared_ptr<const Catalog>& next) {
   grpc->Serve(next);
   readiness.Served(next);
   catalog_info.Serve(*next);
+  push_log->Serve(*next);
+  // A copy: the reloader waits until nobody holds a catalog that requests for features were answered by.
+  const auto of_pushes = std::make_shared<const Catalog>(*next);
+  if (pusher != nullptr) pusher->Serve(of_pushes);
+  if (dead_letters != nullptr) dead_letters->Serve(of_pushes);
 }
 
 Status Server::Impl::StartAdmin() {
@@ -191,9 +196,6 @@ Status Server::Impl::StartPushes() {
     LocalLogOptions options;
     options.keep = catalog->kafka.local_keep;
     options.most_bytes = catalog->kafka.local_max_bytes;
-    for (uint32_t s = 0; s < catalog->sources.size(); ++s) {
-      if (!catalog->IsRead(s)) options.unread.push_back(catalog->sources[s].name);
-    }
     auto local = std::make_unique<LocalLog>(std::move(options), *store, clock, log);
     address.log_id = kLocalLogId;
     address.local = local.get();
@@ -202,13 +204,12 @@ Status Server::Impl::StartPushes() {
     KafkaPushLogOptions options;
     options.address = address;
     options.kafka_options = catalog->kafka.options;
-    for (const Source& source : catalog->sources) options.topics.push_back(source.topic);
-    options.topics.push_back(catalog->kafka.dead_letters);
     ASSIGN_OR_RETURN(push_log, KafkaPushLog::Start(std::move(options)));
   }
+  push_log->Serve(*catalog);
   if (!catalog->server.push) return OkStatus();
-  pusher = std::make_unique<Pusher>(*catalog, *store, clock, *push_log);
-  dead_letters = std::make_unique<DeadLetters>(*catalog, address, *store, *push_log);
+  pusher = std::make_unique<Pusher>(catalog, *store, clock, *push_log);
+  dead_letters = std::make_unique<DeadLetters>(catalog, address, *store, *push_log);
   return OkStatus();
 }
 

@@ -83,7 +83,6 @@ void CompareSources(const Catalog& a, const Catalog& b, CatalogChange& change) {
     const auto before = a.SourceIndex(source.name);
     if (!before) {
       change.lines.push_back(fmt::format("source {}: new", source.name));
-      change.sources.push_back(source.name);
       continue;
     }
     const Source& was = a.sources[*before];
@@ -94,7 +93,6 @@ void CompareSources(const Catalog& a, const Catalog& b, CatalogChange& change) {
           source.name, source.topic, was.topic));
     } else if (!SameSource(was, source)) {
       change.lines.push_back(fmt::format("source {}: changed", source.name));
-      change.sources.push_back(source.name);
     }
   }
   for (const Source& source : a.sources) {

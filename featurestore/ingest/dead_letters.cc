@@ -76,11 +76,16 @@ using Place = std::pair<std::string, Coordinates>;
 
 }  // namespace
 
-DeadLetters::DeadLetters(const Catalog& catalog, const LogAddress& address, Store& store,
-                         PushLog& log)
-    : catalog_(catalog), address_(address), store_(store), log_(log) {
+DeadLetters::DeadLetters(std::shared_ptr<const Catalog> catalog, const LogAddress& address,
+                         Store& store, PushLog& log)
+    : catalog_(catalog),
+      kafka_(catalog->kafka),
+      group_(fmt::format("{}-{}-dlq", catalog->kafka.group, catalog->server.name)),
+      address_(address),
+      store_(store),
+      log_(log) {
   letters_topic_.name = "dead letters";
-  letters_topic_.topic = catalog.kafka.dead_letters;
+  letters_topic_.topic = kafka_.dead_letters;
 }
 
 Status DeadLetters::CheckFilter(const LetterFilter& filter) const {
@@ -94,16 +99,16 @@ StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, const Visit& vis
   if (address_.bootstrap.empty()) return true;
   KafkaSourceOptions options;
   options.bootstrap = address_.bootstrap;
-  options.topic = catalog_.kafka.dead_letters;
-  options.group = fmt::format("{}-{}-dlq", catalog_.kafka.group, catalog_.server.name);
-  options.options = catalog_.kafka.options;
+  options.topic = kafka_.dead_letters;
+  options.group = group_;
+  options.options = kafka_.options;
   options.headers = true;
   ASSIGN_OR_RETURN(const auto topic, KafkaSource::Make(std::move(options)));
   const auto partitions = topic->Partitions();
   if (absl::IsNotFound(partitions.status())) {
     return FailedPrecondition(
         "the dead-letter topic {} (kafka.dead_letters) does not exist; make it",
-        catalog_.kafka.dead_letters);
+        kafka_.dead_letters);
   }
   RETURN_IF_ERROR(partitions.status());
   Positions starts, ends;
@@ -209,10 +214,11 @@ StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max
 
 StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, SteadyTime deadline) {
   RETURN_IF_ERROR(CheckFilter(filter));
-  if (!filter.source.empty() && !catalog_.SourceIndex(filter.source)) {
+  const std::shared_ptr<const Catalog> catalog = catalog_.load();
+  if (!filter.source.empty() && !catalog->SourceIndex(filter.source)) {
     std::vector<std::string> names;
-    for (const Source& source : catalog_.sources) names.push_back(source.name);
-    return NotFound("there is no source {} in project {}{}", filter.source, catalog_.project,
+    for (const Source& source : catalog->sources) names.push_back(source.name);
+    return NotFound("there is no source {} in project {}{}", filter.source, catalog->project,
                     Suggestion(filter.source, names));
   }
   std::unique_lock lock(replaying_, std::try_to_lock);
@@ -227,7 +233,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   const Visit visit = [&](const std::string& key, std::optional<Letter> letter) {
     const uint64_t hash = Hash64(key);
     if (!letter || !seen.insert(hash).second) return;
-    if (!catalog_.SourceIndex(letter->source)) return;  // no longer declared
+    if (!catalog->SourceIndex(letter->source)) return;  // no longer declared
     if (marked.contains(hash)) {
       ++done.already_replayed;
       return;
@@ -254,7 +260,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   std::vector<Letter> letters;
   letters.reserve(first.size());
   for (auto& [place, letter] : first) letters.push_back(std::move(letter));
-  RETURN_IF_ERROR(CheckNotInLog(letters));
+  RETURN_IF_ERROR(CheckNotInLog(*catalog, letters));
   size_t begin = 0;
   while (begin < letters.size() && !over(deadline)) {
     size_t end = begin;
@@ -263,7 +269,8 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
       ++end;
     }
     const std::span<const Letter> chunk(letters.data() + begin, end - begin);
-    const Status sent = SendChunk(chunk, deadline);
+    const Source& source = catalog->sources[*catalog->SourceIndex(chunk.front().source)];
+    const Status sent = SendChunk(source, chunk, deadline);
     if (!sent.ok()) {
       return MakeStatus(sent.code(),
                         "{} letters were replayed; those behind them not: {}; replay again, each "
@@ -277,7 +284,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   return done;
 }
 
-Status DeadLetters::CheckNotInLog(std::span<const Letter> letters) {
+Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters) {
   // By source: its log's incarnation, and what of each partition is there.
   struct Log {
     uint32_t incarnation = 0;
@@ -289,7 +296,7 @@ Status DeadLetters::CheckNotInLog(std::span<const Letter> letters) {
   const Letter* first = nullptr;
   for (const Letter& letter : letters) {
     if (letter.letter.reason == RefusalName(Refusal::kFuture)) continue;
-    const Source& source = catalog_.sources[*catalog_.SourceIndex(letter.source)];
+    const Source& source = catalog.sources[*catalog.SourceIndex(letter.source)];
     const auto [known, is_new] = logs.try_emplace(letter.source);
     Log& log = known->second;
     if (is_new) {
@@ -309,7 +316,7 @@ Status DeadLetters::CheckNotInLog(std::span<const Letter> letters) {
         ASSIGN_OR_RETURN(const Store::LocalBounds local, store_.ReadLocalBounds(source.name));
         asked = {local.start, local.end};
       } else {
-        ASSIGN_OR_RETURN(const auto reader, OpenLog(catalog_, source, address_));
+        ASSIGN_OR_RETURN(const auto reader, OpenLog(catalog, source, address_));
         ASSIGN_OR_RETURN(asked, reader->Bounds(letter.at.partition));
       }
       bounds = log.bounds.emplace(letter.at.partition, asked).first;
@@ -327,7 +334,8 @@ Status DeadLetters::CheckNotInLog(std::span<const Letter> letters) {
       first->source, held, KeyOf(first->source, first->at));
 }
 
-Status DeadLetters::SendChunk(std::span<const Letter> letters, SteadyTime deadline) {
+Status DeadLetters::SendChunk(const Source& source, std::span<const Letter> letters,
+                              SteadyTime deadline) {
   std::vector<PushRecord> records;
   for (const Letter& letter : letters) {
     PushRecord& record = records.emplace_back();
@@ -342,7 +350,6 @@ Status DeadLetters::SendChunk(std::span<const Letter> letters, SteadyTime deadli
     record.headers = {{std::string(kProducerHeader), producer},
                       {std::string(kSequenceHeader), "1"}};
   }
-  const Source& source = catalog_.sources[*catalog_.SourceIndex(letters.front().source)];
   RETURN_IF_ERROR(AppendAndWait(source, std::move(records), deadline));
   if (!address_.bootstrap.empty()) return Mark(letters, deadline);
   std::vector<Coordinates> places;

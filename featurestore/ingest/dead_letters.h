@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -66,7 +67,11 @@ class DeadLetters {
  public:
   // Without Kafka (no `address.bootstrap`) letters are in the outbox alone. `log` is where they are sent again; it knows the dead-letter
   // topic, too.
-  DeadLetters(const Catalog& catalog, const LogAddress& address, Store& store, PushLog& log);
+  DeadLetters(std::shared_ptr<const Catalog> catalog, const LogAddress& address, Store& store,
+              PushLog& log);
+
+  // Calls that come from here on know the sources of `catalog`.
+  void Serve(std::shared_ptr<const Catalog> catalog) { catalog_ = std::move(catalog); }
 
   // UNAVAILABLE where the topic cannot be read. NOT_FOUND for a place at which there is no letter.
   StatusOr<ListedLetters> List(const LetterFilter& filter, size_t max_letters, bool with_payload,
@@ -94,12 +99,15 @@ class DeadLetters {
   StatusOr<bool> ReadMarks(SteadyTime deadline, std::set<uint64_t>& marked);
   // FAILED_PRECONDITION where the log still holds the record of one of them: a view that is rebuilt after its declaration was mended
   // reads the record there, and a copy of it would count twice. Not of `future`, which a rebuild refuses as the first reading did.
-  Status CheckNotInLog(std::span<const Letter> letters);
-  Status SendChunk(std::span<const Letter> letters, SteadyTime deadline);
+  Status CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters);
+  // Of one source.
+  Status SendChunk(const Source& source, std::span<const Letter> letters, SteadyTime deadline);
   Status Mark(std::span<const Letter> letters, SteadyTime deadline);
   Status AppendAndWait(const Source& source, std::vector<PushRecord> records, SteadyTime deadline);
 
-  const Catalog& catalog_;
+  std::atomic<std::shared_ptr<const Catalog>> catalog_;  // of the calls that come now
+  const KafkaSettings kafka_;
+  const std::string group_;
   const LogAddress address_;
   Store& store_;
   PushLog& log_;

@@ -98,12 +98,20 @@ void KafkaPushLog::OnError(rd_kafka_t*, int error, const char* reason, void* opa
   self.wake_.notify_all();
 }
 
+void KafkaPushLog::Serve(const Catalog& catalog) {
+  const std::lock_guard lock(mutex_);
+  wanted_.insert(catalog.kafka.dead_letters);
+  for (const Source& source : catalog.sources) wanted_.insert(source.topic);
+  wake_.notify_all();
+}
+
 // Knows of each topic how many partitions it has, so that no caller waits for a broker that is away.
 void KafkaPushLog::Watch() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     bool amiss = false;
-    for (const std::string& topic : options_.topics) {
+    const std::set<std::string> asked = wanted_;
+    for (const std::string& topic : asked) {
       if (stopping_) return;
       lock.unlock();
       auto partitions = TopicPartitions(handle_.get(), topic, kAskTimeoutMs);
@@ -118,8 +126,10 @@ void KafkaPushLog::Watch() {
       asked_.notify_all();
     }
     const auto until = steady_clock::now() + (amiss ? kAskAgain : kAskEvery);
-    wake_.wait_until(lock, until, [this, amiss] { return stopping_ || (!amiss && !away_.ok()); });
-    if (!stopping_ && !amiss && !away_.ok()) wake_.wait_for(lock, kAskAgain);
+    wake_.wait_until(lock, until, [&] {
+      return stopping_ || wanted_ != asked || (!amiss && !away_.ok());
+    });
+    if (!stopping_ && wanted_ == asked && !amiss && !away_.ok()) wake_.wait_for(lock, kAskAgain);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,7 +20,6 @@ namespace freshet {
 struct KafkaPushLogOptions {
   LogAddress address;
   std::map<std::string, std::string> kafka_options;
-  std::vector<std::string> topics;  // that are pushed to
   Duration stop_within = Duration::Seconds(2);
 };
 
@@ -30,6 +30,7 @@ class KafkaPushLog final : public PushLog {
   static StatusOr<std::unique_ptr<KafkaPushLog>> Start(KafkaPushLogOptions options);
   ~KafkaPushLog() override;  // Stop
 
+  void Serve(const Catalog& catalog) override;
   Status Ready(const Source& source) override;
   void Append(const Source& source, std::vector<PushRecord> records, Delivered delivered) override;
   size_t record_bytes_max() const override { return record_bytes_max_; }
@@ -58,6 +59,7 @@ class KafkaPushLog final : public PushLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable asked_;
+  std::set<std::string> wanted_;                     // topics that are asked for
   std::map<std::string, StatusOr<int32_t>> topics_;  // partitions, as last heard
   Status away_;                                      // since when no broker answers, and why
   bool stopping_ = false;

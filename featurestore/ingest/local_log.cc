@@ -136,6 +136,14 @@ std::unique_ptr<LogSource> OpenLocalLog(const Store& store, const std::string& s
   return std::make_unique<LocalLogSource>(store, source, std::make_shared<LocalLog::Ends>());
 }
 
+void LocalLog::Serve(const Catalog& catalog) {
+  const std::lock_guard lock(mutex_);
+  unread_.clear();
+  for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
+    if (!catalog.IsRead(s)) unread_.insert(catalog.sources[s].name);
+  }
+}
+
 Status LocalLog::Ready(const Source&) {
   const std::lock_guard lock(mutex_);
   return stopping_ ? Unavailable("the server stops") : OkStatus();
@@ -177,7 +185,7 @@ void LocalLog::Run() {
     wake_.wait_until(lock, next_trim, [this] { return stopping_ || !waiting_.empty(); });
     if (!waiting_.empty()) {
       std::vector<Waiting> waiting = std::exchange(waiting_, {});
-      for (const Waiting& one : waiting) sources_[one.source] = true;
+      for (const Waiting& one : waiting) sources_.insert(one.source);
       lock.unlock();
       Write(std::move(waiting));
       lock.lock();
@@ -186,9 +194,9 @@ void LocalLog::Run() {
     if (stopping_) return;
     if (std::chrono::steady_clock::now() < next_trim) continue;
     next_trim = std::chrono::steady_clock::now() + kTrimEvery;
-    const std::map<std::string, bool> sources = sources_;
+    const std::set<std::string> sources = sources_;
     lock.unlock();
-    for (const auto& [source, appended] : sources) {
+    for (const std::string& source : sources) {
       if (const Status trimmed = Trim(source); !trimmed.ok()) {
         log_.Warn("local_log_not_trimmed", MessageOf(trimmed), {{"source", source}});
       }
@@ -222,8 +230,11 @@ void LocalLog::Write(std::vector<Waiting> waiting) {
 }
 
 Status LocalLog::Trim(const std::string& source) {
-  const bool unread =
-      std::find(options_.unread.begin(), options_.unread.end(), source) != options_.unread.end();
+  bool unread = false;
+  {
+    const std::lock_guard lock(mutex_);
+    unread = unread_.contains(source);
+  }
   int64_t passed = unread ? std::numeric_limits<int64_t>::max() : 0;
   if (!unread) {
     const auto partitions = store_.source_status(source).partitions();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +27,6 @@ inline constexpr char kLocalLogId[] = "local";
 struct LocalLogOptions {
   Duration keep = Duration::Days(30);
   uint64_t most_bytes = 4ull << 30;  // of a source
-  std::vector<std::string> unread;   // sources that no view reads: nothing is waited for
 };
 
 // Thread-safe. `store`, `clock` and `log` must outlive it.
@@ -35,6 +35,7 @@ class LocalLog final : public PushLog {
   LocalLog(LocalLogOptions options, Store& store, const Clock& clock, Log& log);
   ~LocalLog() override;  // Stop
 
+  void Serve(const Catalog& catalog) override;
   Status Ready(const Source& source) override;
   // What waits is written together: one sync for all.
   void Append(const Source& source, std::vector<PushRecord> records, Delivered delivered) override;
@@ -70,7 +71,8 @@ class LocalLog final : public PushLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Waiting> waiting_;
-  std::map<std::string, bool> sources_;  // appended to, and to be trimmed
+  std::set<std::string> sources_;  // appended to, and to be trimmed
+  std::set<std::string> unread_;   // that no view reads: nothing is waited for
   bool stopping_ = false;
   std::thread thread_;
 };

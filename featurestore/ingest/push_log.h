@@ -10,6 +10,7 @@
 
 #include "featurestore/base/status.h"
 #include "featurestore/base/time.h"
+#include "featurestore/declare/catalog.h"
 #include "featurestore/model/source.h"
 
 namespace freshet {
@@ -42,6 +43,8 @@ class PushLog {
   using Delivered = std::function<void(size_t record, const PushedTo& to)>;
 
   virtual ~PushLog() = default;
+  // What is appended to from now on: the sources of `catalog`. Before the first Append to one of them.
+  virtual void Serve(const Catalog& catalog) = 0;
   // Why an Append would go nowhere now: UNAVAILABLE, nobody answers; NOT_FOUND, there is no such topic. Asks nobody and waits for
   // nothing.
   virtual Status Ready(const Source& source) = 0;

@@ -54,9 +54,13 @@ PushError BadEvents(const PushRequest& request, const std::vector<BadEvent>& bad
 
 }  // namespace
 
-PushCheck& Pusher::CheckOf(uint32_t source) {
-  std::unique_ptr<PushCheck>& check = checks_[source];
-  if (check == nullptr) check = std::make_unique<PushCheck>(catalog_, source);
+PushCheck& Pusher::CheckOf(const Call& call) {
+  if (checks_of_ != call.catalog) {
+    checks_.clear();
+    checks_of_ = call.catalog;
+  }
+  std::unique_ptr<PushCheck>& check = checks_[call.source];
+  if (check == nullptr) check = std::make_unique<PushCheck>(*checks_of_, call.source);
   return *check;
 }
 
@@ -125,7 +129,7 @@ std::optional<PushError> Pusher::CheckRequest(const PushRequest& request,
 
 std::optional<PushError> Pusher::Prepare(Call& call, std::vector<PushRecord>& records) {
   const PushRequest& request = call.request;
-  PushCheck& check = CheckOf(call.source);
+  PushCheck& check = CheckOf(call);
   if (auto wrong = CheckRequest(request, check)) return wrong;
   const size_t largest = log_.record_bytes_max();
   const Timestamp now = clock_.Now();

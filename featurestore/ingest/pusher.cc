@@ -28,10 +28,22 @@ uint64_t BytesOf(const PushRequest& request) {
 
 }  // namespace
 
-Pusher::Pusher(const Catalog& catalog, Store& store, const Clock& clock, PushLog& log,
-               const PushLimits& limits)
-    : catalog_(catalog), store_(store), clock_(clock), log_(log), limits_(limits) {
-  for (const Source& source : catalog_.sources) {
+Pusher::Pusher(std::shared_ptr<const Catalog> catalog, Store& store, const Clock& clock,
+               PushLog& log, const PushLimits& limits)
+    : store_(store), clock_(clock), log_(log), limits_(limits), catalog_(std::move(catalog)) {
+  Listen(*catalog_);
+  worker_ = std::thread([this] { Work(); });
+  answerer_ = std::thread([this] { Answer(); });
+}
+
+Pusher::~Pusher() { Stop(); }
+
+void Pusher::Listen(const Catalog& catalog) {
+  for (const Source& source : catalog.sources) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || !listened_.insert(source.name).second) continue;
+    }
     // Under the status' lock: it takes only ours, and we take none of theirs under ours.
     store_.source_status(source.name).SetListener([this] {
       const std::lock_guard lock(mutex_);
@@ -40,11 +52,13 @@ Pusher::Pusher(const Catalog& catalog, Store& store, const Clock& clock, PushLog
       answer_wake_.notify_all();
     });
   }
-  worker_ = std::thread([this] { Work(); });
-  answerer_ = std::thread([this] { Answer(); });
 }
 
-Pusher::~Pusher() { Stop(); }
+void Pusher::Serve(std::shared_ptr<const Catalog> catalog) {
+  Listen(*catalog);
+  const std::lock_guard lock(mutex_);
+  catalog_ = std::move(catalog);
+}
 
 std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t bytes) {
   if (draining_) return PushLater("DRAINING", "this server stops; try another one", {});
@@ -56,25 +70,25 @@ std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t byte
                     calls_.size(), bytes_),
         Duration::Millis(200));
   }
-  const auto source = catalog_.SourceIndex(request.source);
-  if (!source) {
+  if (!catalog_->SourceIndex(request.source)) {
     std::vector<std::string> names;
-    for (const Source& known : catalog_.sources) names.push_back(known.name);
+    for (const Source& known : catalog_->sources) names.push_back(known.name);
     const std::string shown = request.source.substr(0, 64);
     PushError error = MakePushError(absl::StatusCode::kNotFound, "UNKNOWN_SOURCE",
                                     fmt::format("there is no source \"{}\" in project {}{}", shown,
-                                                catalog_.project, Suggestion(shown, names)));
+                                                catalog_->project, Suggestion(shown, names)));
     error.metadata = {{"source", shown}};
     return error;
   }
   const auto bound = log_.unapplied_bytes_max();
-  if (bound && unapplied_[*source] > 0 && unapplied_[*source] + bytes > *bound) {
+  const uint64_t waiting = unapplied_[request.source];
+  if (bound && waiting > 0 && waiting + bytes > *bound) {
     return PushLater(
         "OVERLOADED",
         fmt::format(
             "source {}: {} bytes wait to be applied, and the embedded broker keeps not much "
             "more; nothing was sent: try again later, or use a real broker",
-            request.source, unapplied_[*source]),
+            request.source, waiting),
         Duration::Millis(100));
   }
   return std::nullopt;
@@ -91,12 +105,13 @@ void Pusher::Push(PushRequest request, Done done) {
     return;
   }
   auto call = std::make_shared<Call>();
-  call->source = *catalog_.SourceIndex(request.source);
+  call->catalog = catalog_;
+  call->source = *catalog_->SourceIndex(request.source);
   call->request = std::move(request);
   call->done = std::move(done);
   call->bytes = bytes;
   bytes_ += bytes;
-  unapplied_[call->source] += bytes;
+  unapplied_[call->its_source().name] += bytes;
   ++unanswered_;
   calls_.push_back(call);
   work_.push_back(std::move(call));
@@ -154,7 +169,7 @@ void Pusher::Start(const CallPtr& call) {
     changed_ = true;
   }
   answer_wake_.notify_all();
-  log_.Append(catalog_.sources[call->source], std::move(records),
+  log_.Append(call->its_source(), std::move(records),
               [this, call](size_t record, const PushedTo& to) { Deliver(call, record, to); });
 }
 
@@ -178,7 +193,7 @@ void Pusher::Forget(const CallPtr& call) {
   if (found == calls_.end()) return;
   calls_.erase(found);
   bytes_ -= call->bytes;
-  unapplied_[call->source] -= call->bytes;
+  unapplied_[call->its_source().name] -= call->bytes;
 }
 
 bool Pusher::IsApplied(const Call& call, const Applied& applied) {
@@ -188,12 +203,12 @@ bool Pusher::IsApplied(const Call& call, const Applied& applied) {
   });
 }
 
-std::map<uint32_t, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::mutex>& lock) {
-  std::map<uint32_t, Applied> all;
-  for (const CallPtr& call : calls_) all[call->source];
+std::map<std::string, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::mutex>& lock) {
+  std::map<std::string, Applied> all;
+  for (const CallPtr& call : calls_) all[call->its_source().name];
   lock.unlock();
   for (auto& [source, applied] : all) {
-    const SourceStatus& status = store_.source_status(catalog_.sources[source].name);
+    const SourceStatus& status = store_.source_status(source);
     applied.partitions = status.partitions();
     const auto [reason, detail] = status.paused();
     if (!reason.empty()) applied.paused = fmt::format("{}: {}", reason, detail);
@@ -217,12 +232,12 @@ void Pusher::Answer() {
     if (stopping_) until = std::min(until, steady_clock::now() + std::chrono::milliseconds(10));
     answer_wake_.wait_until(lock, until, [this] { return changed_; });
     changed_ = false;
-    const std::map<uint32_t, Applied> all = AskApplied(lock);
+    const std::map<std::string, Applied> all = AskApplied(lock);
     const auto now = steady_clock::now();
     std::vector<Answered> answered;
     std::vector<CallPtr> over;
     for (const CallPtr& call : calls_) {
-      const auto applied = all.find(call->source);
+      const auto applied = all.find(call->its_source().name);
       if (!call->appended || applied == all.end()) continue;
       const bool told = call->pending == 0;
       if (call->done &&
@@ -262,7 +277,7 @@ bool Pusher::Settle(Call& call, const Applied& applied, bool at_end) {
 
 void Pusher::CountRepeated(const Call& call, PushResult& result) const {
   if (call.request.producer.empty()) return;
-  const SourceStatus& status = store_.source_status(catalog_.sources[call.source].name);
+  const SourceStatus& status = store_.source_status(call.its_source().name);
   for (const PushedTo& to : call.to) {
     if (status.WasRepeated(to.partition, to.offset)) ++result.repeated;
   }
@@ -349,9 +364,7 @@ void Pusher::Stop() {
   answer_wake_.notify_all();
   worker_.join();
   answerer_.join();
-  for (const Source& source : catalog_.sources) {
-    store_.source_status(source.name).SetListener({});
-  }
+  for (const std::string& source : listened_) store_.source_status(source).SetListener({});
 }
 
 }  // namespace freshet

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -72,14 +73,17 @@ struct PushResult {
   std::map<int32_t, int64_t> ends;  // by partition: the offset after the last one that is durable
 };
 
-// Thread-safe. `catalog`, `store`, `clock` and `log` must outlive it.
+// Thread-safe. `store`, `clock` and `log` must outlive it.
 class Pusher {
  public:
   using Done = std::function<void(PushResult result)>;
 
-  Pusher(const Catalog& catalog, Store& store, const Clock& clock, PushLog& log,
+  Pusher(std::shared_ptr<const Catalog> catalog, Store& store, const Clock& clock, PushLog& log,
          const PushLimits& limits = {});
   ~Pusher();  // Stop
+
+  // Calls that come from here on are checked by `catalog`.
+  void Serve(std::shared_ptr<const Catalog> catalog);
 
   // `done` is called once, from any thread, perhaps before this returns.
   void Push(PushRequest request, Done done);
@@ -99,7 +103,9 @@ class Pusher {
   struct Call {
     PushRequest request;
     Done done;  // empty: answered
-    uint32_t source = 0;
+    std::shared_ptr<const Catalog> catalog;
+    uint32_t source = 0;  // of it
+    const Source& its_source() const { return catalog->sources[source]; }
     uint64_t bytes = 0;
     bool appended = false;
     size_t pending = 0;            // records that the log has not told of
@@ -120,11 +126,11 @@ class Pusher {
   void Start(const CallPtr& call);
   std::optional<PushError> Prepare(Call& call, std::vector<PushRecord>& records);
   std::optional<PushError> CheckRequest(const PushRequest& request, const PushCheck& check) const;
-  PushCheck& CheckOf(uint32_t source);
+  PushCheck& CheckOf(const Call& call);
 
   // On the answer thread.
   void Answer();
-  std::map<uint32_t, Applied> AskApplied(std::unique_lock<std::mutex>& lock);
+  std::map<std::string, Applied> AskApplied(std::unique_lock<std::mutex>& lock);
   // Answered, or at the end of its time: what `done` is to be told. Under the lock.
   bool Settle(Call& call, const Applied& applied, bool at_end);
   static bool IsApplied(const Call& call, const Applied& applied);
@@ -134,22 +140,26 @@ class Pusher {
 
   void Deliver(const CallPtr& call, size_t record, const PushedTo& to);
   void Forget(const CallPtr& call);
+  void Listen(const Catalog& catalog);
 
-  const Catalog& catalog_;
   Store& store_;
   const Clock& clock_;
   PushLog& log_;
   const PushLimits limits_;
-  std::map<uint32_t, std::unique_ptr<PushCheck>> checks_;  // of the work thread
+  // Of the work thread.
+  std::shared_ptr<const Catalog> checks_of_;
+  std::map<uint32_t, std::unique_ptr<PushCheck>> checks_;  // by source of it
 
   mutable std::mutex mutex_;
   std::condition_variable work_wake_;
   std::condition_variable answer_wake_;
   std::condition_variable idle_;
+  std::shared_ptr<const Catalog> catalog_;  // of the calls that come now
+  std::set<std::string> listened_;          // sources whose status tells us
   std::deque<CallPtr> work_;
   std::list<CallPtr> calls_;  // in hand
   uint64_t bytes_ = 0;
-  std::map<uint32_t, uint64_t> unapplied_;  // by source, of these: where the log bounds them
+  std::map<std::string, uint64_t> unapplied_;  // by source, of these: where the log bounds them
   size_t unanswered_ = 0;
   bool changed_ = false;
   bool draining_ = false;

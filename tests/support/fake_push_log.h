@@ -14,6 +14,7 @@ class FakePushLog final : public PushLog {
  public:
   explicit FakePushLog(std::shared_ptr<FakeLog> log) : log_(std::move(log)) {}
 
+  void Serve(const Catalog&) override {}
   Status Ready(const Source&) override {
     const std::lock_guard lock(mutex_);
     return ready_;

@@ -27,7 +27,7 @@ struct LocalServer {
     catalog.clock = ClockKind::kEventTime;
     catalog.sources = {running.source};
     catalog.views = running.declared_views;
-    pusher = std::make_unique<Pusher>(catalog, *running.store, running.clock, log);
+    pusher = std::make_unique<Pusher>(std::make_shared<Catalog>(catalog), *running.store, running.clock, log);
     loop = std::make_unique<LiveLoop>(*running.context, log.Open("payments"));
     running.ReadAll(*loop);
   }
