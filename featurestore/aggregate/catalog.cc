@@ -52,7 +52,7 @@ Cell FinishMean(const void* sum, uint64_t n) {
 Cell FinishSum(std::span<const void* const> a, const FinishContext& context, const FinishMoment&) {
   if (context.of != Type::kInt64) {
     const auto& sum = As<DoubleSum>(a[0]);
-    return sum.any ? Real(sum.total()) : Empty();
+    return sum.any() ? Real(sum.total()) : Empty();
   }
   const auto& sum = As<IntSum>(a[0]);
   if (!sum.any) return Empty();

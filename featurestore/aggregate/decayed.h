@@ -42,7 +42,7 @@ struct Decayed {
   DoubleSum sum;     // at the reference: step · half_life
   int64_t step = 0;  // one above the whole half-lives of the newest event
 
-  bool any() const { return sum.any; }
+  bool any() const { return sum.any(); }
   // As of `time`, which is not before the newest event.
   double At(Timestamp time, Duration half_life) const {
     const Halvings then = Halvings::At(time, half_life);
@@ -51,7 +51,7 @@ struct Decayed {
 
   void Add(const Added& added) {
     const Halvings h = Halvings::At(added.at.time, added.arguments.half_life);
-    Include({.sum = h.weight * (kCount ? 1 : added.value.number()) + 0.0, .any = true}, h.step);
+    Include(DoubleSum::Binary(h.weight * (kCount ? 1 : added.value.number()) + 0.0), h.step);
   }
   void Combine(const Decayed& b) {
     if (b.any()) Include(b.sum, b.step);
@@ -64,6 +64,7 @@ struct Decayed {
   void Decode(ByteReader& in, const CodingContext& context) {
     sum.Decode(in, context);
     if (!any()) return;
+    if (sum.form != DoubleSum::Form::kBinary) return in.MarkBad();  // weighed, none is a decimal
     const int64_t distance = in.Signed();
     if (distance > kFar || distance < -kFar) return in.MarkBad();
     const int64_t half_life = context.arguments->half_life.us;

@@ -23,19 +23,6 @@ inline bool ReadOptionalInt(ByteReader& in, __int128& v) {
   return v < 0;
 }
 
-// Leading bytes of a double that are not zeros at its end: 0 to 8.
-inline int SignificantBytes(uint64_t bits) {
-  return bits == 0 ? 0 : 8 - std::countr_zero(bits) / 8;
-}
-inline void WriteLeadingBytes(ByteWriter& out, uint64_t bits, int count) {
-  for (int i = 0; i < count; ++i) out.Byte(static_cast<uint8_t>(bits >> (56 - 8 * i)));
-}
-inline uint64_t ReadLeadingBytes(ByteReader& in, int count) {
-  uint64_t bits = 0;
-  for (int i = 0; i < count; ++i) bits |= static_cast<uint64_t>(in.Byte()) << (56 - 8 * i);
-  return bits;
-}
-
 // Counts and sums of integers end where no log comes to, and stay there: damaged bytes may bring them near it, and one that
 // wrapped around would be stored in a form that is refused when it is read again.
 inline constexpr uint64_t kCountMost = INT64_MAX;
@@ -102,48 +89,104 @@ struct IntSum {
   }
 };
 
-// The sum and what rounding left out of it (Neumaier's compensation, renormalised after every step, so that it
-// stays below the sum's last place). The compensation keeps its 20 leading bits: 73 bits in all are more
-// than any answer needs, and it takes 4 stored bytes rather than 8.
+// While all values are short decimals (base/decimal.h), their sum is one, exactly. Else the sum and what rounding left out of it
+// (Neumaier's compensation, renormalised after every step, so that it stays below the sum's last place). The compensation keeps
+// its 20 leading bits: 73 bits in all are more than any answer needs, and it takes 4 stored bytes rather than 8.
 struct DoubleSum {
-  double sum = 0;
-  double compensation = 0;
-  bool any = false;
+  enum class Form : uint8_t { kNone, kDecimal, kBinary };
+  double sum = 0;           // of kDecimal in millionths, a whole number below 2^53
+  double compensation = 0;  // of kBinary
+  Form form = Form::kNone;
 
-  double total() const { return sum + compensation; }
-  void Add(const Value& value, const Position&) { AddTotal(value.number(), 0); }
-  void Combine(const DoubleSum& b) {
-    if (b.any) AddTotal(b.sum, b.compensation);
+  static DoubleSum Binary(double sum) { return {sum, 0, Form::kBinary}; }
+  bool any() const { return form != Form::kNone; }
+  double total() const { return form == Form::kDecimal ? sum / kMillion : sum + compensation; }
+  void Add(const Value& value, const Position&) {
+    const double v = value.number() + 0.0;  // of -0.0 0.0
+    if (form != Form::kBinary) {
+      if (const auto millionths = Millionths(v); millionths && AddDecimal(*millionths)) return;
+      LeaveDecimals();
+    }
+    AddTotal(v, 0);
+  }
+  void Combine(DoubleSum b) {
+    if (!b.any()) return;
+    if (b.form == Form::kDecimal) {
+      if (form != Form::kBinary && AddDecimal(b.sum)) return;
+      b.LeaveDecimals();
+    }
+    LeaveDecimals();
+    AddTotal(b.sum, b.compensation);
   }
   void CombineBorrowed(const DoubleSum& b) { Combine(b); }
-  // One byte holds both lengths: sum in the low four bits, compensation in the high ones; 0x0f: no value.
+  // One byte holds both lengths: sum in the low four bits, compensation in the high ones; 0x0f: no value. Of decimals the low
+  // four bits are 9 to 12.
   void Encode(ByteWriter& out, const CodingContext&) const {
-    if (!any) return out.Byte(kNone);
+    if (form == Form::kNone) return out.Byte(kNone);
+    if (form == Form::kDecimal) return EncodeDecimal(out);
     const auto sum_bits = std::bit_cast<uint64_t>(sum);
     const auto compensation_bits = std::bit_cast<uint64_t>(compensation);
     const int sum_bytes = SignificantBytes(sum_bits);
     const int compensation_bytes = SignificantBytes(compensation_bits);
     out.Byte(static_cast<uint8_t>(sum_bytes | compensation_bytes << 4));
-    WriteLeadingBytes(out, sum_bits, sum_bytes);
-    WriteLeadingBytes(out, compensation_bits, compensation_bytes);
+    out.LeadingBytes(sum_bits, sum_bytes);
+    out.LeadingBytes(compensation_bits, compensation_bytes);
   }
   void Decode(ByteReader& in, const CodingContext&) {
-    const uint8_t lengths = in.Byte();
-    any = lengths != kNone;
-    if (!any) return;
-    if ((lengths & 0xf) > 8 || lengths >> 4 > 8) return in.MarkBad();
-    sum = std::bit_cast<double>(ReadLeadingBytes(in, lengths & 0xf));
-    compensation = std::bit_cast<double>(ReadLeadingBytes(in, lengths >> 4));
+    const uint8_t lead = in.Byte();
+    const int low = lead & 0xf;
+    if (lead == kNone || !in.ok()) return;
+    if (low >= kFirstScale && low <= kFirstScale + Decimal::kMostHundreds) {
+      // The mantissa's low bits stand above the scale.
+      const Decimal decimal = in.ReadDecimal(lead >> 4, low - kFirstScale, 3);
+      if (!in.ok()) return;
+      sum = decimal.millionths();
+      form = Form::kDecimal;
+      return;
+    }
+    if (low > 8 || lead >> 4 > 8) return in.MarkBad();
+    sum = std::bit_cast<double>(in.LeadingBytes(low));
+    compensation = std::bit_cast<double>(in.LeadingBytes(lead >> 4));
+    form = Form::kBinary;
   }
   size_t heap_bytes() const { return 0; }
   friend bool operator==(const DoubleSum&, const DoubleSum&) = default;
 
  private:
   static constexpr uint8_t kNone = 0x0f;
+  static constexpr int kFirstScale = 9;
   static constexpr uint64_t kKeptBits = ~uint64_t{0xffffffff};
 
+  // False where the sum would leave whole numbers that doubles hold.
+  bool AddDecimal(double millionths) {
+    const double next = sum + millionths;
+    if (std::abs(next) >= 0x1p53) return false;
+    sum = next;
+    form = Form::kDecimal;
+    return true;
+  }
+  // The same number, as exactly as the other form holds it.
+  void LeaveDecimals() {
+    if (form == Form::kDecimal) {
+      const double nearest = sum / kMillion;
+      compensation = Kept(std::fma(-nearest, kMillion, sum) / kMillion);
+      sum = nearest;
+    }
+    form = Form::kBinary;
+  }
+  void EncodeDecimal(ByteWriter& out) const {
+    const Decimal decimal = Decimal::OfMillionths(sum);
+    const uint64_t z = ZigZag(decimal.mantissa);
+    const uint64_t rest = z >> 3;
+    out.Byte(static_cast<uint8_t>((kFirstScale + decimal.hundreds) | (z & 7) << 4 |
+                                  (rest != 0 ? 0x80 : 0)));
+    if (rest != 0) out.Varint(rest);
+  }
+  // `+ 0.0`: a lone minus sign would take stored bytes.
+  static double Kept(double compensation) {
+    return std::bit_cast<double>(std::bit_cast<uint64_t>(compensation) & kKeptBits) + 0.0;
+  }
   void AddTotal(double v, double rest) {
-    any = true;
     const double raw = sum + v;
     const double lost = std::abs(sum) >= std::abs(v) ? (sum - raw) + v : (v - raw) + sum;
     const double small = compensation + rest + lost;
@@ -152,9 +195,7 @@ struct DoubleSum {
       compensation = 0;
       return;
     }
-    const double left = (raw - sum) + small;
-    // `+ 0.0`: a lone minus sign would take stored bytes.
-    compensation = std::bit_cast<double>(std::bit_cast<uint64_t>(left) & kKeptBits) + 0.0;
+    compensation = Kept((raw - sum) + small);
   }
 };
 

@@ -80,10 +80,9 @@ struct StoredDouble {
     }
   }
   bool Decode(ByteReader& in, const CodingContext&) {
-    const uint8_t length = in.Byte();
-    if (length == kNone) return false;
-    if (length > 8) in.MarkBad();
-    if (in.ok()) v = std::bit_cast<double>(ReadLeadingBytes(in, length));
+    const uint8_t lead = in.Byte();
+    if (lead == kNone) return false;
+    v = in.DoubleFrom(lead);
     if (!std::isfinite(v)) in.MarkBad();
     return in.ok();
   }

@@ -12,8 +12,8 @@ namespace freshet {
 
 // Of the whole folder: which families there are and what is in their keys. Rows and progress number
 // their own formats.
-// 1 had no local log.
-inline constexpr int kStorageFormat = 2;
+// 1 had no local log; 2 no doubles as short decimals.
+inline constexpr int kStorageFormat = 3;
 
 // The database inside a data folder. It is made as `rocksdb.new` and renamed when whole, so that a
 // crash while it is made leaves nothing that looks like data.

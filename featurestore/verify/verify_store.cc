@@ -60,7 +60,7 @@ StatusOr<VerifyReport> VerifyStore(const Catalog& catalog, Store& store, const V
   }
   for (auto& [source, views] : by_source) {
     ASSIGN_OR_RETURN(SourceVerified verified,
-                     VerifySource(catalog, source, std::move(views), store, log, options));
+                     VerifySource(catalog, source, views, store, log, options));
     report.sources.push_back(std::move(verified));
   }
   return report;

@@ -107,20 +107,20 @@ TEST_CASE("a data folder of a newer format is refused") {
       families.push_back({name, {}});
     REQUIRE(
         rocksdb::DB::Open({}, (folder.data() / "rocksdb").string(), families, &handles, &raw).ok());
-    REQUIRE(raw->Put({}, "format", "3").ok());
+    REQUIRE(raw->Put({}, "format", "4").ok());
     rocksdb::ColumnFamilyHandle* unknown = nullptr;
-    REQUIRE(raw->CreateColumnFamily({}, "a_family_of_format_3", &unknown).ok());
+    REQUIRE(raw->CreateColumnFamily({}, "a_family_of_format_4", &unknown).ok());
     handles.push_back(unknown);
     for (auto* handle : handles) REQUIRE(raw->DestroyColumnFamilyHandle(handle).ok());
     delete raw;
   }
   const Status opened = Store::Open(folder.options()).status();
   CHECK(opened.code() == absl::StatusCode::kFailedPrecondition);
-  CHECK(Mentions(opened, "format 3"));
+  CHECK(Mentions(opened, "format 4"));
   CHECK(Mentions(opened, "newer freshet"));
 }
 
-TEST_CASE("a data folder of format 1 is read, and raised by who may write") {
+TEST_CASE("a data folder of an older format is read, and raised by who may write") {
   const TestFolder folder;
   {
     auto store = folder.Open();
@@ -147,7 +147,7 @@ TEST_CASE("a data folder of format 1 is read, and raised by who may write") {
     delete raw;
     return format;
   };
-  CHECK(change(/*drop=*/true) == "2");
+  CHECK(change(/*drop=*/true) == "3");
   StoreOptions reading = folder.options();
   reading.read_only = true;
   {
@@ -160,7 +160,7 @@ TEST_CASE("a data folder of format 1 is read, and raised by who may write") {
     CHECK(ReadRow(*store, OpenView(*store, "v"), "k") == "row");
     CHECK(store->AppendLocal("payments", std::vector<Store::LocalRecord>(1)).value() == 0);
   }
-  CHECK(change(/*drop=*/false) == "2");
+  CHECK(change(/*drop=*/false) == "3");
 }
 
 TEST_CASE("a folder that holds something else is refused and left alone") {
