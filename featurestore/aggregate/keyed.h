@@ -117,7 +117,8 @@ class Keyed {
   }
   static bool IsNone(const A& kept) {
     if constexpr (std::is_same_v<A, Count>) return kept.n == 0;
-    if constexpr (!std::is_same_v<A, Count>) return !kept.any;
+    if constexpr (std::is_same_v<A, DoubleSum>) return !kept.any();
+    if constexpr (std::is_same_v<A, IntSum>) return !kept.any;
   }
 
   void Merge(const Keyed& b, bool borrow) {

@@ -169,19 +169,22 @@ StepResult LiveLoop::ReadBatch() {
       context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4;
   // What follows touches more than the log.
   const bool passes_begin = context_.inbox != nullptr && !context_.inbox->empty();
-  if (outbox_full || RefreshIsDue() || !handovers_.empty() || passes_begin) {
+  const bool refresh = RefreshIsDue();  // asked once: the clock goes on
+  if (outbox_full || refresh || !handovers_.empty() || passes_begin) {
     if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
   }
   if (TakeHandovers()) return {StepKind::kHeld, {}};
   if (outbox_full) return {StepKind::kOutboxFull, {}};
-  if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+  if (refresh) {
+    if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+  }
   if (StepResult grown = CountPartitions(); !grown.ok()) return grown;
   if (writer_->pending()) return CommitProgress();
   StepResult polled = PollBatch();
-  if (polled_waits_) return polled;
+  // What a poll took before it failed is read again: the loop begins anew from what is committed.
+  if (polled_waits_ || !polled.ok()) return polled;
   // There is nothing to do beside what is being written.
   if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
-  if (!polled.ok()) return polled;
   Publish();  // lag and watermark move with the clock
   if (!MustStop()) return {StepKind::kIdle, {}};
   stop_ = stop_after_;
@@ -312,7 +315,6 @@ bool LiveLoop::RefreshIsDue() const {
 }
 
 StepResult LiveLoop::Refresh() {
-  if (!RefreshIsDue()) return {};
   const Timestamp now = context_.clock.Now();
   const bool first = !next_refresh_;
   next_refresh_ = now + kRefreshEvery;

@@ -26,7 +26,12 @@ std::vector<std::string> NamesOf(const std::vector<Declared>& declared) {
 struct Served {
   Served() : project(FuzzProjectText()), plans(project.catalog()) {
     const Catalog& catalog = *project.catalog();
-    for (size_t view = 0; view < catalog.views.size(); ++view) Fill(catalog, view);
+    std::map<uint32_t, std::string> views;
+    for (uint32_t view = 0; view < catalog.views.size(); ++view) {
+      Fill(catalog, view);
+      views[view] = catalog.views[view].name;
+    }
+    metrics.Serve(NamesOf(catalog.services), views);
     clock.Set(kRowsEnd);
   }
 
@@ -57,11 +62,10 @@ struct Served {
   }
 
   ServedProject project;
-  Plans plans;
+  ServedPlans plans;
   ManualClock clock;
   Metrics all_metrics;
-  ServeMetrics metrics{all_metrics, NamesOf(project.catalog()->services),
-                       NamesOf(project.catalog()->views)};
+  ServeMetrics metrics{all_metrics};
   std::unique_ptr<Log> log = MakeNullLog();
   FeatureHandler handler{plans, project.store(), clock, metrics, *log, 100, 200};
 };
@@ -91,7 +95,8 @@ void GetFeatures(Served& served, const v1::GetFeaturesRequest& request) {
 void Explain(Served& served, const v1::GetFeaturesRequest& request) {
   v1::ExplainFeaturesResponse response;
   const Outcome error = ExplainFeatures(
-      served.plans, served.project.store(), served.clock, request, [] { return false; }, response);
+      *served.plans.now(), served.project.store(), served.clock, request, [] { return false; },
+      response);
   if (error && IsServersFault(static_cast<int>(error->code))) {
     Finding("ExplainFeatures blames itself: " + error->message);
   }
