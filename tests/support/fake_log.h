@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "featurestore/ingest/log_source.h"
@@ -89,12 +90,18 @@ struct FakeLog {
     const std::lock_guard lock(mutex);
     read_fails = std::move(status);
   }
+  // What the next read answers once it has taken records, which are lost to whoever does not assign its place again.
+  void SetNextReadLost(Status status) {
+    const std::lock_guard lock(mutex);
+    next_read_lost = std::move(status);
+  }
 
  private:
   friend class FakeLogSource;
   std::mutex mutex;
   Status away;
   Status read_fails;
+  Status next_read_lost;
 };
 
 class FakeLogSource final : public LogSource {
@@ -138,11 +145,24 @@ class FakeLogSource final : public LogSource {
     batch.Clear();
     RETURN_IF_ERROR(log_->away);
     RETURN_IF_ERROR(log_->read_fails);
+    Take(limits, batch);
+    if (log_->next_read_lost.ok() || batch.records.empty()) return OkStatus();
+    batch.Clear();
+    return std::exchange(log_->next_read_lost, OkStatus());
+  }
+  std::optional<int64_t> KnownEnd(int32_t partition) override {
+    const std::lock_guard lock(log_->mutex);
+    return log_->partitions.at(static_cast<size_t>(partition)).end;
+  }
+  void CommitAdvisory(const Positions&) override {}
+
+ private:
+  void Take(const PollLimits& limits, LogBatch& batch) {
     for (auto& [partition, next] : next_) {
       const FakeLog::Partition& p = log_->partitions.at(static_cast<size_t>(partition));
       for (const FakeRecord& record : p.records) {
         if (record.offset < next) continue;
-        if (batch.records.size() >= limits.records) return OkStatus();
+        if (batch.records.size() >= limits.records) return;
         batch.records.push_back(View(partition, record));
         batch.bytes += record.value ? record.value->size() : 0;
         next = record.offset + 1;
@@ -152,15 +172,7 @@ class FakeLogSource final : public LogSource {
       if (said != said_end_.end() && said->second == p.end) continue;
       batch.ends[partition] = said_end_[partition] = p.end;
     }
-    return OkStatus();
   }
-  std::optional<int64_t> KnownEnd(int32_t partition) override {
-    const std::lock_guard lock(log_->mutex);
-    return log_->partitions.at(static_cast<size_t>(partition)).end;
-  }
-  void CommitAdvisory(const Positions&) override {}
-
- private:
   static SourceRecord View(int32_t partition, const FakeRecord& record) {
     SourceRecord view;
     view.partition = partition;
