@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "featurestore/oracle/calendar.h"
 
@@ -11,7 +12,7 @@ namespace freshet::property {
 namespace {
 
 // How numbers of one case are drawn: what breaks a naive sum differs.
-enum class Numbers { kSmall, kFew, kFarFromZero, kMixedSizes, kHuge, kPowersOverflow };
+enum class Numbers { kSmall, kFew, kFarFromZero, kMixedSizes, kHuge, kPowersOverflow, kDecimals };
 
 constexpr Duration kMicro = Duration::Micros(1);
 
@@ -32,6 +33,12 @@ Value RandomNumber(Random& random, Type type, Numbers numbers) {
   double v = random.Real(-100, 100);
   if (random.Chance(0.2)) v = static_cast<double>(random.Between(-2, 2));
   if (numbers == Numbers::kFew) v = static_cast<double>(random.Between(-2, 2));
+  // Of up to six digits after the point, but for one in thirty.
+  if (numbers == Numbers::kDecimals && random.Chance(0.97)) {
+    const double unit = random.OneOf<double>({1, 1e2, 1e2, 1e3, 1e6});
+    v = std::round(v * unit) / unit;
+    if (random.Chance(0.01)) v += 2e9;
+  }
   if (numbers == Numbers::kFarFromZero) v = 1e9 + random.Real(-1, 1);
   if (numbers == Numbers::kMixedSizes) v *= random.OneOf<double>({1e-12, 1, 1e6, 1e15});
   if (numbers == Numbers::kHuge) v *= random.OneOf<double>({1e30, 1e-30, -1e30});
@@ -264,9 +271,9 @@ class Life {
   const Duration step_{
       std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(scale_.us) *
                                                 random_.OneOf<double>({0.01, 0.04, 0.08, 0.2})))};
-  const Numbers numbers_ = random_.OneOf<Numbers>({Numbers::kSmall, Numbers::kSmall, Numbers::kFew,
-                                                   Numbers::kFarFromZero, Numbers::kMixedSizes,
-                                                   Numbers::kHuge, Numbers::kPowersOverflow});
+  const Numbers numbers_ = random_.OneOf<Numbers>(
+      {Numbers::kSmall, Numbers::kSmall, Numbers::kFew, Numbers::kFarFromZero, Numbers::kMixedSizes,
+       Numbers::kHuge, Numbers::kPowersOverflow, Numbers::kDecimals, Numbers::kDecimals});
   // Before the epoch too, where division rounds the other way.
   Timestamp front_ = random_.Chance(0.2) ? Timestamp{random_.Between(-1'000'000'000, 1'000'000'000)}
                      : random_.Chance(0.6)
