@@ -7,6 +7,7 @@ namespace freshet {
 namespace {
 
 constexpr int kAskTimeoutMs = 3000;
+constexpr int kSettingsTimeoutMs = 1500;
 constexpr size_t kTakeAtOnce = 2048;
 
 }  // namespace
@@ -72,7 +73,7 @@ StatusOr<LogBounds> KafkaSource::Bounds(int32_t partition) {
 }
 
 StatusOr<TopicSettings> KafkaSource::Settings() {
-  return AskTopicSettings(handle_.get(), options_.topic, kAskTimeoutMs);
+  return AskTopicSettings(handle_.get(), options_.topic, kSettingsTimeoutMs);
 }
 
 Status KafkaSource::AssignList(const rd_kafka_topic_partition_list_t* list) {

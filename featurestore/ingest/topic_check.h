@@ -21,8 +21,9 @@ std::optional<Duration> LooksBack(const FeatureView& view);
 std::optional<std::string> RetentionWarning(const std::string& topic, const TopicSettings& settings,
                                             const FeatureView& view);
 
-// Asks `log` and warns, the first time. UNAVAILABLE where nobody answers; a broker that does not let this client ask is warned
-// about, and its topic is taken as it is. Not thread-safe.
+// Asks `log` and warns, the first time. UNAVAILABLE where nobody answers, once or twice; a broker that still does not tell, though
+// it is there (this comes after its offsets were asked), or does not let this client ask is warned about, and its topic is taken
+// as it is. Not thread-safe.
 class TopicCheck {
  public:
   explicit TopicCheck(const LoopContext& context) : context_(context) {}
@@ -31,6 +32,7 @@ class TopicCheck {
  private:
   const LoopContext& context_;
   bool warned_ = false;
+  int in_vain_ = 0;  // asked without an answer, since the last one
 };
 
 }  // namespace freshet

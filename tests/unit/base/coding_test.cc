@@ -114,7 +114,7 @@ TEST_CASE("every double is read back with the bits that were written") {
 TEST_CASE("a decimal's mantissa that nobody writes is refused") {
   for (const int hundreds : {0, 1, 2, 3}) {
     std::string bytes(1, static_cast<char>(0x90 | hundreds << 5));
-    ByteWriter(bytes).Varint(uint64_t{1} << 49);
+    ByteWriter(bytes).Varint(uint64_t{1} << 50);
     ByteReader reader(bytes);
     (void)reader.Double();
     CHECK_FALSE(reader.ok());

@@ -82,6 +82,22 @@ TEST_CASE("a broker that does not answer about a topic's settings is asked again
   CHECK(loop->stop().reason == "compacted_topic");
 }
 
+TEST_CASE("a broker that is there and never tells a topic's settings is read all the same") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->settings = Unavailable("it took too long");
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  for (int asked = 1; asked < 3; ++asked) CHECK(absl::IsUnavailable(loop->Begin().status));
+  running.ReadAll(*loop);
+  CHECK(running.Rows({0}).size() == 1);
+  // It is asked whenever reading begins.
+  log->settings = TopicSettings{true, std::nullopt};
+  CHECK(loop->Begin().ok());
+  CHECK(loop->stop().reason == "compacted_topic");
+}
+
 TEST_CASE("a topic that keeps records for less than a view looks back is told with both figures") {
   const TopicSettings week{false, Duration::Days(7)};
   CHECK_FALSE(RetentionWarning("t", week, Daily(Duration::Days(7))));
