@@ -102,6 +102,7 @@ class Trial:
         self.tree = pathlib.Path(args.folder).resolve()
         self.build = self.tree / "build" / "dev"  # as preset dev has it, so that ccache knows what no mutant touches
         self.args = args
+        self.limit = 1800  # seconds; once it is known what the test takes here and now, five times that
 
     def run(self, command, **options):
         return subprocess.run(["nice", *map(str, command)], capture_output=True, text=True, errors="replace",
@@ -124,7 +125,7 @@ class Trial:
         if self.args.seed:
             environment["FRESHET_PROPERTY_SEED"] = self.args.seed
         try:
-            done = self.run([self.build / "tests/property/property_tests", test], env=environment, timeout=300)
+            done = self.run([self.build / "tests/property/property_tests", test], env=environment, timeout=self.limit)
         except subprocess.TimeoutExpired:
             return None, ""
         return done.returncode, done.stdout + done.stderr
@@ -133,7 +134,11 @@ class Trial:
         built = self.built()
         if built.returncode != 0:
             sys.exit(built.stdout[-4000:] + "the tree does not build without a mutant")
+        start = time.monotonic()
         status, output = self.tested("*")
+        if status is None:
+            sys.exit(f"the property test takes more than {self.limit} s without a mutant")
+        self.limit = max(300, 5 * (time.monotonic() - start))
         if status != 0:
             sys.exit(output[-4000:] + "the property test fails without a mutant")
 
