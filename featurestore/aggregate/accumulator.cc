@@ -75,10 +75,10 @@ const AccumulatorOps* TableOfMany() {
 // Worst cases, of bytes that honest data reaches: a sum of 10^24, a time a year away.
 constexpr uint32_t kIntSumMax = 12;
 constexpr uint32_t kDoubleSumMax = 1 + 8 + 4;
-constexpr uint32_t kMomentsMax = kCountMax + 9 + 9;
+constexpr uint32_t kMomentsMax = kCountMax + 9 + 5 + 9;
 constexpr uint32_t kPositionMax = 7 + 1 + 2 + 6;
 constexpr uint32_t kTimeMax = 7;
-constexpr uint32_t kFourMomentsMax = kCountMax + 4 * 9;
+constexpr uint32_t kFourMomentsMax = kCountMax + 9 + 5 + 3 * 9;
 constexpr uint32_t kDecayedMax = kDoubleSumMax + 5;
 
 template <typename S>

@@ -13,7 +13,7 @@ namespace freshet {
 
 struct FourMoments {
   uint64_t n = 0;
-  double mean = 0;
+  RunningMean mean;
   double m2 = 0;
   double m3 = 0;
   double m4 = 0;
@@ -23,17 +23,17 @@ struct FourMoments {
     if (n == 0) {
       // Apart: one value has no distance from itself, and that of a great one from 0 would be squared beyond the doubles.
       n = 1;
-      mean = x;
+      mean.nearest = x;
       return;
     }
     const double before = static_cast<double>(n);
     n = SumOfCounts(n, 1);
     const double after = static_cast<double>(n);
-    const double delta = x - mean;
+    const double delta = mean.DistanceOf(x);
     const double step = delta / after;
     const double square = step * step;
     const double term = delta * step * before;
-    mean += step;
+    mean.Move(step);
     m4 += term * square * (after * after - 3 * after + 3) + 6 * square * m2 - 4 * step * m3;
     m3 += term * step * (after - 2) - 3 * step * m2;
     m2 += term;
@@ -44,7 +44,7 @@ struct FourMoments {
       *this = b;
       return;
     }
-    const double delta = b.mean - mean;
+    const double delta = mean.DistanceOf(b.mean);
     const double all = static_cast<double>(n) + static_cast<double>(b.n);
     const double pa =
         static_cast<double>(n) / all;  // shares: products of counts would outgrow 53 bits
@@ -54,15 +54,16 @@ struct FourMoments {
           6 * delta * delta * (pa * pa * b.m2 + pb * pb * m2) + 4 * delta * (pa * b.m3 - pb * m3);
     m3 += b.m3 + between * delta * (pa - pb) + 3 * delta * (pa * b.m2 - pb * m2);
     m2 += b.m2 + between;
-    mean += delta * pb;
+    mean.Move(delta * pb);
     n = SumOfCounts(n, b.n);
   }
   void CombineBorrowed(const FourMoments& b) { Combine(b); }
   void Encode(ByteWriter& out, const CodingContext&) const {
     out.Varint(n);
     if (n == 0) return;
-    out.Double(mean);
+    out.Double(mean.nearest);
     if (n == 1) return;
+    out.Double(mean.rest);
     out.Double(m2);
     out.Double(m3);
     out.Double(m4);
@@ -70,8 +71,9 @@ struct FourMoments {
   void Decode(ByteReader& in, const CodingContext&) {
     n = ReadCount(in);
     if (n == 0) return;
-    mean = in.Double();
+    mean.nearest = in.Double();
     if (n == 1) return;
+    mean.rest = in.Double();
     m2 = in.Double();
     m3 = in.Double();
     m4 = in.Double();

@@ -89,9 +89,14 @@ struct IntSum {
   }
 };
 
+// The 20 leading bits of what one double leaves out beside another: in both there are 73, and it takes 4 stored bytes rather than 8.
+// `+ 0.0`: a lone minus sign would take stored bytes.
+inline double LeadingDigits(double rest) {
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(rest) & ~uint64_t{0xffffffff}) + 0.0;
+}
+
 // While all values are short decimals (base/decimal.h), their sum is one, exactly. Else the sum and what rounding left out of it
-// (Neumaier's compensation, renormalised after every step, so that it stays below the sum's last place). The compensation keeps
-// its 20 leading bits: 73 bits in all are more than any answer needs, and it takes 4 stored bytes rather than 8.
+// (Neumaier's compensation, renormalised after every step, so that it stays below the sum's last place).
 struct DoubleSum {
   enum class Form : uint8_t { kNone, kDecimal, kBinary };
   double sum = 0;           // of kDecimal in millionths, a whole number below 2^53
@@ -155,7 +160,6 @@ struct DoubleSum {
  private:
   static constexpr uint8_t kNone = 0x0f;
   static constexpr int kFirstScale = 9;
-  static constexpr uint64_t kKeptBits = ~uint64_t{0xffffffff};
 
   // False where the sum would leave whole numbers that doubles hold.
   bool AddDecimal(double millionths) {
@@ -169,7 +173,7 @@ struct DoubleSum {
   void LeaveDecimals() {
     if (form == Form::kDecimal) {
       const double nearest = sum / kMillion;
-      compensation = Kept(std::fma(-nearest, kMillion, sum) / kMillion);
+      compensation = LeadingDigits(std::fma(-nearest, kMillion, sum) / kMillion);
       sum = nearest;
     }
     form = Form::kBinary;
@@ -182,10 +186,6 @@ struct DoubleSum {
                                   (rest != 0 ? 0x80 : 0)));
     if (rest != 0) out.Varint(rest);
   }
-  // `+ 0.0`: a lone minus sign would take stored bytes.
-  static double Kept(double compensation) {
-    return std::bit_cast<double>(std::bit_cast<uint64_t>(compensation) & kKeptBits) + 0.0;
-  }
   void AddTotal(double v, double rest) {
     const double raw = sum + v;
     const double lost = std::abs(sum) >= std::abs(v) ? (sum - raw) + v : (v - raw) + sum;
@@ -195,22 +195,41 @@ struct DoubleSum {
       compensation = 0;
       return;
     }
-    compensation = Kept((raw - sum) + small);
+    compensation = LeadingDigits((raw - sum) + small);
   }
+};
+
+// A mean that moves by small steps, with what its double leaves out: of values that lie far from 0 and close together, distances
+// from it keep their digits.
+struct RunningMean {
+  double nearest = 0;
+  double rest = 0;
+
+  double DistanceOf(double x) const { return (x - nearest) - rest; }
+  double DistanceOf(const RunningMean& b) const { return (b.nearest - nearest) + (b.rest - rest); }
+  void Move(double step) {
+    const double raw = nearest + step;
+    const double lost =
+        std::abs(nearest) >= std::abs(step) ? (nearest - raw) + step : (step - raw) + nearest;
+    const double small = rest + lost;
+    nearest = raw + small;
+    rest = std::isfinite(nearest) ? LeadingDigits((raw - nearest) + small) : 0;
+  }
+  friend bool operator==(const RunningMean&, const RunningMean&) = default;
 };
 
 // Count, mean and sum of squared distances from the mean: Welford's step, Chan's combination. For variances.
 struct Moments {
   uint64_t n = 0;
-  double mean = 0;
+  RunningMean mean;
   double m2 = 0;
 
   void Add(const Value& value, const Position&) {
     const double x = value.number();
     n = SumOfCounts(n, 1);
-    const double delta = x - mean;
-    mean += delta / static_cast<double>(n);
-    m2 += delta * (x - mean);
+    const double delta = mean.DistanceOf(x);
+    mean.Move(delta / static_cast<double>(n));
+    m2 += delta * mean.DistanceOf(x);
   }
   void Combine(const Moments& b) {
     if (b.n == 0) return;
@@ -220,23 +239,27 @@ struct Moments {
     }
     const double na = static_cast<double>(n);
     const double nb = static_cast<double>(b.n);
-    const double delta = b.mean - mean;
+    const double delta = mean.DistanceOf(b.mean);
     n = SumOfCounts(n, b.n);
-    mean += delta * (nb / (na + nb));
+    mean.Move(delta * (nb / (na + nb)));
     m2 += b.m2 + delta * delta * (na * nb / (na + nb));
   }
   void CombineBorrowed(const Moments& b) { Combine(b); }
   void Encode(ByteWriter& out, const CodingContext&) const {
     out.Varint(n);
     if (n == 0) return;
-    out.Double(mean);
-    if (n > 1) out.Double(m2);
+    out.Double(mean.nearest);
+    if (n == 1) return;
+    out.Double(mean.rest);
+    out.Double(m2);
   }
   void Decode(ByteReader& in, const CodingContext&) {
     n = ReadCount(in);
     if (n == 0) return;
-    mean = in.Double();
-    if (n > 1) m2 = in.Double();
+    mean.nearest = in.Double();
+    if (n == 1) return;
+    mean.rest = in.Double();
+    m2 = in.Double();
   }
   size_t heap_bytes() const { return 0; }
   friend bool operator==(const Moments&, const Moments&) = default;

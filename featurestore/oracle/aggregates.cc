@@ -27,12 +27,12 @@ Expected Present(Value value) { return {.status = CellStatus::kPresent, .value =
 Expected Error() { return {.status = CellStatus::kError}; }
 
 // "overflow is status ERROR": of doubles too, which have no larger ones to answer with.
-Expected PresentWithin(long double value, long double scale) {
+Expected PresentWithin(long double value, long double within) {
   const auto rounded = static_cast<double>(value);
   if (!std::isfinite(rounded)) return Error();
   return {.status = CellStatus::kPresent,
           .value = Value::Double(rounded),
-          .scale = static_cast<double>(scale)};
+          .within = static_cast<double>(within)};
 }
 
 // "An empty window: count, sum, rate → 0; all others → NULL_VALUE. A `default` (built in: 0 for count, sum, rate)
@@ -71,6 +71,54 @@ Expected LeastOrGreatestBy(const Items& items, bool greatest) {
   return Present(best.value);
 }
 
+// Every sum of doubles, squares and fourth powers that are told apart here is exact in it, or so good as.
+__extension__ using Exact = __float128;
+
+// The millionths that `x` is, if it is written with at most six digits after the point and below 2^51 of them: "decimals".
+std::optional<__int128> MillionthsOf(const Value& value) {
+  const long double x = NumberOf(value);
+  if (std::fabs(x) >= 2.2e9L) return std::nullopt;
+  const long double whole = std::rint(x * 1e6L);
+  if (static_cast<double>(whole / 1e6L) != static_cast<double>(x)) return std::nullopt;
+  return static_cast<__int128>(whole);
+}
+
+struct DoubleSums {
+  Exact sum = 0;
+  Exact sizes = 0;                         // Σ|x|
+  Exact sizes_of_decimals = 0;             // of those that are
+  long double greatest = 0;                // |x|
+  std::optional<__int128> millionths = 0;  // of all; none: one is no decimal, or they leave 2^53
+  explicit DoubleSums(const Items& items) {
+    Exact bound = 0;
+    for (const Item& item : items) {
+      const long double x = NumberOf(item.value);
+      sum += x;
+      sizes += std::fabs(x);
+      greatest = std::max(greatest, std::fabs(x));
+      const auto decimal = MillionthsOf(item.value);
+      if (decimal) sizes_of_decimals += std::fabs(x);
+      if (decimal && millionths) {
+        *millionths += *decimal;
+        bound += *decimal < 0 ? -*decimal : *decimal;
+      }
+      if (!decimal || bound >= Exact(0x1p53L)) millionths.reset();
+    }
+  }
+};
+
+// "while all values are decimals ... it is that of the decimals", else "compensated, to 73 bits at every step": of parts that are
+// decimals, each may have been taken for what it is written as.
+Expected SumOf(const DoubleSums& s, long double n) {
+  if (s.millionths) {
+    return Present(Value::Double(static_cast<double>(*s.millionths) / 1e6));
+  }
+  const auto sum = static_cast<long double>(s.sum);
+  return PresentWithin(sum, 0x1p-52L * std::fabs(sum) +
+                                n * 0x1p-70L * static_cast<long double>(s.sizes) +
+                                0x1p-52L * static_cast<long double>(s.sizes_of_decimals));
+}
+
 // sum, mean, and what is of moments: "`variance`, `stddev`: sample, as in SQL (null below two values); `var_pop`,
 // `stddev_pop`: population. skewness = m3 / m2^1.5, kurtosis = m4 / m2² − 3, population moments, null where m2 = 0."
 Expected Numeric(const Feature& feature, const Items& items) {
@@ -78,62 +126,71 @@ Expected Numeric(const Feature& feature, const Items& items) {
   const auto n = static_cast<long double>(items.size());
   const bool integers = items.front().value.kind() == Value::Kind::kInt64;
   __int128 integer_sum = 0;
-  long double sum = 0;
-  long double sum_of_sizes = 0;    // Σ|x|
-  long double sum_of_squares = 0;  // Σx²
-  for (const Item& item : items) {
-    const long double x = NumberOf(item.value);
-    if (integers) integer_sum += item.value.as_int64();
-    sum += x;
-    sum_of_sizes += std::fabs(x);
-    sum_of_squares += x * x;
+  if (integers) {
+    for (const Item& item : items) integer_sum += item.value.as_int64();
   }
   if (name == "sum" && integers) {
     // "Integer sums accumulate in 128 bits and are checked when finished: overflow is status ERROR."
     if (integer_sum < INT64_MIN || integer_sum > INT64_MAX) return Error();
     return Present(Value::Int64(static_cast<int64_t>(integer_sum)));
   }
-  if (integers) sum = static_cast<long double>(integer_sum);
-  if (name == "sum") return PresentWithin(sum, sum_of_sizes);
-  const long double mean = sum / n;
-  if (name == "mean") return PresentWithin(mean, sum_of_sizes / n);
+  const DoubleSums sums(items);
+  if (name == "sum") return SumOf(sums, n);
+  const Exact exact_mean = (integers ? Exact(integer_sum) : sums.sum) / Exact(n);
+  const auto mean = static_cast<long double>(exact_mean);
+  if (name == "mean") {
+    if (integers) return PresentWithin(mean, 0x1p-51L * std::fabs(mean));
+    const Expected sum = SumOf(sums, n);
+    if (sum.status != CellStatus::kPresent) return sum;
+    return PresentWithin(static_cast<long double>(sum.value.as_double()) / n,
+                         sum.within.value_or(0) / n + 0x1p-51L * std::fabs(mean));
+  }
 
-  long double squares = 0;  // of distances from the mean
-  long double cubes = 0;
+  Exact exact_squares = 0;  // of distances from the mean
+  Exact exact_cubes = 0;
+  Exact exact_fourths = 0;
   long double sizes_of_cubes = 0;
-  long double fourths = 0;
   bool all_equal = true;
   for (const Item& item : items) {
-    const long double distance = NumberOf(item.value) - mean;
-    squares += distance * distance;
-    cubes += distance * distance * distance;
-    sizes_of_cubes += std::fabs(distance * distance * distance);
-    fourths += distance * distance * distance * distance;
+    const Exact distance = Exact(NumberOf(item.value)) - exact_mean;
+    exact_squares += distance * distance;
+    exact_cubes += distance * distance * distance;
+    exact_fourths += distance * distance * distance * distance;
+    const auto size = std::fabs(static_cast<long double>(distance));
+    sizes_of_cubes += size * size * size;
     all_equal = all_equal && item.value == items.front().value;
   }
+  const auto squares = static_cast<long double>(exact_squares);
+  const auto cubes = static_cast<long double>(exact_cubes);
+  const auto fourths = static_cast<long double>(exact_fourths);
   // "of values further than that from their mean the answer is ERROR": a power that is no double.
   const auto overflows = [](long double sum) { return !std::isfinite(static_cast<double>(sum)); };
+  // What the mean is known to, of 73 bits at every step.
+  const long double unknown = n * 0x1p-69L * sums.greatest;
   if (name == "skewness" || name == "kurtosis") {
     if (all_equal) return NoValue(feature);  // m2 = 0, without rounding
     if (overflows(name == "skewness" ? sizes_of_cubes : fourths)) return Error();
     const long double m2 = squares / n;
-    // "[the scale is] 1 for skewness and kurtosis where variance > 1e-6 of Σx²/n".
-    // "below 1e-75 the digits run out": of powers that are hardly doubles any more.
+    // "below 1e-75 the digits run out": of powers that are hardly doubles any more. And where values lie closer together than
+    // ten digits of what the mean is known to.
     const auto runs_out = [](long double sum) { return sum < 1e-290L; };
     const bool small = runs_out(squares) || runs_out(name == "skewness" ? sizes_of_cubes : fourths);
-    if (small || m2 <= 1e-6L * sum_of_squares / n) {
+    if (small || std::sqrt(m2) <= 1e10L * unknown) {
       return {.status = CellStatus::kPresent, .undetermined = true};
     }
-    if (name == "skewness") return PresentWithin(cubes / n / (m2 * std::sqrt(m2)), 1);
-    return PresentWithin(fourths / n / (m2 * m2) - 3, 1);
+    const long double value =
+        name == "skewness" ? cubes / n / (m2 * std::sqrt(m2)) : fourths / n / (m2 * m2) - 3;
+    return PresentWithin(value, 1e-9L * std::max(1.0L, std::fabs(value)));
   }
   const bool sample = name == "variance" || name == "stddev";
   const bool root = name == "stddev" || name == "stddev_pop";
   if (sample && items.size() < 2) return NoValue(feature);
   if (overflows(squares)) return Error();
   const long double variance = squares / (sample ? n - 1 : n);
-  Expected expected = PresentWithin(root ? std::sqrt(variance) : variance, sum_of_squares / n);
-  if (root && expected.scale) expected.variance = static_cast<double>(variance);
+  Expected expected =
+      PresentWithin(root ? std::sqrt(variance) : variance,
+                    1e-11L * variance + 4 * unknown * std::sqrt(variance) + 4 * unknown * unknown);
+  if (root && expected.within) expected.variance = static_cast<double>(variance);
   return expected;
 }
 
@@ -192,15 +249,16 @@ Expected Decayed(const Feature& feature, const Items& items, const Reading& read
     sum += weight * x;
     sum_of_sizes += weight * std::fabs(x);
   }
-  if (feature.aggregate == "decayed_mean") return PresentWithin(sum / count, sum_of_sizes / count);
+  if (feature.aggregate == "decayed_mean")
+    return PresentWithin(sum / count, 1e-13L * sum_of_sizes / count);
   const long double since = std::exp2(-half_lives(end - last));
   constexpr long double kBelowNormalDoubles = 1e-290L;
-  return PresentWithin(sum * since, sum_of_sizes * since + kBelowNormalDoubles);
+  return PresentWithin(sum * since, 1e-13L * sum_of_sizes * since + kBelowNormalDoubles);
 }
 
 Expected Exactly(long double value) {
   return PresentWithin(value,
-                       std::fabs(value) * 1e-3L);  // a division or two: within 1e-12 of itself
+                       std::fabs(value) * 1e-15L);  // a division or two
 }
 
 Expected AnyOrEvery(const Items& items, bool every) {

@@ -22,10 +22,10 @@ bool Agrees(const Expected& expected, CellStatus status, const Value& value) {
   if (expected.sketch_error) {
     return std::fabs(value.number() - expected.value.number()) <= *expected.sketch_error;
   }
-  if (!expected.scale) return value == expected.value;
+  if (!expected.within) return value == expected.value;
   const double got = value.as_double();
   // Below the least normal double there are fewer digits than any relative bound asks for.
-  const double bound = std::max(1e-9 * *expected.scale, std::numeric_limits<double>::min());
+  const double bound = std::max(*expected.within, std::numeric_limits<double>::min());
   if (!expected.variance) return std::fabs(got - expected.value.as_double()) <= bound;
   return got >= 0 && std::fabs(got * got - *expected.variance) <= bound;
 }

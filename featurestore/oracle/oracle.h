@@ -67,9 +67,9 @@ struct Collection {
 struct Expected {
   CellStatus status = CellStatus::kNotFound;
   Value value;  // text is borrowed from the oracle
-  // Of a double that was computed: "Doubles agree within 1e-9 of the scale that entered". None: exactly.
-  std::optional<double> scale = {};
-  // Of a standard deviation: the variance under the root, to which `scale` belongs.
+  // Of a double that was computed: how far an answer may be from it. None: not at all.
+  std::optional<double> within = {};
+  // Of a standard deviation: the variance under the root, to which `within` belongs.
   std::optional<double> variance = {};
   // Of a sketch past its `exact_to`: how far from `value` its answer may lie.
   std::optional<double> sketch_error = {};

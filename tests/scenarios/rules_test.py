@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rules_elsewhere import ELSEWHERE, NO_RULE
 
+LEAST_WORDS = 3  # of a quotation
 COVERED = 0.75  # of a sentence's characters: a quotation may leave out the brackets
 HINT = """Quote it as `rule:` of a scenario in tests/scenarios that would fail if it were not so; what no scenario can show goes into
 tests/scenarios/rules_elsewhere.py, with the test that it has instead."""
@@ -100,6 +101,9 @@ def main() -> int:
     for scenario in scenarios:
         if not scenario["rules"]:
             mistakes.append(f"{scenario['file']}: quotes no rule; add rule: with a sentence of docs/semantics.md")
+        if not scenario["passed"] or not scenario["checks"]:
+            mistakes.append(f"{scenario['file']}: a rule is shown by a scenario that passes and compares something")
+        mistakes += [f"{scenario['file']}: too short to be a rule: {rule}" for rule in scenario["rules"] if len(rule.split()) < LEAST_WORDS]
         mistakes += [f"{scenario['file']}: docs/semantics.md does not say: {rule}" for rule in scenario["rules"] if not cover.quote(rule)]
     said = sentences(text)
     quoted = sum(cover.share(one) >= COVERED for one in said)

@@ -144,7 +144,7 @@ TEST_CASE("variance is of the sample and null below two values") {
   CHECK(card.Cell(At(0)).status == CellStatus::kNullValue);
   card.Spend(At(0), 6);
   CHECK(card.Cell(At(0)).value.as_double() == 8.0);
-  CHECK(*card.Cell(At(0)).scale == 20.0);
+  CHECK(*card.Cell(At(0)).within < 1e-10);
 }
 
 TEST_CASE("ties in time are broken by offset") {
@@ -156,14 +156,14 @@ TEST_CASE("ties in time are broken by offset") {
   CHECK(row.cells[1].value.as_int64() == 2);
 }
 
-TEST_CASE("doubles agree within 1e-9 of the scale that entered") {
-  Expected sum{CellStatus::kPresent, Value::Double(1.0), 100.0, {}};
+TEST_CASE("doubles agree within what is said of them") {
+  Expected sum{CellStatus::kPresent, Value::Double(1.0), 1e-7, {}};
   CHECK(Agrees(sum, CellStatus::kPresent, Value::Double(1.0 + 0.9e-7)));
   CHECK_FALSE(Agrees(sum, CellStatus::kPresent, Value::Double(1.0 + 1.1e-7)));
   CHECK_FALSE(Agrees(sum, CellStatus::kNullValue, Value::Double(1.0)));
   CHECK_FALSE(Agrees(sum, CellStatus::kPresent, Value::Int64(1)));
   CHECK_FALSE(Agrees(sum, CellStatus::kPresent, Value::Double(NAN)));
-  Expected deviation{CellStatus::kPresent, Value::Double(0.0), 100.0, 0.0};
+  Expected deviation{CellStatus::kPresent, Value::Double(0.0), 1e-7, 0.0};
   CHECK(Agrees(deviation, CellStatus::kPresent, Value::Double(3e-4)));
   CHECK_FALSE(Agrees(deviation, CellStatus::kPresent, Value::Double(4e-4)));
 }
