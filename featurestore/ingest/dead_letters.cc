@@ -10,6 +10,7 @@
 #include "featurestore/decode/decoder.h"
 #include "featurestore/ingest/ingest.h"
 #include "featurestore/ingest/kafka_source.h"
+#include "featurestore/ingest/source_plan.h"
 #include "featurestore/model/push_headers.h"
 
 namespace freshet {
@@ -285,9 +286,9 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
 }
 
 Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters) {
-  // By source: its log's incarnation, and what of each partition is there.
+  // By source: its log's incarnation, none where nothing was read of it, and what of each partition is there.
   struct Log {
-    uint32_t incarnation = 0;
+    std::optional<uint32_t> incarnation;
     std::map<int32_t, LogBounds> bounds;
   };
   std::map<std::string, Log> logs;
@@ -301,12 +302,10 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     Log& log = known->second;
     if (is_new) {
       const auto read = stored.find(source.name);
-      if (read != stored.end()) {
-        for (const Store::SourceLog& one : read->second) {
-          if (one.topic == source.topic)
-            log.incarnation = std::max(log.incarnation, one.incarnation);
-        }
-      }
+      const Store::SourceLog* const found =
+          read == stored.end() ? nullptr
+                               : FindSourceLog(read->second, source.topic, address_.log_id);
+      if (found != nullptr) log.incarnation = found->incarnation;
     }
     if (letter.at.incarnation != log.incarnation) continue;
     auto bounds = log.bounds.find(letter.at.partition);
