@@ -81,12 +81,31 @@ bool Has(const Findings& findings, LogFinding finding) {
                      [&](const auto& found) { return found.second.finding == finding; });
 }
 
-// What is done about the findings; none: records were lost, of the log that was read.
+// What speaks against this being the log that was read: a list.
+std::string Doubts(const Findings& findings, int32_t partitions) {
+  std::string doubts;
+  for (const auto& [partition, found] : findings) {
+    const char* const comma = doubts.empty() ? "" : ", ";
+    if (partition >= partitions) {
+      doubts += fmt::format("{}partition {} is gone", comma, partition);
+    } else if (found.finding == LogFinding::kShorter) {
+      doubts += fmt::format("{}partition {} ends at offset {}", comma, partition, found.bounds.end);
+    } else if (found.finding == LogFinding::kAnother) {
+      doubts += fmt::format("{}partition {} holds another record where the last one was", comma,
+                            partition);
+    }
+  }
+  return doubts;
+}
+
+// What is done about the findings; none: records were lost, of the log that was read. `partitions`: of the topic now.
 StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findings& findings,
-                                          std::optional<LogChange> said) {
+                                          int32_t partitions, std::optional<LogChange> said) {
   const bool another = Has(findings, LogFinding::kAnother);
   const bool shorter = Has(findings, LogFinding::kShorter);
   const bool same = Has(findings, LogFinding::kSame);
+  // Which only a topic has that was made anew.
+  const bool partitions_gone = !findings.empty() && findings.rbegin()->first >= partitions;
   if (!another && !shorter) {
     if (!Has(findings, LogFinding::kLost)) {
       return FailedPrecondition(
@@ -104,17 +123,17 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   }
   if (another && same) {
     return FailedPrecondition(
-        "topic {} holds what was read in some partitions, and other records in its place in "
-        "others: "
-        "its end was lost and written again. No offset says where to go on; build its views anew "
-        "from what it holds: freshet reset-view",
-        topic);
+        "topic {} holds what was read in some partitions, and not in others ({}): its end was lost "
+        "and written again. No offset says where to go on; build its views anew from what it "
+        "holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
-        "topic {} does not only lack its end: other records stand where records were read, so that "
-        "it was made anew; say --log new, or build its views anew: freshet reset-view",
-        topic);
+        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
+        "its "
+        "end was written again, build its views anew from what it holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kNew && same) {
     return FailedPrecondition(
@@ -122,18 +141,21 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
         "holds would count twice; say --log truncated",
         topic);
   }
+  // Times would not tell either: who produces sets them, and may send what is old.
+  if (!said && another && !partitions_gone) {
+    return FailedPrecondition(
+        "topic {} holds other records than were read of it ({}), which does not tell what became "
+        "of it. Where it was made anew, say --log new: it is read whole. Where its end was lost "
+        "and written again, no offset says where to go on; build its views anew from what it "
+        "holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
+  }
   if (!said && !another) {
-    std::string where;
-    for (const auto& [partition, found] : findings) {
-      if (found.finding != LogFinding::kShorter) continue;
-      where += fmt::format("{}partition {} ends at offset {}", where.empty() ? "" : ", ", partition,
-                           found.bounds.end);
-    }
     return FailedPrecondition(
         "topic {} holds less than was read of it ({}). Say what became of it: --log new, it was "
         "made anew, and is read whole; or --log truncated, it lost its end, and reading goes on at "
         "the end that it has now (rows keep what it lost){}",
-        topic, where,
+        topic, Doubts(findings, partitions),
         same ? "; other partitions still hold what was read, so that it is the second" : "");
   }
   return said ? said : LogChange::kNew;
@@ -149,7 +171,7 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   ASSIGN_OR_RETURN(const int32_t partitions, log.Partitions());
   ASSIGN_OR_RETURN(const Findings findings, Examine(read, partitions, log));
   ASSIGN_OR_RETURN(const std::optional<LogChange> decided,
-                   Decide(declared.topic, findings, change));
+                   Decide(declared.topic, findings, partitions, change));
 
   ResetReport report;
   // Offsets of a log that was made anew, and those of an end that was written again, are no longer those that were read: under a new

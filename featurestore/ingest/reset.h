@@ -12,7 +12,7 @@
 
 namespace freshet {
 
-// What became of a topic that holds less than was read of it, which the log alone does not tell.
+// What became of a topic that holds less than was read of it, or other records, which the log alone does not tell.
 enum class LogChange : uint8_t {
   kNew,        // made anew: all that it holds is new
   kTruncated,  // it lost its end: what it holds was read already, and rows keep what it lost

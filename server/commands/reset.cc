@@ -132,8 +132,9 @@ void AddResetSourceCommand(CLI::App& app, Run& run) {
   command->add_option("SOURCE", arguments->source, "The source, as declared")->required();
   command
       ->add_option("--log", arguments->log,
-                   "Where the topic holds less than was read of it: new, it was made anew and is "
-                   "read whole; truncated, it lost its end, and reading goes on at the one it has")
+                   "Where the topic holds less than was read of it, or other records: new, it was "
+                   "made anew and is read whole; truncated, it lost its end, and reading goes on at "
+                   "the one it has")
       ->check(CLI::IsMember({"new", "truncated"}));
   command->footer(
       "Rows stay as they are. It asks the broker, and refuses where nothing is to be mended.\n"

@@ -114,8 +114,11 @@ class Resets(unittest.TestCase):
         # Looked at before the first record came, or after.
         self.assertRegex(said, "is another than the one that was read there|the log ends at offset [0-9]+, and 20 was read already")
         reader.stop()
-        self.assertIn("made anew; say --log new", self.refused(reader, "reset-source", "payments", "--log", "truncated"))
-        printed = self.command(reader, "reset-source", "payments")
+        self.assertIn("say --log new", self.refused(reader, "reset-source", "payments", "--log", "truncated"))
+        said = self.refused(reader, "reset-source", "payments")
+        for words in ("partition 0 holds another record", "say --log new", "freshet reset-view"):
+            self.assertIn(words, said)
+        printed = self.command(reader, "reset-source", "payments", "--log", "new")
         self.assertIn("partition 1 is read from offset 0, the start of the new log", printed)
         reader.start()
         self.holds(reader, sums)

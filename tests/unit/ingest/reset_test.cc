@@ -108,8 +108,9 @@ TEST_CASE("a topic that was made anew is read whole under a new incarnation, and
   Live(folder, LogOf({3, 2}));
   const auto anew = LogOf({4, 4}, 10, Timestamp{2'000'000});
   CHECK(Live(folder, anew).stop.reason == "topic_recreated");
-  CheckRefused(folder, anew, LogChange::kTruncated, "made anew");
-  REQUIRE(Reset(folder, anew).ok());
+  CheckRefused(folder, anew, LogChange::kTruncated, "does not only lack its end");
+  CheckRefused(folder, anew, std::nullopt, "say --log new");
+  REQUIRE(Reset(folder, anew, LogChange::kNew).ok());
   const Life after = Live(folder, anew);
   CHECK(after.stop.ok());
   CHECK(after.cents == 5 + 80);
@@ -159,6 +160,17 @@ TEST_CASE("an end that was lost and written again can only be read from the begi
                             std::optional(LogChange::kTruncated)}) {
     CheckRefused(folder, written_again, change, "reset-view");
   }
+}
+
+TEST_CASE("an end that was written again in all partitions is not taken for a topic made anew") {
+  const TempFolder folder;
+  Live(folder, LogOf({5}));
+  const auto written_again = LogOf({2});
+  for (int i = 0; i < 4; ++i) {
+    written_again->Append(0, Payment(kNoon, "a", 10), Timestamp{2'000'000});
+  }
+  CheckRefused(folder, written_again, std::nullopt, "reset-view");
+  CheckRefused(folder, written_again, LogChange::kTruncated, "reset-view");
 }
 
 TEST_CASE("a topic with fewer partitions was made anew") {
