@@ -1,7 +1,7 @@
 #include "featurestore/ingest/reset.h"
 
 #include <algorithm>
-#include <array>
+#include <set>
 
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_progress.h"
@@ -130,8 +130,7 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   }
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
-        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
-        "its "
+        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where its "
         "end was written again, build its views anew from what it holds: freshet reset-view",
         topic, Doubts(findings, partitions));
   }
@@ -161,6 +160,21 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   return said ? said : LogChange::kNew;
 }
 
+// Partitions in which the log has lost records that a view has read, if only behind those of the views that are further: what stands
+// in their place is not told from what the view has read.
+StatusOr<std::set<int32_t>> LostEnds(const ReadView& view, const Findings& findings,
+                                     LogSource& log) {
+  std::set<int32_t> lost;
+  ASSIGN_OR_RETURN(const Findings own, ExamineLog(log, view.progress));
+  for (const auto& [partition, found] : own) {
+    if (found.finding == LogFinding::kShorter || found.finding == LogFinding::kAnother ||
+        view.progress.at(partition).next > findings.at(partition).bounds.end) {
+      lost.insert(partition);
+    }
+  }
+  return lost;
+}
+
 }  // namespace
 
 StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
@@ -180,6 +194,10 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   Commit commit(store);
   bool incomplete = false;
   for (const ReadView& view : read.views) {
+    std::set<int32_t> lost_ends;
+    if (decided == LogChange::kTruncated) {
+      ASSIGN_OR_RETURN(lost_ends, LostEnds(view, findings, log));
+    }
     for (const auto& [partition, before] : view.progress) {
       if (partition >= partitions) continue;
       const PartitionFinding& found = findings.at(partition);
@@ -189,9 +207,10 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
         NoteLoss(after);  // how much of the old log was never read, nobody knows
       } else {
         after.incarnation = incarnation;
-        if (before.next > found.bounds.end) {
+        if (lost_ends.contains(partition)) {
           after.next = found.bounds.end;
           after.last.reset();
+          NoteLoss(after);  // of what was written in place of the end, nothing is read
         } else if (before.next < found.bounds.start) {
           after.next = found.bounds.start;
           NoteLoss(after);
@@ -218,7 +237,8 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
                           partition, start)
         : found.finding == LogFinding::kShorter
             ? fmt::format("partition {} goes on at offset {}, the end that it has now; rows keep "
-                          "what was read behind it",
+                          "what was read behind it, and what was written since it lost its end is "
+                          "not read",
                           partition, end)
         : found.finding == LogFinding::kLost
             ? fmt::format(

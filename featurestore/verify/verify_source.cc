@@ -246,8 +246,10 @@ class Group {
       // What is gone may have been out of order with what is there, and its ids may have made doubles of it.
       if (since) {
         since = *since + source_.lateness + (source_.dedup ? source_.dedup->within : Duration{});
-      } else if (stored.newest_event) {
-        since = *stored.newest_event + Duration{1};
+      }
+      // And records are missing behind all that was read.
+      if (stored.newest_event && (!since || stored.awaits_complete_since)) {
+        since = std::max(since, std::optional(*stored.newest_event + Duration{1}));
       }
       holds.since = std::max(holds.since, since);
     }
@@ -291,7 +293,9 @@ class Group {
                                .why = std::move(why)});
         };
         const auto& last = found_.at(partition).last;
-        if (last && (!stored.last || stored.last->offset < last->offset)) {
+        // Reading went on behind what was never read, and nothing came since: `freshet reset-source`.
+        const bool skipped = !stored.last && stored.awaits_complete_since;
+        if (last && !skipped && (!stored.last || stored.last->offset < last->offset)) {
           differs(fmt::format("the last record passed at offset {}", last->offset),
                   stored.last ? fmt::format("at offset {}", stored.last->offset) : "none passed",
                   fmt::format("everything before offset {} is said to be passed", stored.next));

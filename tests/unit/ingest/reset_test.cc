@@ -30,8 +30,10 @@ struct Life {
   std::map<int32_t, Progress> progress;
 };
 
-Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log) {
-  Running running(folder.path(), {PaymentsView()}, log);
+// What becomes of the first of `views`.
+Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
+          std::vector<FeatureView> views = {PaymentsView()}) {
+  Running running(folder.path(), std::move(views), log);
   const auto loop = running.Live();
   running.ReadAll(*loop);
   Life life{loop->stop(), 0, *running.store->ReadProgress({0})};
@@ -46,8 +48,9 @@ Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log) {
 }
 
 StatusOr<ResetReport> Reset(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
-                            std::optional<LogChange> change = std::nullopt) {
-  Running running(folder.path(), {PaymentsView()}, log);
+                            std::optional<LogChange> change = std::nullopt,
+                            std::vector<FeatureView> views = {PaymentsView()}) {
+  Running running(folder.path(), std::move(views), log);
   Catalog catalog;
   catalog.sources = {running.source};
   catalog.views = running.declared_views;
@@ -130,13 +133,19 @@ TEST_CASE("a topic that is shorter than what was read of it: somebody has to say
   }
   SECTION("truncated") {
     const auto cut = LogOf({2});
-    REQUIRE(Reset(folder, cut, LogChange::kTruncated).ok());
-    cut->Append(0, Payment(kNoon, "a", 10));
+    // Written before anybody looked: never read, and that is said.
+    cut->Append(0, Payment(kNoon, "a", 1000));
+    const auto report = Reset(folder, cut, LogChange::kTruncated);
+    REQUIRE(report.ok());
+    CHECK_THAT(report->partitions.at(0), Catch::Contains("at offset 3"));
+    CHECK_THAT(report->partitions.at(0), Catch::Contains("is not read"));
+    CHECK_THAT(report->completeness, Catch::Contains("rises"));
+    cut->Append(0, Payment(kNoon + Duration::Hours(1), "a", 10));
     const Life after = Live(folder, cut);
     CHECK(after.stop.ok());
     CHECK(after.cents == 15);
     CHECK(after.progress.at(0).incarnation == 1);  // its offsets are written again
-    CHECK_FALSE(after.progress.at(0).complete_since);
+    CHECK(after.progress.at(0).complete_since == kNoon + Duration::Hours(1));
   }
 }
 
@@ -149,6 +158,25 @@ TEST_CASE("where another partition still holds what was read, the topic was not 
   REQUIRE(Reset(folder, cut, LogChange::kTruncated).ok());
   cut->Append(0, Payment(kNoon, "a", 10));
   CHECK(Live(folder, cut).cents == 20);
+}
+
+TEST_CASE("a view that is behind skips what was written again in front of it") {
+  const TempFolder folder;
+  const FeatureView spend = PaymentsView(), behind = PaymentsView("behind");
+  const auto log = LogOf({3});
+  Live(folder, log, {spend, behind});
+  for (int i = 0; i < 2; ++i) log->Append(0, Payment(kNoon, "a", 1));
+  Live(folder, log, {spend});
+  // Cut to 2, and one record longer since: the place where `behind` stands.
+  const auto cut = LogOf({2});
+  cut->Append(0, Payment(kNoon, "a", 1000));
+  REQUIRE(Reset(folder, cut, LogChange::kTruncated, {spend, behind}).ok());
+  cut->Append(0, Payment(kNoon, "a", 10));
+  const Life after = Live(folder, cut, {behind, spend});
+  CHECK(after.stop.ok());
+  CHECK(after.cents == 13);
+  CHECK(after.progress.at(0).next == 4);
+  CHECK(after.progress.at(0).complete_since == kNoon);
 }
 
 TEST_CASE("an end that was lost and written again can only be read from the beginning") {

@@ -7,6 +7,7 @@
 #include "featurestore/base/clock.h"
 #include "featurestore/declare/project.h"
 #include "featurestore/ingest/in_process.h"
+#include "featurestore/ingest/reset.h"
 #include "featurestore/state/row.h"
 #include "tests/support/fake_log.h"
 #include "tests/support/temp_folder.h"
@@ -126,6 +127,12 @@ class Shops {
                        })
                 .ok());
     return rows;
+  }
+  void Reset(std::optional<LogChange> change) {
+    FakeLogSource log(log_);
+    const auto report = ResetSource(*catalog_, 0, "", change, log, *store_);
+    INFO(MessageOf(report.status()));
+    REQUIRE(report.ok());
   }
   const Catalog& catalog() const { return *catalog_; }
   Store& store() { return *store_; }
@@ -326,6 +333,30 @@ TEST_CASE("what the log no longer holds is left out and counted, and the rest is
   INFO(Said(none));
   CHECK(none.views[0].rows_compared == 0);
   CHECK(none.views[0].rows_excluded.at("their events are gone from the log") == 4);
+}
+
+TEST_CASE("what is lost with a log's end, and never read in its place, is no difference") {
+  Shops shops;
+  shops.PayMuch(4, 20);
+  shops.Ingest();
+  FakeLog::Partition& cut = shops.log().partitions[0];
+  cut.records.resize(30);
+  cut.end = 30;
+  // Written again before anybody looked.
+  for (int i = 0; i < 3; ++i) shops.Pay(0, kStart + Duration::Hours(3), "card-0", 7);
+  shops.Reset(LogChange::kTruncated);
+  const VerifyReport reset = shops.Verify();
+  INFO(Said(reset));
+  CHECK(reset.ok());
+  for (int i = 0; i < 8; ++i) {
+    shops.Pay(0, kStart + Duration::Hours(10 + i), "card-0", i);
+    shops.Pay(1, kStart + Duration::Hours(10 + i), "card-1", i);
+  }
+  shops.Ingest();
+  const VerifyReport later = shops.Verify();
+  INFO(Said(later));
+  CHECK(later.ok());
+  CHECK(later.views[0].cells_compared > 0);
 }
 
 TEST_CASE("where memory is short the log is read several times, with the same result") {
