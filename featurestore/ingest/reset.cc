@@ -130,7 +130,8 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   }
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
-        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where its "
+        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
+        "its "
         "end was written again, build its views anew from what it holds: freshet reset-view",
         topic, Doubts(findings, partitions));
   }
@@ -175,6 +176,39 @@ StatusOr<std::set<int32_t>> LostEnds(const ReadView& view, const Findings& findi
   return lost;
 }
 
+// Under the new incarnation of a log that lost its end, whoever is not told where to go on begins at the log's start, on rows that hold
+// most of it already. Which log rows are of is known of the declared versions alone: the folder must not hold others. Of builds that
+// were given up nothing is kept.
+Status CheckOtherVersions(const Catalog& catalog, Store& store) {
+  const auto unopened = store.UnopenedViews();
+  if (!unopened.empty()) {
+    return FailedPrecondition(
+        "the data folder holds view {}, which is not declared: it would count twice what is left "
+        "of the log, once it is declared again. Declare it for now, or forget its rows (freshet "
+        "reset-view), and reset the source then",
+        unopened.front());
+  }
+  std::vector<ViewId> complete;
+  for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+    const FeatureView& view = catalog.views[v];
+    if (store.IsComplete({v})) {
+      complete.push_back({v});
+      continue;
+    }
+    for (const std::string& other : store.VersionsOf(view.name)) {
+      if (other == view.version) continue;
+      return FailedPrecondition(
+          "the data folder holds version {} of view {} beside the one that is declared ({}), which "
+          "is not built yet: the former would count twice what is left of the log, once it is "
+          "declared again. Declare it as it was, or have the view built anew from what the log "
+          "holds (freshet reset-view), and reset the source then",
+          other, view.name, view.version);
+    }
+  }
+  for (const ViewId view : complete) RETURN_IF_ERROR(store.MarkComplete(view));
+  return OkStatus();
+}
+
 }  // namespace
 
 StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
@@ -186,6 +220,8 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   ASSIGN_OR_RETURN(const Findings findings, Examine(read, partitions, log));
   ASSIGN_OR_RETURN(const std::optional<LogChange> decided,
                    Decide(declared.topic, findings, partitions, change));
+
+  if (decided == LogChange::kTruncated) RETURN_IF_ERROR(CheckOtherVersions(catalog, store));
 
   ResetReport report;
   // Offsets of a log that was made anew, and those of an end that was written again, are no longer those that were read: under a new

@@ -181,6 +181,8 @@ class Store {
   Status ResetView(const std::string& name);
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
+  // All versions of a view that the folder holds rows of, complete or being built.
+  std::vector<std::string> VersionsOf(const std::string& name) const;
 
   // Sources that have dead letters here, declared or not.
   StatusOr<std::vector<std::string>> DeadLetterSources() const;

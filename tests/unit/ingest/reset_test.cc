@@ -160,6 +160,35 @@ TEST_CASE("where another partition still holds what was read, the topic was not 
   CHECK(Live(folder, cut).cents == 20);
 }
 
+TEST_CASE("a log that lost its end is not reset while the folder holds what is not declared") {
+  const TempFolder folder;
+  const FeatureView spend = PaymentsView(), beside = PaymentsView("beside");
+  const FeatureView changed = PaymentsView("card_spend", "0000000000000002");
+  Live(folder, LogOf({5}), {spend, beside});
+  const auto cut = LogOf({2});
+  const auto refused = Reset(folder, cut, LogChange::kTruncated, {spend});
+  REQUIRE(absl::IsFailedPrecondition(refused.status()));
+  CHECK_THAT(std::string(MessageOf(refused.status())), Catch::Contains("view beside"));
+  SECTION("a version that is being built beside the complete one") {
+    const auto built = Reset(folder, cut, LogChange::kTruncated, {changed, beside});
+    REQUIRE(absl::IsFailedPrecondition(built.status()));
+    CHECK_THAT(std::string(MessageOf(built.status())), Catch::Contains(spend.version));
+  }
+  SECTION("a build that was given up is forgotten") {
+    {
+      Running running(folder.path(), {spend, beside, changed}, cut);
+      Commit commit(*running.store);
+      commit.Advance({2}, 0, Progress{.next = 5});
+      REQUIRE(commit.Apply().ok());
+    }
+    REQUIRE(Reset(folder, cut, LogChange::kTruncated, {spend, beside}).ok());
+    cut->Append(0, Payment(kNoon, "a", 10));
+    CHECK(Live(folder, cut, {spend, beside}).cents == 15);
+    CHECK(Live(folder, cut, {beside, spend}).cents == 15);
+    CHECK(Live(folder, cut, {changed}).cents == 12);  // built anew
+  }
+}
+
 TEST_CASE("a view that is behind skips what was written again in front of it") {
   const TempFolder folder;
   const FeatureView spend = PaymentsView(), behind = PaymentsView("behind");
