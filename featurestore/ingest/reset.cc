@@ -234,6 +234,13 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
     if (decided == LogChange::kTruncated) {
       ASSIGN_OR_RETURN(lost_ends, LostEnds(view, findings, log));
     }
+    // What is missing from rows stays so, whichever partition it came by.
+    std::optional<Timestamp> gone_since;
+    for (const auto& [partition, before] : view.progress) {
+      if (partition < partitions) continue;
+      commit.Forget(view.id, partition);
+      gone_since = std::max(gone_since, before.complete_since);
+    }
     for (const auto& [partition, before] : view.progress) {
       if (partition >= partitions) continue;
       const PartitionFinding& found = findings.at(partition);
@@ -252,6 +259,7 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
           NoteLoss(after);
         }
       }
+      after.complete_since = std::max(after.complete_since, gone_since);
       incomplete |= after.awaits_complete_since;
       commit.Advance(view.id, partition, after);
     }

@@ -240,6 +240,12 @@ void Commit::Advance(ViewId view, int32_t partition, const Progress& progress) {
   impl_->Note(impl_->progress_batch().Put(impl_->store.progress, key, EncodeProgress(stored)));
 }
 
+void Commit::Forget(ViewId view, int32_t partition) {
+  impl_->Touch(view);
+  const std::string key = keys::ProgressKey(impl_->store.view(view).family, partition);
+  impl_->Note(impl_->progress_batch().Delete(impl_->store.progress, key));
+}
+
 void Commit::NoteProducer(ViewId view, int32_t partition, std::string_view producer,
                           const std::optional<ProducerMark>& mark) {
   impl_->Touch(view);

@@ -291,6 +291,8 @@ class Commit {
   void PutRow(ViewId view, std::string_view key, std::string_view row);
   void DeleteRow(ViewId view, std::string_view key);
   void Advance(ViewId view, int32_t partition, const Progress& progress);
+  // As if the view had never read the partition, which its log has no more. What producers sent to it stays.
+  void Forget(ViewId view, int32_t partition);
   // Beside the progress of the same batch. No mark: the producer is forgotten.
   void NoteProducer(ViewId view, int32_t partition, std::string_view producer,
                     const std::optional<ProducerMark>& mark);

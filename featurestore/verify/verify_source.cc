@@ -343,6 +343,13 @@ class Group {
   std::map<int32_t, ReplayedPartition> found_;
 };
 
+// Partitions that only earlier makings of a log had: whatever a new one has is begun in one commit.
+void LeaveOutEarlier(PartitionProgress& progress) {
+  uint32_t latest = 0;
+  for (const auto& [partition, stored] : progress) latest = std::max(latest, stored.incarnation);
+  std::erase_if(progress, [&](const auto& one) { return one.second.incarnation < latest; });
+}
+
 // The log that a view's progress is of, as the folder knows it; none: the one that is there. Else why not.
 std::string ReadAnother(const Source& source, const std::vector<Store::SourceLog>& logs,
                         const PartitionProgress& progress, const std::string& log_id) {
@@ -380,6 +387,7 @@ StatusOr<SourceVerified> VerifySource(const Catalog& catalog, uint32_t source_in
   for (const ViewToVerify& view : views) {
     StoredView stored{view, {}};
     ASSIGN_OR_RETURN(stored.progress, store.ReadProgress(view.id));
+    LeaveOutEarlier(stored.progress);
     view.report->not_verified =
         ReadAnother(source, known == logs.end() ? std::vector<Store::SourceLog>() : known->second,
                     stored.progress, log.log_id);

@@ -236,7 +236,9 @@ TEST_CASE("a topic with fewer partitions was made anew") {
   const auto anew = LogOf({3}, 10, Timestamp{2'000'000});
   CHECK(Live(folder, anew).stop.reason == "topic_recreated");
   REQUIRE(Reset(folder, anew).ok());
-  CHECK(Live(folder, anew).cents == 34);
+  const Life after = Live(folder, anew);
+  CHECK(after.cents == 34);
+  CHECK(after.progress.size() == 1);
 }
 
 TEST_CASE("what a view would lack that is built anew") {

@@ -359,6 +359,23 @@ TEST_CASE("what is lost with a log's end, and never read in its place, is no dif
   CHECK(later.views[0].cells_compared > 0);
 }
 
+TEST_CASE("partitions that the log does not have any more are not asked for") {
+  Shops shops;
+  shops.PayMuch(4, 20);
+  shops.Ingest();
+  shops.log().partitions = std::vector<FakeLog::Partition>(1);
+  SECTION("reset") { shops.Reset(std::nullopt); }
+  SECTION("another log, which says so") {
+    REQUIRE(shops.store().WriteLogs("payments", {{1, "", "payments"}}).ok());
+  }
+  for (int i = 0; i < 5; ++i) shops.Pay(0, kStart + Duration::Hours(9 + i), "card-0", i);
+  shops.Ingest();
+  const VerifyReport report = shops.Verify();
+  INFO(Said(report));
+  CHECK(report.ok());
+  CHECK(report.sources.at(0).records == 5);
+}
+
 TEST_CASE("where memory is short the log is read several times, with the same result") {
   Shops shops;
   shops.PayMuch(40, 30);
