@@ -9,6 +9,8 @@ namespace {
 constexpr Duration kRefreshEvery = Duration::Seconds(30);
 constexpr Duration kCountEvery = Duration::Seconds(5);
 constexpr Duration kAdvisoryEvery = Duration::Seconds(5);
+// A broker that has not heard yet that a topic was given more partitions says fewer for a moment.
+constexpr Duration kGoneAfter = Duration::Seconds(5);
 constexpr auto kHoldAtMost = std::chrono::seconds(10);
 // Fewer are written by the time that another thread has begun.
 constexpr size_t kOverlapFromRecords = 64;
@@ -52,6 +54,7 @@ StepResult LiveLoop::Begin() {
   if (writer_ == nullptr) {
     if (Status planned = Plan(*bounds); !planned.ok()) return StoreError(std::move(planned));
   } else {
+    if (StepResult gone = LookForGone(*bounds); !gone.ok() || !stop_.ok()) return gone;
     for (LoopView& view : writer_->mutable_views()) AddNewPartitions(incarnation_, *bounds, view);
   }
   if (!stop_.ok()) return {};
@@ -74,6 +77,19 @@ StepResult LiveLoop::Begin() {
   next_refresh_.reset();
   Publish();
   MarkComplete();
+  return {};
+}
+
+StepResult LiveLoop::LookForGone(const std::map<int32_t, LogBounds>& bounds) {
+  LogVerdict gone = PartitionsGone(context_.source.topic, writer_->progress(), bounds);
+  if (gone.ok()) {
+    gone_since_.reset();
+    return {};
+  }
+  const Timestamp now = context_.clock.Now();
+  if (!gone_since_) gone_since_ = now;
+  if (now - *gone_since_ < kGoneAfter) return LogError(Unavailable("{}", gone.detail));
+  stop_ = std::move(gone);
   return {};
 }
 

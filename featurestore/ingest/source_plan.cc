@@ -130,17 +130,8 @@ StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation
   std::map<Positions, std::vector<LoopView>> groups;
   for (const ProcessorView& declared : context.views) {
     ASSIGN_OR_RETURN(LoopView planned, PlanView(context, declared, incarnation, bounds));
-    for (const auto& [partition, progress] : planned.progress) {
-      if (bounds.contains(partition)) continue;
-      plan.stop = {
-          "topic_recreated",
-          fmt::format(
-              "topic {} has {} partitions, and partition {} was read already; this is not the "
-              "log that was read so far: restore the topic, or stop the server, let `freshet "
-              "reset-source` say how to go on, and start it again",
-              context.source.topic, bounds.size(), partition)};
-      return plan;
-    }
+    plan.stop = PartitionsGone(context.source.topic, planned.progress, bounds);
+    if (!plan.stop.ok()) return plan;
     groups[PositionsOf(planned.progress)].push_back(std::move(planned));
   }
   const auto furthest =

@@ -127,6 +127,26 @@ class Resets(unittest.TestCase):
         reader.start()
         self.holds(reader, sums)
 
+    def test_a_topic_that_was_made_anew_with_fewer_partitions_under_a_running_server(self):
+        topic, sums = LOG.topic(2), Sums()
+        self.sent(topic, [(p, f"card-{i}", i) for p in range(2) for i in range(20)], sums)
+        reader = self.reader(topic)
+        reader.start()
+        self.holds(reader, sums)
+        LOG.tool("delete", topic)
+        reader.wait_for_pause("topic_missing")
+        LOG.create(topic)
+        self.sent(topic, [(0, f"card-{i}", 100 + i) for i in range(25)], sums)
+        self.assertIn("has 1 partitions, and partition 1 was read", reader.wait_for_pause("topic_recreated"))
+        reader.stop()
+        printed = self.command(reader, "reset-source", "payments")
+        self.assertIn("partition 1 is not in the topic any more", printed)
+        reader.start()
+        self.holds(reader, sums)
+        reader.stop()
+        done = reader.command("verify")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
     def test_a_topic_that_was_made_anew_and_is_shorter(self):
         topic, sums = LOG.topic(), Sums()
         self.sent(topic, [(0, "card", i) for i in range(20)], sums)
