@@ -35,20 +35,12 @@ struct Headers {
 
 }  // namespace
 
-DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store,
-                                 IngestMetrics& metrics, Log& log)
-    : options_(std::move(options)),
-      topics_(options_.topics),
-      store_(store),
-      metrics_(metrics),
-      log_(log) {}
+DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store, Log& log)
+    : options_(std::move(options)), topics_(options_.topics), store_(store), log_(log) {}
 
 StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRelayOptions options,
-                                                                  Store& store,
-                                                                  IngestMetrics& metrics,
-                                                                  Log& log) {
-  std::unique_ptr<DeadLetterRelay> relay(
-      new DeadLetterRelay(std::move(options), store, metrics, log));
+                                                                  Store& store, Log& log) {
+  std::unique_ptr<DeadLetterRelay> relay(new DeadLetterRelay(std::move(options), store, log));
   ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(relay->options_.bootstrap,
                                                  {{"linger.ms", "5"},
                                                   {"message.timeout.ms", "5000"},
@@ -115,7 +107,6 @@ void DeadLetterRelay::Run(const std::stop_token& stop) {
       failed = relayed.status();
       more = relayed.ok() && *relayed;
     }
-    metrics_.SetOutbox(store_.dead_letter_bytes(), options_.outbox_bytes);
     if (!failed.ok() && !failing) {
       log_.Warn("dead_letters_waiting", MessageOf(failed), {{"topic", options_.topic}});
     } else if (failed.ok() && failing) {

@@ -17,7 +17,6 @@
 
 #include "featurestore/base/status.h"
 #include "featurestore/ingest/kafka_client.h"
-#include "featurestore/observe/ingest_metrics.h"
 #include "featurestore/observe/log.h"
 #include "featurestore/store/store.h"
 
@@ -28,15 +27,13 @@ struct DeadLetterRelayOptions {
   std::string topic;
   std::map<std::string, std::string> kafka_options;
   std::map<std::string, std::string> topics;  // of the declared sources, for the header
-  uint64_t outbox_bytes = 64ull << 20;
 };
 
 // One a server; a thread of its own. Thread-safe.
 class DeadLetterRelay {
  public:
   static StatusOr<std::unique_ptr<DeadLetterRelay>> Start(DeadLetterRelayOptions options,
-                                                          Store& store, IngestMetrics& metrics,
-                                                          Log& log);
+                                                          Store& store, Log& log);
   ~DeadLetterRelay();  // Stop
 
   // A source that was declared since.
@@ -46,7 +43,7 @@ class DeadLetterRelay {
   void Stop();
 
  private:
-  DeadLetterRelay(DeadLetterRelayOptions options, Store& store, IngestMetrics& metrics, Log& log);
+  DeadLetterRelay(DeadLetterRelayOptions options, Store& store, Log& log);
   static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
   void Run(const std::stop_token& stop);
   // Sends some of every source's. True where there may be more.
@@ -62,7 +59,6 @@ class DeadLetterRelay {
   const DeadLetterRelayOptions options_;
   std::map<std::string, std::string> topics_;  // under mutex_
   Store& store_;
-  IngestMetrics& metrics_;
   Log& log_;
   size_t message_max_bytes_ = 1'000'000;
   std::vector<Coordinates>

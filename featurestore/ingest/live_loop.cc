@@ -181,8 +181,9 @@ StepResult LiveLoop::Step() {
 }
 
 StepResult LiveLoop::ReadBatch() {
-  const bool outbox_full =
-      context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4;
+  const uint64_t letters = context_.store.dead_letter_bytes(context_.source.name);
+  context_.metrics.SetOutbox(letters, context_.outbox_bytes);
+  const bool outbox_full = letters > context_.outbox_bytes - context_.outbox_bytes / 4;
   // What follows touches more than the log.
   const bool passes_begin = context_.inbox != nullptr && !context_.inbox->empty();
   const bool refresh = RefreshIsDue();  // asked once: the clock goes on

@@ -223,7 +223,8 @@ class Store {
       const std::string& source, size_t at_most,
       uint64_t at_most_bytes = std::numeric_limits<uint64_t>::max()) const;
   Status RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered);
-  // Held now, over all sources: bounded by the ingest loop.
+  // Held now: of a source, bounded by its ingest loop; and over all of them.
+  uint64_t dead_letter_bytes(const std::string& source) const;
   uint64_t dead_letter_bytes() const;
 
   // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
