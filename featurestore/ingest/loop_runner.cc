@@ -20,6 +20,8 @@ std::string LogPauseReason(const Status& status) {
       return "topic_missing";
     case absl::StatusCode::kUnavailable:
       return "broker_down";
+    case absl::StatusCode::kFailedPrecondition:
+      return "topic_unreadable";
     case absl::StatusCode::kOutOfRange:
       return "offset_out_of_range";
     default:

@@ -36,6 +36,21 @@ TEST_CASE("an error that stays while the log can be asked is a pause, and says s
   CHECK(status.paused().second == "the topic payments is gone");
 }
 
+TEST_CASE("a topic that may not be read is told from a broker that is away") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->SetAway(FailedPrecondition("topic payments: Broker: Topic authorization failed"));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  SourceStatus& status = running.store->source_status("payments");
+  LoopRunner runner(*running.context, "broker:9092");
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first == "topic_unreadable"; }));
+}
+
 TEST_CASE("a broker that was replaced is told from one that is away") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);
