@@ -152,8 +152,10 @@ Status LocalLog::Ready(const Source&) {
 void LocalLog::Append(const Source& source, std::vector<PushRecord> records, Delivered delivered) {
   Waiting waiting{source.name, {}, std::move(delivered)};
   const Timestamp now = clock_.Now();
+  // A record's time is the log's own, as LogAppendTime: `future` is decided by it, and a dead letter whose time has come since must not
+  // be refused again.
   for (PushRecord& record : records) {
-    waiting.records.push_back({record.time.value_or(now), std::move(record.key),
+    waiting.records.push_back({std::max(record.time.value_or(now), now), std::move(record.key),
                                std::move(record.value), std::move(record.headers)});
   }
   {

@@ -157,6 +157,21 @@ TEST_CASE(
   CHECK((*reader->FirstAt(0, 0))->offset == bounds().start);
 }
 
+TEST_CASE("what is sent again with the time it had then is taken at the time it is now") {
+  const TempFolder folder;
+  LocalServer server(folder.path());
+  const Timestamp now = server.running.clock.Now();
+  PushRecord record;
+  record.value = P(1);
+  record.time = now - Duration::Hours(3);
+  std::atomic<bool> taken = false;
+  server.log.Append(server.running.source, {record},
+                    [&](size_t, const PushedTo& to) { taken = to.status.ok(); });
+  REQUIRE(Eventually([&] { return taken.load(); }));
+  const auto reader = server.log.Open("payments");
+  CHECK((*reader->FirstAt(0, 0))->record_time_us == now.us);
+}
+
 TEST_CASE("a log that stops tells who comes too late") {
   const TempFolder folder;
   LocalServer server(folder.path());
