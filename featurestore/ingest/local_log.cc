@@ -140,6 +140,7 @@ void LocalLog::Serve(const Catalog& catalog) {
   const std::lock_guard lock(mutex_);
   unread_.clear();
   for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
+    sources_.insert(catalog.sources[s].name);
     if (!catalog.IsRead(s)) unread_.insert(catalog.sources[s].name);
   }
 }
@@ -196,14 +197,22 @@ void LocalLog::Run() {
     if (stopping_) return;
     if (std::chrono::steady_clock::now() < next_trim) continue;
     next_trim = std::chrono::steady_clock::now() + kTrimEvery;
-    const std::set<std::string> sources = sources_;
     lock.unlock();
-    for (const std::string& source : sources) {
-      if (const Status trimmed = Trim(source); !trimmed.ok()) {
-        log_.Warn("local_log_not_trimmed", MessageOf(trimmed), {{"source", source}});
-      }
-    }
+    TrimAll();
     lock.lock();
+  }
+}
+
+void LocalLog::TrimAll() {
+  std::set<std::string> sources;
+  {
+    const std::lock_guard lock(mutex_);
+    sources = sources_;
+  }
+  for (const std::string& source : sources) {
+    if (const Status trimmed = Trim(source); !trimmed.ok()) {
+      log_.Warn("local_log_not_trimmed", MessageOf(trimmed), {{"source", source}});
+    }
   }
 }
 
