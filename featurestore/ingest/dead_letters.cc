@@ -44,6 +44,7 @@ std::optional<Letter> ReadLetter(const RawRecord& record) {
   letter.value_bytes = record.value ? record.value->size() : 0;
   if (record.value) letter.letter.value = std::string(*record.value);
   int numbers = 0;
+  uint64_t key_bytes = 0;
   for (const auto& [name, value] : record.headers) {
     if (name == "source") letter.source = value;
     if (name == "reason") letter.letter.reason = value;
@@ -53,8 +54,11 @@ std::optional<Letter> ReadLetter(const RawRecord& record) {
     if (name == "partition") numbers += ReadNumber(value, letter.at.partition) ? 1 : 0;
     if (name == "offset") numbers += ReadNumber(value, letter.at.offset) ? 1 : 0;
     if (name == "value_bytes") ReadNumber(value, letter.value_bytes);
+    if (name == "key_bytes") ReadNumber(value, key_bytes);
     if (name == "timestamp_us") ReadNumber(value, letter.letter.record_time_us);
   }
+  letter.cut = (letter.letter.value ? letter.letter.value->size() : 0) < letter.value_bytes ||
+               (letter.letter.key ? letter.letter.key->size() : 0) < key_bytes;
   if (numbers != 3 || letter.source.empty() || letter.letter.reason.empty()) return std::nullopt;
   return letter;
 }
@@ -159,7 +163,7 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
     ASSIGN_OR_RETURN(auto stored, store_.ReadDeadLetters(source, kOutboxAtOnce));
     whole = whole && stored.size() < kOutboxAtOnce;
     for (Store::StoredDeadLetter& one : stored) {
-      Letter letter{source, one.at, std::move(one.letter), 0, false, false};
+      Letter letter{.source = source, .at = one.at, .letter = std::move(one.letter)};
       letter.value_bytes = letter.letter.value ? letter.letter.value->size() : 0;
       fitting(KeyOf(source, one.at), std::move(letter));
     }
@@ -239,12 +243,11 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
       ++done.already_replayed;
       return;
     }
-    const size_t held = letter->letter.value ? letter->letter.value->size() : 0;
-    if (held < letter->value_bytes) {
+    if (letter->cut) {
       ++done.cut;
       return;
     }
-    bytes += held;
+    bytes += letter->value_bytes;
     const Place place(letter->source, letter->at);
     first.emplace(place, *std::move(letter));
     while (first.size() > kLettersAtOnce || (bytes > kBytesAtOnce && first.size() > 1)) {
