@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support/kafka"))
-from real_log import Reader, RealLog, Sums, required, wait_until
+from real_log import PROJECT, Reader, RealLog, Sums, required, wait_until
 
 LOG = None
 BINARY = ""
@@ -189,6 +189,13 @@ class Resets(unittest.TestCase):
         reader.stop()
         self.assertIn("other partitions still hold what was read", self.refused(reader, "reset-source", "payments"))
         self.assertIn("would count twice", self.refused(reader, "reset-source", "payments", "--log", "new"))
+        # What is not declared cannot be told where to go on.
+        begin, end_of_view = PROJECT.index("  biggest:"), PROJECT.index("feature_services:")
+        reader.declare(project=(PROJECT[:begin] + PROJECT[end_of_view:]).replace(', "biggest:biggest_lifetime"', ""))
+        self.assertIn("view biggest, which is not declared",
+                      self.refused(reader, "reset-source", "payments", "--log", "truncated"))
+        self.assertIn("is not declared", self.refused(reader, "reset-view", "biggest"))
+        reader.declare()
         printed = self.command(reader, "reset-source", "payments", "--log", "truncated")
         self.assertIn(f"partition 0 goes on at offset {end}, the end that it has now", printed)
         # Rows keep what the log lost, and take what comes.
