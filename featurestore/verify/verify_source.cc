@@ -247,9 +247,11 @@ class Group {
       if (since) {
         since = *since + source_.lateness + (source_.dedup ? source_.dedup->within : Duration{});
       }
-      // And records are missing behind all that was read.
-      if (stored.newest_event && (!since || stored.awaits_complete_since)) {
-        since = std::max(since, std::optional(*stored.newest_event + Duration{1}));
+      // What is missing may be the latest there is: of what was read, and, where an end was lost, of what the log has in its place.
+      if (!since || stored.awaits_complete_since) {
+        std::optional<Timestamp> newest = stored.newest_event;
+        if (facts != facts_.end()) newest = std::max(newest, facts->second.newest_accepted);
+        if (newest) since = std::max(since, std::optional(*newest + Duration{1}));
       }
       holds.since = std::max(holds.since, since);
     }

@@ -2,6 +2,7 @@
 #include "featurestore/ingest/dead_letter_relay.h"
 
 #include <fcntl.h>
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <sys/statvfs.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // Pushes to librdkafka's mock cluster, of which one topic is not as it should be.
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
 #include <catch2/catch.hpp>
