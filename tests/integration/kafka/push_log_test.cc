@@ -18,18 +18,19 @@ TEST_CASE(
   REQUIRE(handle.ok());
   const std::unique_ptr<rd_kafka_mock_cluster_t, void (*)(rd_kafka_mock_cluster_t*)> cluster(
       rd_kafka_mock_cluster_new(handle->get(), 1), &rd_kafka_mock_cluster_destroy);
-  for (const char* topic : {"open", "closed"}) {
+  // The one that is asked last.
+  for (const char* topic : {"open", "private"}) {
     REQUIRE(rd_kafka_mock_topic_create(cluster.get(), topic, 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   const auto wrong = GENERATE(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                               RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
-  rd_kafka_mock_topic_set_error(cluster.get(), "closed", wrong);
+  rd_kafka_mock_topic_set_error(cluster.get(), "private", wrong);
 
   Catalog catalog;
   catalog.kafka.dead_letters = "open";
   catalog.sources.resize(2);
   catalog.sources[0].topic = "open";
-  catalog.sources[1].topic = "closed";
+  catalog.sources[1].topic = "private";
   const auto log =
       KafkaPushLog::Start({.address = {rd_kafka_mock_cluster_bootstraps(cluster.get()), "", false},
                            .kafka_options = {}});
@@ -37,7 +38,7 @@ TEST_CASE(
   (*log)->Serve(catalog);
   REQUIRE(Eventually([&] { return (*log)->Ready(catalog.sources[0]).ok(); }));
   const auto said = [&] { return (*log)->Ready(catalog.sources[1]); };
-  REQUIRE(Eventually([&] { return MessageOf(said()).find("topic closed") == 0; }));
+  REQUIRE(Eventually([&] { return MessageOf(said()).find("topic private") == 0; }));
   CHECK(absl::IsUnavailable(said()));
   // It is asked again and again meanwhile.
   for (int i = 0; i < 30; ++i) {
