@@ -55,6 +55,14 @@ StatusOr<std::unique_ptr<KafkaPushLog>> KafkaPushLog::Start(KafkaPushLogOptions 
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &KafkaPushLog::OnDelivery);
   rd_kafka_conf_set_error_cb(conf.get(), &KafkaPushLog::OnError);
   ASSIGN_OR_RETURN(log->handle_, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
+  std::map<std::string, std::string> of_asking = log->options_.kafka_options;
+  of_asking.erase("allow.auto.create.topics");
+  ASSIGN_OR_RETURN(
+      KafkaConf asking,
+      MakeKafkaConf(log->options_.address.bootstrap,
+                    {{"reconnect.backoff.ms", "100"}, {"reconnect.backoff.max.ms", "1000"}},
+                    of_asking, {{"allow.auto.create.topics", "false"}}));
+  ASSIGN_OR_RETURN(log->asks_, MakeKafkaHandle(RD_KAFKA_CONSUMER, std::move(asking)));
   const size_t message_max = MessageBytesMax(log->handle_.get());
   log->record_bytes_max_ =
       message_max > kRecordOverheadBytes ? message_max - kRecordOverheadBytes : 0;
@@ -114,7 +122,7 @@ void KafkaPushLog::Watch() {
     for (const std::string& topic : asked) {
       if (stopping_) return;
       lock.unlock();
-      const auto partitions = TopicPartitions(handle_.get(), topic, kAskTimeoutMs);
+      const auto partitions = TopicPartitions(asks_.get(), topic, kAskTimeoutMs);
       lock.lock();
       Topic& known = topics_[topic];
       known.status = partitions.status();

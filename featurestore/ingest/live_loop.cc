@@ -364,7 +364,8 @@ StepResult LiveLoop::CountPartitions() {
   if (next_count_ && now < *next_count_) return {};
   next_count_ = now + kCountEvery;
   const auto partitions = log_->Partitions();
-  // Whether nobody answers, or the topic is gone, reading says better.
+  // That the topic is gone, reading says half a minute later. Whether nobody answers, it says better.
+  if (absl::IsNotFound(partitions.status())) return LogError(partitions.status());
   return partitions.ok() ? HasGrown(static_cast<size_t>(*partitions)) : StepResult{};
 }
 
