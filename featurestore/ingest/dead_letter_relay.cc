@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <utility>
 
 #include "featurestore/ingest/log_source.h"
 
@@ -20,14 +21,22 @@ constexpr int kPollMs = 20;
 constexpr size_t kRecordOverheadBytes = 512;
 constexpr size_t kHeaderBytesMax = 4096;
 
+// Of a letter without its value and with little of its key and detail.
+constexpr size_t kLeastBytes = 512;
+
 std::string_view Cut(std::string_view text, size_t bytes) { return text.substr(0, bytes); }
+
+// What a record on its way is known by.
+struct OnItsWay {
+  Coordinates at;
+  size_t index = 0;
+};
 
 // Owned by librdkafka from a successful producev on.
 struct Headers {
-  rd_kafka_headers_t* list = rd_kafka_headers_new(10);
+  rd_kafka_headers_t* list = rd_kafka_headers_new(12);
   size_t bytes = 0;
   void Add(const char* name, std::string_view value) {
-    value = Cut(value, kHeaderBytesMax);
     rd_kafka_header_add(list, name, -1, value.data(), static_cast<ssize_t>(value.size()));
     bytes += std::string_view(name).size() + value.size() + 10;
   }
@@ -35,20 +44,12 @@ struct Headers {
 
 }  // namespace
 
-DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store,
-                                 IngestMetrics& metrics, Log& log)
-    : options_(std::move(options)),
-      topics_(options_.topics),
-      store_(store),
-      metrics_(metrics),
-      log_(log) {}
+DeadLetterRelay::DeadLetterRelay(DeadLetterRelayOptions options, Store& store, Log& log)
+    : options_(std::move(options)), topics_(options_.topics), store_(store), log_(log) {}
 
 StatusOr<std::unique_ptr<DeadLetterRelay>> DeadLetterRelay::Start(DeadLetterRelayOptions options,
-                                                                  Store& store,
-                                                                  IngestMetrics& metrics,
-                                                                  Log& log) {
-  std::unique_ptr<DeadLetterRelay> relay(
-      new DeadLetterRelay(std::move(options), store, metrics, log));
+                                                                  Store& store, Log& log) {
+  std::unique_ptr<DeadLetterRelay> relay(new DeadLetterRelay(std::move(options), store, log));
   ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(relay->options_.bootstrap,
                                                  {{"linger.ms", "5"},
                                                   {"message.timeout.ms", "5000"},
@@ -96,10 +97,12 @@ void DeadLetterRelay::Stop() {
 // Runs inside rd_kafka_poll, on the relay's thread.
 void DeadLetterRelay::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto& self = *static_cast<DeadLetterRelay*>(opaque);
-  const std::unique_ptr<Coordinates> at(static_cast<Coordinates*>(message->_private));
+  const std::unique_ptr<OnItsWay> sent(static_cast<OnItsWay*>(message->_private));
   --self.flying_;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    self.delivered_.push_back(*at);
+    self.delivered_.push_back(sent->at);
+  } else if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+    self.too_large_.push_back(sent->index);
   } else {
     self.last_error_ = KafkaErrorText(message->err);
   }
@@ -115,7 +118,6 @@ void DeadLetterRelay::Run(const std::stop_token& stop) {
       failed = relayed.status();
       more = relayed.ok() && *relayed;
     }
-    metrics_.SetOutbox(store_.dead_letter_bytes(), options_.outbox_bytes);
     if (!failed.ok() && !failing) {
       log_.Warn("dead_letters_waiting", MessageOf(failed), {{"topic", options_.topic}});
     } else if (failed.ok() && failing) {
@@ -153,14 +155,39 @@ StatusOr<bool> DeadLetterRelay::RelayAll(const std::stop_token& stop) {
 
 StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::string& topic,
                                           const std::stop_token& stop) {
+  RETURN_IF_ERROR(Remove(source));
   ASSIGN_OR_RETURN(const auto letters, store_.ReadDeadLetters(source, kAtOnce, kBytesAtOnce));
-  delivered_.clear();
   last_error_.clear();
+  too_large_.clear();
   Status failed;
-  for (const Store::StoredDeadLetter& letter : letters) {
-    failed = Produce(source, topic, letter);
-    if (!failed.ok()) break;
+  for (size_t i = 0; i < letters.size() && failed.ok(); ++i) {
+    failed = Produce(source, topic, letters[i], message_max_bytes_, i);
   }
+  Await(stop);
+  for (const size_t i : std::exchange(too_large_, {})) {
+    if (stop.stop_requested()) break;
+    Status cut = ProduceCut(source, topic, letters[i], stop);
+    if (failed.ok()) failed = std::move(cut);
+  }
+  RETURN_IF_ERROR(Remove(source));
+  RETURN_IF_ERROR(failed);
+  if (!last_error_.empty()) {
+    return Unavailable("dead letters of source {} cannot be delivered to topic {}: {}", source,
+                       options_.topic, last_error_);
+  }
+  return !letters.empty();
+}
+
+Status DeadLetterRelay::Remove(const std::string& source) {
+  std::vector<Coordinates>& delivered = unremoved_[source];
+  delivered.insert(delivered.end(), delivered_.begin(), delivered_.end());
+  delivered_.clear();
+  RETURN_IF_ERROR(store_.RemoveDeadLetters(source, delivered));
+  unremoved_.erase(source);
+  return OkStatus();
+}
+
+void DeadLetterRelay::Await(const std::stop_token& stop) {
   // message.timeout.ms bounds this; at a stop what is not delivered within a moment stays in the store, and is sent again.
   const auto stopping_until = [&]() -> std::optional<std::chrono::steady_clock::time_point> {
     if (!stop.stop_requested()) return std::nullopt;
@@ -174,24 +201,40 @@ StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::
       rd_kafka_purge(handle_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     }
   }
-  RETURN_IF_ERROR(store_.RemoveDeadLetters(source, delivered_));
-  RETURN_IF_ERROR(failed);
-  if (!last_error_.empty()) {
-    return Unavailable("dead letters of source {} cannot be delivered to topic {}: {}", source,
-                       options_.topic, last_error_);
+}
+
+// A broker refuses a whole batch that is larger than its topic takes: alone it may be taken as it is.
+Status DeadLetterRelay::ProduceCut(const std::string& source, const std::string& topic,
+                                   const Store::StoredDeadLetter& stored,
+                                   const std::stop_token& stop) {
+  const DeadLetter& letter = stored.letter;
+  const size_t whole = (letter.value ? letter.value->size() : 0) +
+                       std::min(letter.key ? letter.key->size() : 0, kHeaderBytesMax) +
+                       std::min(letter.detail.size(), kHeaderBytesMax) + 2 * kRecordOverheadBytes;
+  size_t bytes = message_max_bytes_;
+  for (; bytes >= kLeastBytes; bytes = std::min(bytes, whole) / 2) {
+    RETURN_IF_ERROR(Produce(source, topic, stored, bytes, 0));
+    Await(stop);
+    if (too_large_.empty()) return OkStatus();  // delivered, or last_error_ says why not
+    too_large_.clear();
   }
-  return !letters.empty();
+  return Unavailable(
+      "the dead letter {}/{}/{}/{} cannot be delivered: topic {} takes less than {} bytes; raise "
+      "its max.message.bytes",
+      source, stored.at.incarnation, stored.at.partition, stored.at.offset, options_.topic,
+      2 * bytes + 2);
 }
 
 Status DeadLetterRelay::Produce(const std::string& source, const std::string& topic,
-                                const Store::StoredDeadLetter& stored) {
+                                const Store::StoredDeadLetter& stored, size_t bytes, size_t index) {
   const Coordinates& at = stored.at;
   const DeadLetter& letter = stored.letter;
   const std::string key =
       fmt::format("{}/{}/{}/{}", source, at.incarnation, at.partition, at.offset);
+  const size_t header_bytes = std::min(kHeaderBytesMax, bytes / 8);
   Headers headers;
   headers.Add("reason", letter.reason);
-  headers.Add("detail", letter.detail);
+  headers.Add("detail", Cut(letter.detail, header_bytes));
   headers.Add("source", source);
   if (!topic.empty()) headers.Add("topic", topic);
   headers.Add("incarnation", fmt::format("{}", at.incarnation));
@@ -199,17 +242,20 @@ Status DeadLetterRelay::Produce(const std::string& source, const std::string& to
   headers.Add("offset", fmt::format("{}", at.offset));
   if (letter.record_time_us != kNoRecordTime.us)
     headers.Add("timestamp_us", fmt::format("{}", letter.record_time_us));
-  if (letter.key) headers.Add("key", *letter.key);
+  if (letter.key) headers.Add("key", Cut(*letter.key, header_bytes));
+  if (letter.key && letter.key->size() > header_bytes) {
+    headers.Add("key_bytes", fmt::format("{}", letter.key->size()));
+  }
   std::string_view value = letter.value ? std::string_view(*letter.value) : std::string_view();
   const size_t beside = key.size() + headers.bytes + kRecordOverheadBytes;
-  const size_t room = message_max_bytes_ > beside ? message_max_bytes_ - beside : 0;
+  const size_t room = bytes > beside ? bytes - beside : 0;
   if (value.size() > room) {
     headers.Add("value_bytes", fmt::format("{}", value.size()));
     value = Cut(value, room);
   }
   // A tombstone stays one.
   void* const payload = letter.value ? const_cast<char*>(value.data()) : nullptr;
-  auto opaque = std::make_unique<Coordinates>(at);
+  auto opaque = std::make_unique<OnItsWay>(OnItsWay{at, index});
   const auto error = rd_kafka_producev(
       handle_.get(), RD_KAFKA_V_TOPIC(options_.topic.c_str()),
       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data(), key.size()),

@@ -10,6 +10,7 @@
 #include "featurestore/decode/decoder.h"
 #include "featurestore/ingest/ingest.h"
 #include "featurestore/ingest/kafka_source.h"
+#include "featurestore/ingest/source_plan.h"
 #include "featurestore/model/push_headers.h"
 
 namespace freshet {
@@ -43,6 +44,7 @@ std::optional<Letter> ReadLetter(const RawRecord& record) {
   letter.value_bytes = record.value ? record.value->size() : 0;
   if (record.value) letter.letter.value = std::string(*record.value);
   int numbers = 0;
+  uint64_t key_bytes = 0;
   for (const auto& [name, value] : record.headers) {
     if (name == "source") letter.source = value;
     if (name == "reason") letter.letter.reason = value;
@@ -52,8 +54,11 @@ std::optional<Letter> ReadLetter(const RawRecord& record) {
     if (name == "partition") numbers += ReadNumber(value, letter.at.partition) ? 1 : 0;
     if (name == "offset") numbers += ReadNumber(value, letter.at.offset) ? 1 : 0;
     if (name == "value_bytes") ReadNumber(value, letter.value_bytes);
+    if (name == "key_bytes") ReadNumber(value, key_bytes);
     if (name == "timestamp_us") ReadNumber(value, letter.letter.record_time_us);
   }
+  letter.cut = (letter.letter.value ? letter.letter.value->size() : 0) < letter.value_bytes ||
+               (letter.letter.key ? letter.letter.key->size() : 0) < key_bytes;
   if (numbers != 3 || letter.source.empty() || letter.letter.reason.empty()) return std::nullopt;
   return letter;
 }
@@ -158,7 +163,7 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
     ASSIGN_OR_RETURN(auto stored, store_.ReadDeadLetters(source, kOutboxAtOnce));
     whole = whole && stored.size() < kOutboxAtOnce;
     for (Store::StoredDeadLetter& one : stored) {
-      Letter letter{source, one.at, std::move(one.letter), 0, false, false};
+      Letter letter{.source = source, .at = one.at, .letter = std::move(one.letter)};
       letter.value_bytes = letter.letter.value ? letter.letter.value->size() : 0;
       fitting(KeyOf(source, one.at), std::move(letter));
     }
@@ -238,12 +243,11 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
       ++done.already_replayed;
       return;
     }
-    const size_t held = letter->letter.value ? letter->letter.value->size() : 0;
-    if (held < letter->value_bytes) {
+    if (letter->cut) {
       ++done.cut;
       return;
     }
-    bytes += held;
+    bytes += letter->value_bytes;
     const Place place(letter->source, letter->at);
     first.emplace(place, *std::move(letter));
     while (first.size() > kLettersAtOnce || (bytes > kBytesAtOnce && first.size() > 1)) {
@@ -285,9 +289,9 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
 }
 
 Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters) {
-  // By source: its log's incarnation, and what of each partition is there.
+  // By source: its log's incarnation, none where nothing was read of it, and what of each partition is there.
   struct Log {
-    uint32_t incarnation = 0;
+    std::optional<uint32_t> incarnation;
     std::map<int32_t, LogBounds> bounds;
   };
   std::map<std::string, Log> logs;
@@ -301,12 +305,10 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     Log& log = known->second;
     if (is_new) {
       const auto read = stored.find(source.name);
-      if (read != stored.end()) {
-        for (const Store::SourceLog& one : read->second) {
-          if (one.topic == source.topic)
-            log.incarnation = std::max(log.incarnation, one.incarnation);
-        }
-      }
+      const Store::SourceLog* const found =
+          read == stored.end() ? nullptr
+                               : FindSourceLog(read->second, source.topic, address_.log_id);
+      if (found != nullptr) log.incarnation = found->incarnation;
     }
     if (letter.at.incarnation != log.incarnation) continue;
     auto bounds = log.bounds.find(letter.at.partition);

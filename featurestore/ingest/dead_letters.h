@@ -37,7 +37,8 @@ struct Letter {
   Coordinates at;
   DeadLetter letter;
   uint64_t value_bytes =
-      0;  // of the whole value; more than letter.value has: the topic holds a part
+      0;             // of the whole value; more than letter.value has: the topic holds a part
+  bool cut = false;  // the topic holds a part of key or value alone
   bool relayed = false;
   bool replayed = false;
 };
@@ -58,7 +59,7 @@ struct ListedLetters {
 struct ReplayedLetters {
   uint64_t replayed = 0;
   uint64_t already_replayed = 0;
-  uint64_t cut = 0;   // not replayed: a part of their value is gone
+  uint64_t cut = 0;   // not replayed: a part of their key or value is gone
   uint64_t left = 0;  // not reached in time
 };
 

@@ -13,7 +13,7 @@
 namespace freshet {
 namespace {
 
-constexpr uint64_t kOutboxBytes = 64ull << 20;
+constexpr uint64_t kOutboxBytes = 64ull << 20;  // of a source
 
 constexpr std::array<Refusal, 5> kRefusals = {Refusal::kMalformed, Refusal::kMistyped,
                                               Refusal::kIncomplete, Refusal::kFuture,
@@ -150,10 +150,8 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(std::shared_ptr<const Catalog> c
     relay.bootstrap = address.bootstrap;
     relay.topic = catalog->kafka.dead_letters;
     relay.kafka_options = catalog->kafka.options;
-    relay.outbox_bytes = kOutboxBytes;
     for (const Source& source : catalog->sources) relay.topics[source.name] = source.topic;
-    ASSIGN_OR_RETURN(impl->relay,
-                     DeadLetterRelay::Start(std::move(relay), store, impl->metrics, log));
+    ASSIGN_OR_RETURN(impl->relay, DeadLetterRelay::Start(std::move(relay), store, log));
   }
   RETURN_IF_ERROR(impl->sources.Start(std::move(catalog)));
   return std::unique_ptr<Ingest>(new Ingest(std::move(impl)));

@@ -81,11 +81,11 @@ StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, 
       return found.partition_cnt;
     }
     if (found.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
-      return Unavailable("topic {}: {}", topic, KafkaErrorText(found.err));
+      return FailedPrecondition("topic {}: {}", topic, KafkaErrorText(found.err));
     }
     if (found.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-      return Unavailable("topic {}: {}; grant this client READ and DESCRIBE", topic,
-                         KafkaErrorText(found.err));
+      return FailedPrecondition("topic {}: {}; grant this client READ and DESCRIBE", topic,
+                                KafkaErrorText(found.err));
     }
   }
   return NotFound("the topic {} does not exist on the broker; create it", topic);

@@ -57,7 +57,8 @@ StatusOr<KafkaHandle> MakeKafkaHandle(rd_kafka_type_t type, KafkaConf conf);
 // "Local: Broker transport failure"
 std::string KafkaErrorText(rd_kafka_resp_err_t error);
 
-// Number of a topic's partitions. NOT_FOUND where the broker does not have it, UNAVAILABLE where no broker answers.
+// Number of a topic's partitions. NOT_FOUND where the broker does not have it, FAILED_PRECONDITION where it has it and this client may
+// not read it, or nobody leads it yet; UNAVAILABLE where no broker answers.
 StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, int timeout_ms);
 
 // By DescribeConfigs. UNAVAILABLE where no broker answers; PERMISSION_DENIED and others where it will not say.

@@ -55,6 +55,14 @@ StatusOr<std::unique_ptr<KafkaPushLog>> KafkaPushLog::Start(KafkaPushLogOptions 
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &KafkaPushLog::OnDelivery);
   rd_kafka_conf_set_error_cb(conf.get(), &KafkaPushLog::OnError);
   ASSIGN_OR_RETURN(log->handle_, MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
+  std::map<std::string, std::string> of_asking = log->options_.kafka_options;
+  of_asking.erase("allow.auto.create.topics");
+  ASSIGN_OR_RETURN(
+      KafkaConf asking,
+      MakeKafkaConf(log->options_.address.bootstrap,
+                    {{"reconnect.backoff.ms", "100"}, {"reconnect.backoff.max.ms", "1000"}},
+                    of_asking, {{"allow.auto.create.topics", "false"}}));
+  ASSIGN_OR_RETURN(log->asks_, MakeKafkaHandle(RD_KAFKA_CONSUMER, std::move(asking)));
   const size_t message_max = MessageBytesMax(log->handle_.get());
   log->record_bytes_max_ =
       message_max > kRecordOverheadBytes ? message_max - kRecordOverheadBytes : 0;
@@ -114,21 +122,25 @@ void KafkaPushLog::Watch() {
     for (const std::string& topic : asked) {
       if (stopping_) return;
       lock.unlock();
-      auto partitions = TopicPartitions(handle_.get(), topic, kAskTimeoutMs);
+      const auto partitions = TopicPartitions(asks_.get(), topic, kAskTimeoutMs);
       lock.lock();
-      if (partitions.ok()) away_ = OkStatus();
-      if (absl::IsUnavailable(partitions.status())) {
+      Topic& known = topics_[topic];
+      known.status = partitions.status();
+      away_ = OkStatus();
+      if (partitions.ok()) {
+        known.partitions = *partitions;
+      } else if (absl::IsUnavailable(partitions.status())) {
         away_ = Unavailable("brokers {}: {}", options_.address.bootstrap,
                             MessageOf(partitions.status()));
+      } else if (absl::IsFailedPrecondition(partitions.status())) {
+        known.status = Unavailable("{}", MessageOf(partitions.status()));
       }
       amiss = amiss || !partitions.ok();
-      topics_.insert_or_assign(topic, std::move(partitions));
       asked_.notify_all();
     }
     const auto until = steady_clock::now() + (amiss ? kAskAgain : kAskEvery);
-    wake_.wait_until(lock, until, [&] {
-      return stopping_ || wanted_ != asked || (!amiss && !away_.ok());
-    });
+    wake_.wait_until(lock, until,
+                     [&] { return stopping_ || wanted_ != asked || (!amiss && !away_.ok()); });
     if (!stopping_ && wanted_ == asked && !amiss && !away_.ok()) wake_.wait_for(lock, kAskAgain);
   }
 }
@@ -144,11 +156,15 @@ Status KafkaPushLog::Ready(const Source& source) {
   if (found == topics_.end()) {
     return Unavailable("brokers {} have not answered yet", options_.address.bootstrap);
   }
-  return found->second.status();
+  return found->second.status;
 }
 
 Status KafkaPushLog::Produce(const Source& source, const PushRecord& record, int32_t partitions,
                              std::unique_ptr<OnItsWay>& on_its_way) {
+  const bool spread = !record.key && !record.spread_by.empty();
+  if (spread && partitions == 0) {
+    return Unavailable("topic {}: how many partitions it has is not known yet", source.topic);
+  }
   rd_kafka_headers_t* headers = nullptr;
   if (!record.headers.empty()) {
     headers = rd_kafka_headers_new(record.headers.size());
@@ -158,7 +174,7 @@ Status KafkaPushLog::Produce(const Source& source, const PushRecord& record, int
     }
   }
   int32_t partition = RD_KAFKA_PARTITION_UA;
-  if (!record.key && !record.spread_by.empty() && partitions > 0) {
+  if (spread) {
     partition = rd_kafka_msg_partitioner_murmur2(
         nullptr, record.spread_by.data(), record.spread_by.size(), partitions, nullptr, nullptr);
   }
@@ -188,7 +204,7 @@ void KafkaPushLog::Append(const Source& source, std::vector<PushRecord> records,
     const std::lock_guard lock(mutex_);
     stopping = stopping_;
     const auto found = topics_.find(source.topic);
-    if (found != topics_.end() && found->second.ok()) partitions = *found->second;
+    if (found != topics_.end()) partitions = found->second.partitions;
     // Counted before Stop looks, so that it waits for them.
     if (!stopping) on_their_way_ += records.size();
   }

@@ -59,12 +59,17 @@ class KafkaPushLog final : public PushLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable asked_;
-  std::set<std::string> wanted_;                     // topics that are asked for
-  std::map<std::string, StatusOr<int32_t>> topics_;  // partitions, as last heard
-  Status away_;                                      // since when no broker answers, and why
+  struct Topic {
+    Status status;           // as Ready says
+    int32_t partitions = 0;  // as last heard; 0: never yet
+  };
+  std::set<std::string> wanted_;         // topics that are asked for
+  std::map<std::string, Topic> topics_;  // those that were
+  Status away_;                          // since when no broker answers, and why
   bool stopping_ = false;
   std::atomic<size_t> on_their_way_{0};
   KafkaHandle handle_;
+  KafkaHandle asks_;  // a consumer: where a producer asks for a topic that is not there, the broker may make it
   std::thread watch_;
   std::jthread poll_;
 };

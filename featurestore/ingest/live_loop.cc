@@ -9,6 +9,8 @@ namespace {
 constexpr Duration kRefreshEvery = Duration::Seconds(30);
 constexpr Duration kCountEvery = Duration::Seconds(5);
 constexpr Duration kAdvisoryEvery = Duration::Seconds(5);
+// A broker that has not heard yet that a topic was given more partitions says fewer for a moment.
+constexpr Duration kGoneAfter = Duration::Seconds(5);
 constexpr auto kHoldAtMost = std::chrono::seconds(10);
 // Fewer are written by the time that another thread has begun.
 constexpr size_t kOverlapFromRecords = 64;
@@ -52,6 +54,7 @@ StepResult LiveLoop::Begin() {
   if (writer_ == nullptr) {
     if (Status planned = Plan(*bounds); !planned.ok()) return StoreError(std::move(planned));
   } else {
+    if (StepResult gone = LookForGone(*bounds); !gone.ok() || !stop_.ok()) return gone;
     for (LoopView& view : writer_->mutable_views()) AddNewPartitions(incarnation_, *bounds, view);
   }
   if (!stop_.ok()) return {};
@@ -74,6 +77,19 @@ StepResult LiveLoop::Begin() {
   next_refresh_.reset();
   Publish();
   MarkComplete();
+  return {};
+}
+
+StepResult LiveLoop::LookForGone(const std::map<int32_t, LogBounds>& bounds) {
+  LogVerdict gone = PartitionsGone(context_.source.topic, writer_->progress(), bounds);
+  if (gone.ok()) {
+    gone_since_.reset();
+    return {};
+  }
+  const Timestamp now = context_.clock.Now();
+  if (!gone_since_) gone_since_ = now;
+  if (now - *gone_since_ < kGoneAfter) return LogError(Unavailable("{}", gone.detail));
+  stop_ = std::move(gone);
   return {};
 }
 
@@ -165,8 +181,9 @@ StepResult LiveLoop::Step() {
 }
 
 StepResult LiveLoop::ReadBatch() {
-  const bool outbox_full =
-      context_.store.dead_letter_bytes() > context_.outbox_bytes - context_.outbox_bytes / 4;
+  const uint64_t letters = context_.store.dead_letter_bytes(context_.source.name);
+  context_.metrics.SetOutbox(letters, context_.outbox_bytes);
+  const bool outbox_full = letters > context_.outbox_bytes - context_.outbox_bytes / 4;
   // What follows touches more than the log.
   const bool passes_begin = context_.inbox != nullptr && !context_.inbox->empty();
   const bool refresh = RefreshIsDue();  // asked once: the clock goes on
@@ -347,7 +364,8 @@ StepResult LiveLoop::CountPartitions() {
   if (next_count_ && now < *next_count_) return {};
   next_count_ = now + kCountEvery;
   const auto partitions = log_->Partitions();
-  // Whether nobody answers, or the topic is gone, reading says better.
+  // That the topic is gone, reading says half a minute later. Whether nobody answers, it says better.
+  if (absl::IsNotFound(partitions.status())) return LogError(partitions.status());
   return partitions.ok() ? HasGrown(static_cast<size_t>(*partitions)) : StepResult{};
 }
 

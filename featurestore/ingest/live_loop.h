@@ -50,6 +50,8 @@ class LiveLoop final : public IngestLoop {
  private:
   StatusOr<std::map<int32_t, LogBounds>> AskBounds();
   Status Plan(const std::map<int32_t, LogBounds>& bounds);
+  // Of partitions that were read: an error at first, and where they stay away for a while the end.
+  StepResult LookForGone(const std::map<int32_t, LogBounds>& bounds);
   Status Verify();
   // A batch that was decoded, until it is committed. Holds nothing of the log's.
   struct Batch {
@@ -119,6 +121,7 @@ class LiveLoop final : public IngestLoop {
   Batch* decoded_ = nullptr;      // one of them, to be written next
   Batch* written_ = nullptr;      // the other, since Write and until Finish
   bool write_failed_ = false;
+  std::optional<Timestamp> gone_since_;
   std::optional<Timestamp> next_refresh_;
   std::optional<Timestamp> next_count_;  // of partitions
   std::optional<Timestamp> next_advisory_;

@@ -140,6 +140,7 @@ void LocalLog::Serve(const Catalog& catalog) {
   const std::lock_guard lock(mutex_);
   unread_.clear();
   for (uint32_t s = 0; s < catalog.sources.size(); ++s) {
+    sources_.insert(catalog.sources[s].name);
     if (!catalog.IsRead(s)) unread_.insert(catalog.sources[s].name);
   }
 }
@@ -152,8 +153,10 @@ Status LocalLog::Ready(const Source&) {
 void LocalLog::Append(const Source& source, std::vector<PushRecord> records, Delivered delivered) {
   Waiting waiting{source.name, {}, std::move(delivered)};
   const Timestamp now = clock_.Now();
+  // A record's time is the log's own, as LogAppendTime: `future` is decided by it, and a dead letter whose time has come since must not
+  // be refused again.
   for (PushRecord& record : records) {
-    waiting.records.push_back({record.time.value_or(now), std::move(record.key),
+    waiting.records.push_back({std::max(record.time.value_or(now), now), std::move(record.key),
                                std::move(record.value), std::move(record.headers)});
   }
   {
@@ -194,14 +197,22 @@ void LocalLog::Run() {
     if (stopping_) return;
     if (std::chrono::steady_clock::now() < next_trim) continue;
     next_trim = std::chrono::steady_clock::now() + kTrimEvery;
-    const std::set<std::string> sources = sources_;
     lock.unlock();
-    for (const std::string& source : sources) {
-      if (const Status trimmed = Trim(source); !trimmed.ok()) {
-        log_.Warn("local_log_not_trimmed", MessageOf(trimmed), {{"source", source}});
-      }
-    }
+    TrimAll();
     lock.lock();
+  }
+}
+
+void LocalLog::TrimAll() {
+  std::set<std::string> sources;
+  {
+    const std::lock_guard lock(mutex_);
+    sources = sources_;
+  }
+  for (const std::string& source : sources) {
+    if (const Status trimmed = Trim(source); !trimmed.ok()) {
+      log_.Warn("local_log_not_trimmed", MessageOf(trimmed), {{"source", source}});
+    }
   }
 }
 

@@ -44,7 +44,8 @@ class LocalLog final : public PushLog {
 
   // A reader; may outlive this.
   std::unique_ptr<LogSource> Open(const std::string& source) const;
-  // As the thread does every minute.
+  // As the thread does every minute: of all sources that were declared or appended to.
+  void TrimAll();
   Status Trim(const std::string& source);
 
   // Ends of the logs that readers wait for.
@@ -71,7 +72,7 @@ class LocalLog final : public PushLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Waiting> waiting_;
-  std::set<std::string> sources_;  // appended to, and to be trimmed
+  std::set<std::string> sources_;  // to be trimmed
   std::set<std::string> unread_;   // that no view reads: nothing is waited for
   bool stopping_ = false;
   std::thread thread_;

@@ -1,7 +1,7 @@
 // What ingestion asks of a log: the seam between Kafka and the loops, so that tests can be the log.
 //
-// Errors: UNAVAILABLE, nobody answers; NOT_FOUND, there is no such topic; OUT_OF_RANGE, the log does not hold the offset
-// that was asked for; anything else is the log's own trouble. All may pass: the caller begins anew (metadata, verification,
+// Errors: UNAVAILABLE, nobody answers; NOT_FOUND, there is no such topic; FAILED_PRECONDITION, it may not be read, or nobody leads it;
+// OUT_OF_RANGE, the log does not hold the offset that was asked for; anything else is the log's own trouble. All may pass: the caller begins anew (metadata, verification,
 // Assign) until they do.
 #pragma once
 

@@ -27,7 +27,7 @@ struct LoopContext {
   bool event_time_clock = false;
   uint64_t cache_bytes = 32ull << 20;       // decoded rows of the live loop
   uint64_t pass_cache_bytes = 16ull << 20;  // and of all passes together
-  uint64_t outbox_bytes = 64ull << 20;
+  uint64_t outbox_bytes = 64ull << 20;      // of dead letters that wait
   Store& store;
   const Clock& clock;
   SourceMetrics& metrics;

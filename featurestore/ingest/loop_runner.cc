@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "featurestore/ingest/local_log.h"
+
 namespace freshet {
 namespace {
 
@@ -18,6 +20,8 @@ std::string LogPauseReason(const Status& status) {
       return "topic_missing";
     case absl::StatusCode::kUnavailable:
       return "broker_down";
+    case absl::StatusCode::kFailedPrecondition:
+      return "topic_unreadable";
     case absl::StatusCode::kOutOfRange:
       return "offset_out_of_range";
     default:
@@ -78,12 +82,15 @@ bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
       Wait(kHeldWait, stop);
       return true;
     case StepKind::kOutboxFull:
-      Pause(
-          "dead_letters_full",
-          fmt::format(
-              "{} bytes of dead letters wait for their topic, which takes none: see that it exists "
-              "and that the broker accepts records; reading goes on once they are delivered",
-              context_.store.dead_letter_bytes()));
+      Pause("dead_letters_full",
+            fmt::format(
+                "{} bytes of dead letters wait {}",
+                context_.store.dead_letter_bytes(context_.source.name),
+                context_.log_id == kLocalLogId
+                    ? "to be replayed: `freshet dlq list` shows them, and `freshet dlq replay` "
+                      "sends them again; reading goes on once they are fewer"
+                    : "for their topic, which takes none: see that it exists and that the broker "
+                      "accepts records; reading goes on once they are delivered"));
       if (context_.dead_letters_waiting) context_.dead_letters_waiting();
       Wait(kOutboxWait, stop);
       return true;

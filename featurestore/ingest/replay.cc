@@ -72,8 +72,9 @@ class Replayer {
       const auto begin = SteadyClock::now();
       const auto partitions = TopicPartitions(
           handle_.get(), source_.topic, static_cast<int>(milliseconds(kBrokerAskFor).count()));
-      if (!absl::IsUnavailable(partitions.status()) || SteadyClock::now() >= give_up)
-        return partitions.status();
+      const bool waits = absl::IsUnavailable(partitions.status()) ||
+                         absl::IsFailedPrecondition(partitions.status());
+      if (!waits || SteadyClock::now() >= give_up) return partitions.status();
       if (!said && options_.waiting) options_.waiting(std::string(MessageOf(partitions.status())));
       // A broker that answers at once, but has not made the topic yet, is not asked all the time.
       while (SteadyClock::now() < begin + kBrokerAskFor && !cancelled())

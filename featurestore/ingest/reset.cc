@@ -1,7 +1,7 @@
 #include "featurestore/ingest/reset.h"
 
 #include <algorithm>
-#include <array>
+#include <set>
 
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_progress.h"
@@ -81,12 +81,31 @@ bool Has(const Findings& findings, LogFinding finding) {
                      [&](const auto& found) { return found.second.finding == finding; });
 }
 
-// What is done about the findings; none: records were lost, of the log that was read.
+// What speaks against this being the log that was read: a list.
+std::string Doubts(const Findings& findings, int32_t partitions) {
+  std::string doubts;
+  for (const auto& [partition, found] : findings) {
+    const char* const comma = doubts.empty() ? "" : ", ";
+    if (partition >= partitions) {
+      doubts += fmt::format("{}partition {} is gone", comma, partition);
+    } else if (found.finding == LogFinding::kShorter) {
+      doubts += fmt::format("{}partition {} ends at offset {}", comma, partition, found.bounds.end);
+    } else if (found.finding == LogFinding::kAnother) {
+      doubts += fmt::format("{}partition {} holds another record where the last one was", comma,
+                            partition);
+    }
+  }
+  return doubts;
+}
+
+// What is done about the findings; none: records were lost, of the log that was read. `partitions`: of the topic now.
 StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findings& findings,
-                                          std::optional<LogChange> said) {
+                                          int32_t partitions, std::optional<LogChange> said) {
   const bool another = Has(findings, LogFinding::kAnother);
   const bool shorter = Has(findings, LogFinding::kShorter);
   const bool same = Has(findings, LogFinding::kSame);
+  // Which only a topic has that was made anew.
+  const bool partitions_gone = !findings.empty() && findings.rbegin()->first >= partitions;
   if (!another && !shorter) {
     if (!Has(findings, LogFinding::kLost)) {
       return FailedPrecondition(
@@ -104,17 +123,17 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   }
   if (another && same) {
     return FailedPrecondition(
-        "topic {} holds what was read in some partitions, and other records in its place in "
-        "others: "
-        "its end was lost and written again. No offset says where to go on; build its views anew "
-        "from what it holds: freshet reset-view",
-        topic);
+        "topic {} holds what was read in some partitions, and not in others ({}): its end was lost "
+        "and written again. No offset says where to go on; build its views anew from what it "
+        "holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
-        "topic {} does not only lack its end: other records stand where records were read, so that "
-        "it was made anew; say --log new, or build its views anew: freshet reset-view",
-        topic);
+        "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
+        "its "
+        "end was written again, build its views anew from what it holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kNew && same) {
     return FailedPrecondition(
@@ -122,21 +141,72 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
         "holds would count twice; say --log truncated",
         topic);
   }
+  // Times would not tell either: who produces sets them, and may send what is old.
+  if (!said && another && !partitions_gone) {
+    return FailedPrecondition(
+        "topic {} holds other records than were read of it ({}), which does not tell what became "
+        "of it. Where it was made anew, say --log new: it is read whole. Where its end was lost "
+        "and written again, no offset says where to go on; build its views anew from what it "
+        "holds: freshet reset-view",
+        topic, Doubts(findings, partitions));
+  }
   if (!said && !another) {
-    std::string where;
-    for (const auto& [partition, found] : findings) {
-      if (found.finding != LogFinding::kShorter) continue;
-      where += fmt::format("{}partition {} ends at offset {}", where.empty() ? "" : ", ", partition,
-                           found.bounds.end);
-    }
     return FailedPrecondition(
         "topic {} holds less than was read of it ({}). Say what became of it: --log new, it was "
         "made anew, and is read whole; or --log truncated, it lost its end, and reading goes on at "
         "the end that it has now (rows keep what it lost){}",
-        topic, where,
+        topic, Doubts(findings, partitions),
         same ? "; other partitions still hold what was read, so that it is the second" : "");
   }
   return said ? said : LogChange::kNew;
+}
+
+// Partitions in which the log has lost records that a view has read, if only behind those of the views that are further: what stands
+// in their place is not told from what the view has read.
+StatusOr<std::set<int32_t>> LostEnds(const ReadView& view, const Findings& findings,
+                                     LogSource& log) {
+  std::set<int32_t> lost;
+  ASSIGN_OR_RETURN(const Findings own, ExamineLog(log, view.progress));
+  for (const auto& [partition, found] : own) {
+    if (found.finding == LogFinding::kShorter || found.finding == LogFinding::kAnother ||
+        view.progress.at(partition).next > findings.at(partition).bounds.end) {
+      lost.insert(partition);
+    }
+  }
+  return lost;
+}
+
+// Under the new incarnation of a log that lost its end, whoever is not told where to go on begins at the log's start, on rows that hold
+// most of it already. Which log rows are of is known of the declared versions alone: the folder must not hold others. Of builds that
+// were given up nothing is kept.
+Status CheckOtherVersions(const Catalog& catalog, Store& store) {
+  const auto unopened = store.UnopenedViews();
+  if (!unopened.empty()) {
+    return FailedPrecondition(
+        "the data folder holds view {}, which is not declared: it would count twice what is left "
+        "of the log, once it is declared again. Declare it for now, or forget its rows (freshet "
+        "reset-view), and reset the source then",
+        unopened.front());
+  }
+  std::vector<ViewId> complete;
+  for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+    const FeatureView& view = catalog.views[v];
+    if (store.IsComplete({v})) {
+      complete.push_back({v});
+      continue;
+    }
+    for (const std::string& other : store.VersionsOf(view.name)) {
+      if (other == view.version) continue;
+      return FailedPrecondition(
+          "the data folder holds version {} of view {} beside the one that is declared ({}), which "
+          "is not built yet: the former would count twice what is left of the log, once it is "
+          "declared again. Declare it as it was, or have the view built anew from what the log "
+          "holds (freshet reset-view), and reset the source then",
+          other, view.name, view.version);
+    }
+  }
+  for (const ViewId view : complete) RETURN_IF_ERROR(store.MarkComplete(view));
+  return OkStatus();
 }
 
 }  // namespace
@@ -149,7 +219,9 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   ASSIGN_OR_RETURN(const int32_t partitions, log.Partitions());
   ASSIGN_OR_RETURN(const Findings findings, Examine(read, partitions, log));
   ASSIGN_OR_RETURN(const std::optional<LogChange> decided,
-                   Decide(declared.topic, findings, change));
+                   Decide(declared.topic, findings, partitions, change));
+
+  if (decided == LogChange::kTruncated) RETURN_IF_ERROR(CheckOtherVersions(catalog, store));
 
   ResetReport report;
   // Offsets of a log that was made anew, and those of an end that was written again, are no longer those that were read: under a new
@@ -158,6 +230,17 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   Commit commit(store);
   bool incomplete = false;
   for (const ReadView& view : read.views) {
+    std::set<int32_t> lost_ends;
+    if (decided == LogChange::kTruncated) {
+      ASSIGN_OR_RETURN(lost_ends, LostEnds(view, findings, log));
+    }
+    // What is missing from rows stays so, whichever partition it came by.
+    std::optional<Timestamp> gone_since;
+    for (const auto& [partition, before] : view.progress) {
+      if (partition < partitions) continue;
+      commit.Forget(view.id, partition);
+      gone_since = std::max(gone_since, before.complete_since);
+    }
     for (const auto& [partition, before] : view.progress) {
       if (partition >= partitions) continue;
       const PartitionFinding& found = findings.at(partition);
@@ -167,14 +250,16 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
         NoteLoss(after);  // how much of the old log was never read, nobody knows
       } else {
         after.incarnation = incarnation;
-        if (before.next > found.bounds.end) {
+        if (lost_ends.contains(partition)) {
           after.next = found.bounds.end;
           after.last.reset();
+          NoteLoss(after);  // of what was written in place of the end, nothing is read
         } else if (before.next < found.bounds.start) {
           after.next = found.bounds.start;
           NoteLoss(after);
         }
       }
+      after.complete_since = std::max(after.complete_since, gone_since);
       incomplete |= after.awaits_complete_since;
       commit.Advance(view.id, partition, after);
     }
@@ -196,7 +281,8 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
                           partition, start)
         : found.finding == LogFinding::kShorter
             ? fmt::format("partition {} goes on at offset {}, the end that it has now; rows keep "
-                          "what was read behind it",
+                          "what was read behind it, and what was written since it lost its end is "
+                          "not read",
                           partition, end)
         : found.finding == LogFinding::kLost
             ? fmt::format(

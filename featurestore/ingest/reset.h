@@ -12,7 +12,7 @@
 
 namespace freshet {
 
-// What became of a topic that holds less than was read of it, which the log alone does not tell.
+// What became of a topic that holds less than was read of it, or other records, which the log alone does not tell.
 enum class LogChange : uint8_t {
   kNew,        // made anew: all that it holds is new
   kTruncated,  // it lost its end: what it holds was read already, and rows keep what it lost
@@ -26,7 +26,8 @@ struct ResetReport {
 // `store`: the catalog's views are open, in its order. `log`: of the source's topic; `log_id` as LogAddress says.
 // Lost records are left out: reading goes on at the log's start. A topic that was made anew is read whole, under a new incarnation;
 // rows stay. FAILED_PRECONDITION, and nothing was changed, where the log holds what comes next (there is nothing to reset), where
-// `change` has to be said, and where it cannot be so.
+// `change` has to be said, and where it cannot be so; where the log lost its end, also where the folder holds views or versions that
+// are not declared.
 StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
                                   const std::string& log_id, std::optional<LogChange> change,
                                   LogSource& log, Store& store);

@@ -45,11 +45,8 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
 StatusOr<uint32_t> IncarnationOfRenamed(
     const LoopContext& context, const std::map<std::string, std::vector<Store::SourceLog>>& logs) {
   for (const auto& [name, read] : logs) {
-    for (const Store::SourceLog& log : read) {
-      if (log.topic == context.source.topic && log.log_id == context.log_id) {
-        return log.incarnation;
-      }
-    }
+    const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
+    if (known != nullptr) return known->incarnation;
   }
   uint32_t unread = 0;
   for (const ProcessorView& view : context.views) {
@@ -69,14 +66,19 @@ int64_t Passed(const PartitionProgress& progress) {
 
 }  // namespace
 
+const Store::SourceLog* FindSourceLog(const std::vector<Store::SourceLog>& logs,
+                                      std::string_view topic, std::string_view log_id) {
+  const auto found = std::find_if(logs.begin(), logs.end(), [&](const Store::SourceLog& log) {
+    return log.topic == topic && log.log_id == log_id;
+  });
+  return found == logs.end() ? nullptr : &*found;
+}
+
 StatusOr<uint32_t> FindIncarnation(const LoopContext& context) {
   const std::string& topic = context.source.topic;
   ASSIGN_OR_RETURN(auto all, context.store.ReadLogs());
   std::vector<Store::SourceLog>& mine = all[context.source.name];
-  const auto same = [&](const Store::SourceLog& log) {
-    return log.topic == topic && log.log_id == context.log_id;
-  };
-  if (const auto known = std::find_if(mine.begin(), mine.end(), same); known != mine.end()) {
+  if (const auto* const known = FindSourceLog(mine, topic, context.log_id)) {
     return known->incarnation;
   }
   Store::SourceLog log{0, context.log_id, topic};
@@ -128,17 +130,8 @@ StatusOr<SourcePlan> PlanSource(const LoopContext& context, uint32_t incarnation
   std::map<Positions, std::vector<LoopView>> groups;
   for (const ProcessorView& declared : context.views) {
     ASSIGN_OR_RETURN(LoopView planned, PlanView(context, declared, incarnation, bounds));
-    for (const auto& [partition, progress] : planned.progress) {
-      if (bounds.contains(partition)) continue;
-      plan.stop = {
-          "topic_recreated",
-          fmt::format(
-              "topic {} has {} partitions, and partition {} was read already; this is not the "
-              "log that was read so far: restore the topic, or stop the server, let `freshet "
-              "reset-source` say how to go on, and start it again",
-              context.source.topic, bounds.size(), partition)};
-      return plan;
-    }
+    plan.stop = PartitionsGone(context.source.topic, planned.progress, bounds);
+    if (!plan.stop.ok()) return plan;
     groups[PositionsOf(planned.progress)].push_back(std::move(planned));
   }
   const auto furthest =

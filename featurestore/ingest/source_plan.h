@@ -1,6 +1,7 @@
 // Where a source's reading begins: which making of the log this is, from where each view goes on, and which of them are behind.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "featurestore/ingest/loop_context.h"
@@ -8,6 +9,10 @@
 #include "featurestore/ingest/view_progress.h"
 
 namespace freshet {
+
+// Of the logs that a source has read the one of this topic and id, where it is among them.
+const Store::SourceLog* FindSourceLog(const std::vector<Store::SourceLog>& logs,
+                                      std::string_view topic, std::string_view log_id);
 
 // The log's incarnation as this data folder counts it: 0 the first time a source is seen, a new one whenever its topic or the id of
 // its log is another than it was, and the old one again where a topic comes back as it was (docs/architecture.md). A source that was

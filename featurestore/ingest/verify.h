@@ -38,6 +38,10 @@ StatusOr<std::map<int32_t, LogVerdict>> VerifyPartitions(
 StatusOr<LogVerdict> VerifyPartition(LogSource& log, const std::string& topic, int32_t partition,
                                      const Progress& progress);
 
+// Partitions are never taken away: a log that lacks one that was read is another. None of `progress` is missing: all is well.
+LogVerdict PartitionsGone(const std::string& topic, const std::map<int32_t, Progress>& progress,
+                          const std::map<int32_t, LogBounds>& bounds);
+
 LogVerdict RecordsLost(const std::string& topic, int32_t partition, int64_t from, int64_t to);
 
 // Gaps of a batch, whose offsets should go on from `positions`. A real log has them by right (transaction markers, compaction):

@@ -57,7 +57,7 @@ IngestFamilies::IngestFamilies(Metrics& m)
       outbox_bytes(m.GaugeFamily("freshet_ingest_dead_letter_outbox_bytes",
                                  "Dead letters that wait for their topic.")),
       outbox_capacity(m.GaugeFamily("freshet_ingest_dead_letter_outbox_capacity_bytes",
-                                    "Where sources pause until some are delivered.")),
+                                    "Where their source pauses until some are delivered.")),
       broker_up(m.GaugeFamily("freshet_kafka_broker_up", "1 while the brokers answer.")),
       kafka_errors(
           m.CounterFamily("freshet_kafka_errors_total", "Errors of the Kafka client, by code.")),
@@ -80,6 +80,8 @@ SourceMetrics::SourceMetrics(IngestFamilies& families, const std::string& source
       batch_records_(&families.batch_records.Add({{"source", source}}, BatchBuckets())),
       queue_records_(&families.queue_records.Add({{"queue", source}})),
       queue_capacity_(&families.queue_capacity.Add({{"queue", source}})),
+      outbox_bytes_(&families.outbox_bytes.Add({{"source", source}})),
+      outbox_capacity_(&families.outbox_capacity.Add({{"source", source}})),
       watermark_(&families.watermark.Add({{"source", source}})) {
   for (const std::string& view : views) {
     skipped_.push_back(
@@ -124,6 +126,11 @@ void SourceMetrics::ObserveFreshness(std::span<const double> seconds) {
   freshness_->ObserveMultiple(counts, sum);
 }
 
+void SourceMetrics::SetOutbox(uint64_t bytes, uint64_t capacity) {
+  outbox_bytes_->Set(static_cast<double>(bytes));
+  outbox_capacity_->Set(static_cast<double>(capacity));
+}
+
 void SourceMetrics::SetLag(int32_t partition, double records, double seconds) {
   const std::lock_guard lock(mutex_);
   auto lag = lag_.find(partition);
@@ -162,8 +169,6 @@ void SourceMetrics::SetPaused(const std::string& reason) {
 IngestMetrics::IngestMetrics(Metrics& metrics)
     : families_(metrics),
       commit_duration_(&families_.commit_duration.Add({}, LatencyBuckets())),
-      outbox_bytes_(&families_.outbox_bytes.Add({})),
-      outbox_capacity_(&families_.outbox_capacity.Add({})),
       rows_used_(&families_.memory_used.Add({{"part", "ingest_rows"}})),
       rows_budget_(&families_.memory_budget.Add({{"part", "ingest_rows"}})) {}
 
@@ -177,11 +182,6 @@ SourceMetrics& IngestMetrics::Source(const std::string& source,
 
 void IngestMetrics::SetBrokerUp(const std::string& broker, bool up) {
   families_.broker_up.Add({{"broker", broker}}).Set(up ? 1 : 0);
-}
-
-void IngestMetrics::SetOutbox(uint64_t bytes, uint64_t capacity) {
-  outbox_bytes_->Set(static_cast<double>(bytes));
-  outbox_capacity_->Set(static_cast<double>(capacity));
 }
 
 void IngestMetrics::AddRowMemory(double used, double budget) {

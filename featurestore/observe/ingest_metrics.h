@@ -70,6 +70,8 @@ class SourceMetrics {
   void SetLag(int32_t partition, double records, double seconds);
   // Records that were decoded and not yet committed.
   void SetQueue(uint64_t records, uint64_t capacity);
+  // Dead letters that wait, and of how many bytes the source pauses.
+  void SetOutbox(uint64_t bytes, uint64_t capacity);
   void SetWatermark(double unix_seconds) { watermark_->Set(unix_seconds); }
   void SetCompleteSince(size_t view, double unix_seconds);
   // "" : runs.
@@ -100,6 +102,8 @@ class SourceMetrics {
   Histogram* batch_records_;
   Gauge* queue_records_;
   Gauge* queue_capacity_;
+  Gauge* outbox_bytes_;
+  Gauge* outbox_capacity_;
   Gauge* watermark_;
   struct Lag {
     Gauge* records;
@@ -118,15 +122,12 @@ class IngestMetrics {
                         std::span<const std::string_view> refusal_reasons);
   void ObserveCommit(double seconds) { commit_duration_->Observe(seconds); }
   void SetBrokerUp(const std::string& broker, bool up);
-  void SetOutbox(uint64_t bytes, uint64_t capacity);
   // Decoded rows of the live loops, together: a loop says by how much its own became more or less.
   void AddRowMemory(double used, double budget);
 
  private:
   IngestFamilies families_;
   Histogram* commit_duration_;
-  Gauge* outbox_bytes_;
-  Gauge* outbox_capacity_;
   Gauge* rows_used_;
   Gauge* rows_budget_;
   std::mutex mutex_;

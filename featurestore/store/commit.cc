@@ -58,12 +58,13 @@ struct Commit::Impl {
     }
     return OkStatus();
   }
-  // Bytes that the store's dead letters become more by. One that waits already is put again where a view is rebuilt: it is read
+  // Bytes that the dead letters of a source become more by. One that waits already is put again where a view is rebuilt: it is read
   // by the same loop, which passes the record again.
-  StatusOr<int64_t> DeadLetterGrowth() const {
-    int64_t growth = 0;
+  StatusOr<std::map<std::string, int64_t>> DeadLetterGrowth() const {
+    std::map<std::string, int64_t> growths;
     rocksdb::PinnableSlice value;
     for (const auto& [key, bytes] : dead_letters) {
+      int64_t& growth = growths[SourceOfRecord(key)];
       growth += static_cast<int64_t>(bytes);
       if (!store.outbox.MayHold(key)) continue;
       const rocksdb::Status got = store.db->Get({}, store.dead_letters, key, &value);
@@ -72,7 +73,7 @@ struct Commit::Impl {
       growth -= static_cast<int64_t>(key.size() + value.size());
       value.Reset();
     }
-    return growth;
+    return growths;
   }
   Status Write(rocksdb::WriteBatch& what) { return store.Write(what, /*sync=*/false, "commit"); }
   Status WriteInTwo() {
@@ -240,6 +241,12 @@ void Commit::Advance(ViewId view, int32_t partition, const Progress& progress) {
   impl_->Note(impl_->progress_batch().Put(impl_->store.progress, key, EncodeProgress(stored)));
 }
 
+void Commit::Forget(ViewId view, int32_t partition) {
+  impl_->Touch(view);
+  const std::string key = keys::ProgressKey(impl_->store.view(view).family, partition);
+  impl_->Note(impl_->progress_batch().Delete(impl_->store.progress, key));
+}
+
 void Commit::NoteProducer(ViewId view, int32_t partition, std::string_view producer,
                           const std::optional<ProducerMark>& mark) {
   impl_->Touch(view);
@@ -272,13 +279,12 @@ size_t Commit::bytes() const {
 Status Commit::Apply() {
   const std::lock_guard lock(impl_->store.write_mutex);
   RETURN_IF_ERROR(impl_->CheckWritable());
-  ASSIGN_OR_RETURN(const int64_t growth, impl_->DeadLetterGrowth());
+  ASSIGN_OR_RETURN(const auto growths, impl_->DeadLetterGrowth());
   if (impl_->faults.around) impl_->faults.around(true);
   RETURN_IF_ERROR(impl_->splits() ? impl_->WriteInTwo() : impl_->Write(impl_->batch));
   if (impl_->faults.around) impl_->faults.around(false);
   for (const auto& [key, bytes] : impl_->dead_letters) impl_->store.outbox.Put(key);
-  impl_->store.dead_letter_bytes +=
-      static_cast<uint64_t>(growth);  // below 0 it wraps, and comes out right
+  for (const auto& [source, growth] : growths) impl_->store.outbox.Count(source, growth);
   impl_->Clear();
   return OkStatus();
 }

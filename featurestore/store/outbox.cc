@@ -33,6 +33,10 @@ Coordinates CoordinatesOf(ByteReader& reader) {
 
 }  // namespace
 
+std::string SourceOfRecord(std::string_view key) {
+  return std::string(ByteReader(key).LengthPrefixed());
+}
+
 void OutboxPlaces::Put(std::string_view key) {
   const std::lock_guard lock(mutex_);
   const auto found = places_.find(WithoutOffset(key));
@@ -70,8 +74,8 @@ std::vector<std::string> OutboxPlaces::Sources() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> sources;
   for (const auto& [prefix, place] : places_) {
-    const std::string_view source = ByteReader(prefix).LengthPrefixed();
-    if (sources.empty() || sources.back() != source) sources.emplace_back(source);
+    std::string source = SourceOfRecord(prefix);
+    if (sources.empty() || sources.back() != source) sources.push_back(std::move(source));
   }
   return sources;
 }
@@ -88,6 +92,26 @@ void OutboxPlaces::Begins(const Place& seen, std::string_view first) {
   } else {
     place.first = seen.last;  // all that is there came behind it
   }
+}
+
+void OutboxPlaces::Count(const std::string& source, int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  uint64_t& held = bytes_[source];
+  const uint64_t fewer = bytes < 0 ? std::min(held, static_cast<uint64_t>(-bytes)) : 0;
+  held += static_cast<uint64_t>(std::max<int64_t>(bytes, 0)) - fewer;
+}
+
+uint64_t OutboxPlaces::BytesOf(const std::string& source) const {
+  const std::lock_guard lock(mutex_);
+  const auto held = bytes_.find(source);
+  return held == bytes_.end() ? 0 : held->second;
+}
+
+uint64_t OutboxPlaces::bytes() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t sum = 0;
+  for (const auto& [source, held] : bytes_) sum += held;
+  return sum;
 }
 
 std::string EncodeDeadLetter(const DeadLetter& letter) {
@@ -120,16 +144,14 @@ StatusOr<DeadLetter> DecodeDeadLetter(std::string_view bytes) {
 
 // At open. The ingest loop bounds what is here, so this is short.
 Status Store::Impl::CountDeadLetters() {
-  uint64_t total = 0;
-  RETURN_IF_ERROR(FromRocks(ForPrefix(*db, dead_letters, "",
-                                      [&](std::string_view key, std::string_view value) {
-                                        total += key.size() + value.size();
-                                        outbox.Put(key);
-                                        return true;
-                                      }),
-                            "count the dead letters", folder()));
-  dead_letter_bytes = total;
-  return OkStatus();
+  return FromRocks(ForPrefix(*db, dead_letters, "",
+                             [&](std::string_view key, std::string_view value) {
+                               outbox.Count(SourceOfRecord(key),
+                                            static_cast<int64_t>(key.size() + value.size()));
+                               outbox.Put(key);
+                               return true;
+                             }),
+                   "count the dead letters", folder());
 }
 
 StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(
@@ -174,25 +196,27 @@ Status Store::RemoveDeadLetters(const std::string& source, std::span<const Coord
   // Held from the first read on: a commit may write a letter again, in another size.
   const std::lock_guard write_lock(impl_->write_mutex);
   rocksdb::WriteBatch batch;
-  uint64_t removed = 0;
+  int64_t removed = 0;
   rocksdb::PinnableSlice value;
   for (const Coordinates& at : delivered) {
     const std::string key = keys::RecordKey(source, at);
     const rocksdb::Status got = impl_->db->Get({}, impl_->dead_letters, key, &value);
     if (got.IsNotFound()) continue;
     RETURN_IF_ERROR(FromRocks(got, "read a dead letter", impl_->folder()));
-    removed += key.size() + value.size();
+    removed += static_cast<int64_t>(key.size() + value.size());
     value.Reset();
     (void)batch.Delete(impl_->dead_letters, key);
   }
   if (batch.Count() == 0) return OkStatus();
   RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/false, "remove delivered dead letters"));
-  impl_->dead_letter_bytes =
-      impl_->dead_letter_bytes - std::min<uint64_t>(removed, impl_->dead_letter_bytes);
+  impl_->outbox.Count(source, -removed);
   return OkStatus();
 }
 
-uint64_t Store::dead_letter_bytes() const { return impl_->dead_letter_bytes; }
+uint64_t Store::dead_letter_bytes(const std::string& source) const {
+  return impl_->outbox.BytesOf(source);
+}
+uint64_t Store::dead_letter_bytes() const { return impl_->outbox.bytes(); }
 
 StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at) const {
   rocksdb::PinnableSlice value;

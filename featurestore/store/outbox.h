@@ -15,7 +15,10 @@ namespace freshet {
 std::string EncodeDeadLetter(const DeadLetter& letter);
 StatusOr<DeadLetter> DecodeDeadLetter(std::string_view bytes);
 
-// Where letters may be, by (source, incarnation, partition): the least key and the greatest. A queue in RocksDB leaves a tombstone for
+// Of a key of keys::RecordKey.
+std::string SourceOfRecord(std::string_view key);
+
+// Bytes of letters, by source; and where letters may be, by (source, incarnation, partition): the least key and the greatest. A queue in RocksDB leaves a tombstone for
 // everything taken out, and whoever looks from the beginning walks over all of them: of 1e6 letters, 1e6 each time.
 // Thread-safe. Keys are those of keys::RecordKey.
 class OutboxPlaces {
@@ -34,9 +37,15 @@ class OutboxPlaces {
   // since is still found.
   void Begins(const Place& seen, std::string_view first);
 
+  // The letters of a source became more, or fewer, by so many bytes.
+  void Count(const std::string& source, int64_t bytes);
+  uint64_t BytesOf(const std::string& source) const;
+  uint64_t bytes() const;
+
  private:
   mutable std::mutex mutex_;
   std::map<std::string, Place, std::less<>> places_;  // by key without its offset
+  std::map<std::string, uint64_t> bytes_;             // by source
 };
 
 }  // namespace freshet

@@ -339,6 +339,15 @@ Status Store::Flush() {
   return FromRocks(impl_->db->FlushWAL(/*sync=*/true), "sync the write-ahead log", impl_->folder());
 }
 
+std::vector<std::string> Store::VersionsOf(const std::string& name) const {
+  const std::lock_guard lock(impl_->views_mutex);
+  std::vector<std::string> versions;
+  for (const auto& [family, found] : impl_->families) {
+    if (found.view == name) versions.push_back(found.version);
+  }
+  return versions;
+}
+
 ViewStatus& Store::view_status(ViewId view) { return impl_->view(view).status; }
 const ViewStatus& Store::view_status(ViewId view) const { return impl_->view(view).status; }
 

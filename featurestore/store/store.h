@@ -181,6 +181,8 @@ class Store {
   Status ResetView(const std::string& name);
   // Names of views in the folder that were not opened: removed from the declaration, kept.
   std::vector<std::string> UnopenedViews() const;
+  // All versions of a view that the folder holds rows of, complete or being built.
+  std::vector<std::string> VersionsOf(const std::string& name) const;
 
   // Sources that have dead letters here, declared or not.
   StatusOr<std::vector<std::string>> DeadLetterSources() const;
@@ -221,7 +223,8 @@ class Store {
       const std::string& source, size_t at_most,
       uint64_t at_most_bytes = std::numeric_limits<uint64_t>::max()) const;
   Status RemoveDeadLetters(const std::string& source, std::span<const Coordinates> delivered);
-  // Held now, over all sources: bounded by the ingest loop.
+  // Held now: of a source, bounded by its ingest loop; and over all of them.
+  uint64_t dead_letter_bytes(const std::string& source) const;
   uint64_t dead_letter_bytes() const;
 
   // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
@@ -289,6 +292,8 @@ class Commit {
   void PutRow(ViewId view, std::string_view key, std::string_view row);
   void DeleteRow(ViewId view, std::string_view key);
   void Advance(ViewId view, int32_t partition, const Progress& progress);
+  // As if the view had never read the partition, which its log has no more. What producers sent to it stays.
+  void Forget(ViewId view, int32_t partition);
   // Beside the progress of the same batch. No mark: the producer is forgotten.
   void NoteProducer(ViewId view, int32_t partition, std::string_view producer,
                     const std::optional<ProducerMark>& mark);

@@ -70,9 +70,8 @@ struct Store::Impl {
   bool needs_resume = false;  // RocksDB refuses writes since one failed, until told to go on
   Status last_failure;        // the one that it was
 
-  std::mutex local_mutex;                      // appends to the local log, and what they begin with
-  std::atomic<uint64_t> dead_letter_bytes{0};  // changed under write_mutex
-  OutboxPlaces outbox;
+  std::mutex local_mutex;  // appends to the local log, and what they begin with
+  OutboxPlaces outbox;     // its bytes are changed under write_mutex
 
   std::mutex sources_mutex;
   std::map<std::string, SourceStatus> sources;

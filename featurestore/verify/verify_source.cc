@@ -246,8 +246,12 @@ class Group {
       // What is gone may have been out of order with what is there, and its ids may have made doubles of it.
       if (since) {
         since = *since + source_.lateness + (source_.dedup ? source_.dedup->within : Duration{});
-      } else if (stored.newest_event) {
-        since = *stored.newest_event + Duration{1};
+      }
+      // What is missing may be the latest there is: of what was read, and, where an end was lost, of what the log has in its place.
+      if (!since || stored.awaits_complete_since) {
+        std::optional<Timestamp> newest = stored.newest_event;
+        if (facts != facts_.end()) newest = std::max(newest, facts->second.newest_accepted);
+        if (newest) since = std::max(since, std::optional(*newest + Duration{1}));
       }
       holds.since = std::max(holds.since, since);
     }
@@ -291,7 +295,9 @@ class Group {
                                .why = std::move(why)});
         };
         const auto& last = found_.at(partition).last;
-        if (last && (!stored.last || stored.last->offset < last->offset)) {
+        // Reading went on behind what was never read, and nothing came since: `freshet reset-source`.
+        const bool skipped = !stored.last && stored.awaits_complete_since;
+        if (last && !skipped && (!stored.last || stored.last->offset < last->offset)) {
           differs(fmt::format("the last record passed at offset {}", last->offset),
                   stored.last ? fmt::format("at offset {}", stored.last->offset) : "none passed",
                   fmt::format("everything before offset {} is said to be passed", stored.next));
@@ -339,6 +345,13 @@ class Group {
   std::map<int32_t, ReplayedPartition> found_;
 };
 
+// Partitions that only earlier makings of a log had: whatever a new one has is begun in one commit.
+void LeaveOutEarlier(PartitionProgress& progress) {
+  uint32_t latest = 0;
+  for (const auto& [partition, stored] : progress) latest = std::max(latest, stored.incarnation);
+  std::erase_if(progress, [&](const auto& one) { return one.second.incarnation < latest; });
+}
+
 // The log that a view's progress is of, as the folder knows it; none: the one that is there. Else why not.
 std::string ReadAnother(const Source& source, const std::vector<Store::SourceLog>& logs,
                         const PartitionProgress& progress, const std::string& log_id) {
@@ -376,6 +389,7 @@ StatusOr<SourceVerified> VerifySource(const Catalog& catalog, uint32_t source_in
   for (const ViewToVerify& view : views) {
     StoredView stored{view, {}};
     ASSIGN_OR_RETURN(stored.progress, store.ReadProgress(view.id));
+    LeaveOutEarlier(stored.progress);
     view.report->not_verified =
         ReadAnother(source, known == logs.end() ? std::vector<Store::SourceLog>() : known->second,
                     stored.progress, log.log_id);

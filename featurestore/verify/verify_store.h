@@ -49,8 +49,7 @@ struct ViewVerified {
   std::string view;
   std::string version;
   std::string source;
-  // Why nothing of it was compared: `not_built`: the folder holds nothing of this version (no mistake); else the log is not the one
-  // that was read.
+  // Why nothing of it was compared: `not_built`: the folder holds nothing of this version; else the log is not the one that was read.
   bool not_built = false;
   std::string not_verified;
   bool complete = false;  // else it is still being built, and was compared as far as it is
@@ -66,7 +65,8 @@ struct ViewVerified {
   uint64_t differences = 0;
   std::vector<RowDifference> first;  // of the differences
 
-  bool ok() const { return not_verified.empty() && differences == 0; }
+  bool compared() const { return !not_built && not_verified.empty(); }
+  bool ok() const { return compared() && differences == 0; }
 };
 
 struct SourceVerified {
@@ -79,7 +79,7 @@ struct SourceVerified {
 struct VerifyReport {
   std::vector<ViewVerified> views;      // in the order of the catalog
   std::vector<SourceVerified> sources;  // that were read
-  bool ok() const;
+  bool ok() const;                      // all views were compared, and nothing differs
 };
 
 // The log of a source that is there now.

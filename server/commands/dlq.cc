@@ -200,9 +200,9 @@ int Replay(const DlqArguments& arguments) {
   } while (answer.left() > 0 && answer.replayed() > 0);
   fmt::print("{} replayed, {} had been before{}{}\n", WithThousands(replayed),
              WithThousands(already.value_or(0)),
-             answer.cut() > 0 ? fmt::format(", {} cannot be: the topic holds a part of their value",
-                                            answer.cut())
-                              : "",
+             answer.cut() > 0
+                 ? fmt::format(", {} cannot be: the topic holds a part of them", answer.cut())
+                 : "",
              answer.left() > 0 ? fmt::format(", {} are left", answer.left()) : "");
   return answer.left() > 0 ? 1 : 0;
 }

@@ -95,10 +95,30 @@ Status RunResetSource(const ResetSourceArguments& arguments, const Catalog& cata
   return OkStatus();
 }
 
+// Of which nobody knows what log its rows are of.
+Status ResetUndeclared(const ResetViewArguments& arguments, Store& store) {
+  if (!arguments.accept_loss) {
+    return FailedPrecondition(
+        "view {} is not declared: its rows may be all that is left of its log's beginning; "
+        "--accept-loss forgets them all the same",
+        arguments.view);
+  }
+  RETURN_IF_ERROR(store.ResetView(arguments.view));
+  RETURN_IF_ERROR(store.Flush());
+  fmt::print("view {}: its rows are gone\n", arguments.view);
+  return OkStatus();
+}
+
 Status RunResetView(const ResetViewArguments& arguments, const Catalog& catalog) {
-  ASSIGN_OR_RETURN(const uint32_t index, Find(catalog.views, arguments.view, "view"));
-  const Source& source = catalog.sources[catalog.views[index].source];
-  ASSIGN_OR_RETURN(const auto store, OpenStopped(catalog, "reset-view"));
+  const auto index = Find(catalog.views, arguments.view, "view");
+  const auto opened = OpenStopped(catalog, "reset-view");
+  if (!index.ok()) {
+    const bool held = opened.ok() && !(*opened)->VersionsOf(arguments.view).empty();
+    return held ? ResetUndeclared(arguments, **opened) : index.status();
+  }
+  RETURN_IF_ERROR(opened.status());
+  const std::unique_ptr<Store>& store = *opened;
+  const Source& source = catalog.sources[catalog.views[*index].source];
   if (!arguments.accept_loss) {
     ASSIGN_OR_RETURN(const LogAddress address, Address(catalog));
     ASSIGN_OR_RETURN(const auto log, OpenLog(catalog, address, source));
@@ -131,9 +151,11 @@ void AddResetSourceCommand(CLI::App& app, Run& run) {
   AddProjectArguments(*command, *arguments);
   command->add_option("SOURCE", arguments->source, "The source, as declared")->required();
   command
-      ->add_option("--log", arguments->log,
-                   "Where the topic holds less than was read of it: new, it was made anew and is "
-                   "read whole; truncated, it lost its end, and reading goes on at the one it has")
+      ->add_option(
+          "--log", arguments->log,
+          "Where the topic holds less than was read of it, or other records: new, it was "
+          "made anew and is read whole; truncated, it lost its end, and reading goes on at "
+          "the one it has")
       ->check(CLI::IsMember({"new", "truncated"}));
   command->footer(
       "Rows stay as they are. It asks the broker, and refuses where nothing is to be mended.\n"
@@ -149,9 +171,11 @@ void AddResetViewCommand(CLI::App& app, Run& run) {
       "server is stopped");
   auto arguments = std::make_shared<ResetViewArguments>();
   AddProjectArguments(*command, *arguments);
-  command->add_option("VIEW", arguments->view, "The view, as declared")->required();
+  command->add_option("VIEW", arguments->view, "The view, as declared, or as the folder holds it")
+      ->required();
   command->add_flag("--accept-loss", arguments->accept_loss,
-                    "Also where the log has lost its beginning, or cannot be asked");
+                    "Also where the log has lost its beginning, or cannot be asked, or is not "
+                    "known, since the view is not declared");
   command->footer("Example:\n  freshet reset-view config/quickstart carrier_punctuality");
   command->callback(
       [arguments, &run] { run = [arguments] { return RunReset(*arguments, &RunResetView); }; });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -72,7 +73,7 @@ std::string AsJson(const VerifyReport& report) {
     views.push_back({{"view", one.view},
                      {"version", one.version},
                      {"source", one.source},
-                     {"verified", !one.not_built && one.not_verified.empty()},
+                     {"verified", one.compared()},
                      {"not_verified", one.not_built ? "not built yet" : one.not_verified},
                      {"complete", one.complete},
                      {"rows_stored", one.rows_stored},
@@ -144,9 +145,17 @@ std::string AsText(const VerifyReport& report) {
     text += one.times_read > 1 ? fmt::format("; read {} times\n", one.times_read) : "\n";
   }
   for (const ViewVerified& one : report.views) text += AsText(one);
-  text += report.ok() ? "the data folder is what the log says\n"
-                      : "the data folder is NOT what the log says\n";
-  return text;
+  const auto count = [&](auto of) {
+    return std::count_if(report.views.begin(), report.views.end(), of);
+  };
+  const auto compared = count([](const ViewVerified& one) { return one.compared(); });
+  const auto different = count([](const ViewVerified& one) { return one.differences > 0; });
+  if (different > 0) return text + "the data folder is NOT what the log says\n";
+  if (report.ok()) return text + "the data folder is what the log says\n";
+  return text + fmt::format("{} of {} views could not be compared{}\n",
+                            static_cast<int64_t>(report.views.size()) - compared,
+                            report.views.size(),
+                            compared > 0 ? "; the others are what the log says" : "");
 }
 
 // The log that the folder was built of: without Kafka its own.
@@ -242,8 +251,8 @@ void AddVerifyCommand(CLI::App& app, Run& run) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(
-      "Exit status: 0 where all that can be compared is equal, 1 where something differs or cannot "
-      "be compared.\n"
+      "Exit status: 0 where all that can be compared is equal, 1 where something differs or a view "
+      "cannot be compared at all.\n"
       "Example:\n  freshet verify config/quickstart --sample 10000");
   command->callback([arguments, &run] { run = [arguments] { return Verify(*arguments); }; });
 }

@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support/kafka"))
-from real_log import Reader, RealLog, Sums, required, wait_until
+from real_log import PROJECT, Reader, RealLog, Sums, required, wait_until
 
 LOG = None
 BINARY = ""
@@ -114,8 +114,11 @@ class Resets(unittest.TestCase):
         # Looked at before the first record came, or after.
         self.assertRegex(said, "is another than the one that was read there|the log ends at offset [0-9]+, and 20 was read already")
         reader.stop()
-        self.assertIn("made anew; say --log new", self.refused(reader, "reset-source", "payments", "--log", "truncated"))
-        printed = self.command(reader, "reset-source", "payments")
+        self.assertIn("say --log new", self.refused(reader, "reset-source", "payments", "--log", "truncated"))
+        said = self.refused(reader, "reset-source", "payments")
+        for words in ("partition 0 holds another record", "say --log new", "freshet reset-view"):
+            self.assertIn(words, said)
+        printed = self.command(reader, "reset-source", "payments", "--log", "new")
         self.assertIn("partition 1 is read from offset 0, the start of the new log", printed)
         reader.start()
         self.holds(reader, sums)
@@ -123,6 +126,26 @@ class Resets(unittest.TestCase):
         reader.kill()
         reader.start()
         self.holds(reader, sums)
+
+    def test_a_topic_that_was_made_anew_with_fewer_partitions_under_a_running_server(self):
+        topic, sums = LOG.topic(2), Sums()
+        self.sent(topic, [(p, f"card-{i}", i) for p in range(2) for i in range(20)], sums)
+        reader = self.reader(topic)
+        reader.start()
+        self.holds(reader, sums)
+        LOG.tool("delete", topic)
+        reader.wait_for_pause("topic_missing")
+        LOG.create(topic)
+        self.sent(topic, [(0, f"card-{i}", 100 + i) for i in range(25)], sums)
+        self.assertIn("has 1 partitions, and partition 1 was read", reader.wait_for_pause("topic_recreated"))
+        reader.stop()
+        printed = self.command(reader, "reset-source", "payments")
+        self.assertIn("partition 1 is not in the topic any more", printed)
+        reader.start()
+        self.holds(reader, sums)
+        reader.stop()
+        done = reader.command("verify")
+        self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_a_topic_that_was_made_anew_and_is_shorter(self):
         topic, sums = LOG.topic(), Sums()
@@ -166,6 +189,13 @@ class Resets(unittest.TestCase):
         reader.stop()
         self.assertIn("other partitions still hold what was read", self.refused(reader, "reset-source", "payments"))
         self.assertIn("would count twice", self.refused(reader, "reset-source", "payments", "--log", "new"))
+        # What is not declared cannot be told where to go on.
+        begin, end_of_view = PROJECT.index("  biggest:"), PROJECT.index("feature_services:")
+        reader.declare(project=(PROJECT[:begin] + PROJECT[end_of_view:]).replace(', "biggest:biggest_lifetime"', ""))
+        self.assertIn("view biggest, which is not declared",
+                      self.refused(reader, "reset-source", "payments", "--log", "truncated"))
+        self.assertIn("is not declared", self.refused(reader, "reset-view", "biggest"))
+        reader.declare()
         printed = self.command(reader, "reset-source", "payments", "--log", "truncated")
         self.assertIn(f"partition 0 goes on at offset {end}, the end that it has now", printed)
         # Rows keep what the log lost, and take what comes.

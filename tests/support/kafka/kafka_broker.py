@@ -143,7 +143,7 @@ class Broker:
 
     def _format(self):
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.properties)),
+        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self.properties)),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka could not format {self.folder}: {done.stdout}")

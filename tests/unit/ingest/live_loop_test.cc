@@ -472,6 +472,21 @@ TEST_CASE("a full outbox stops reading until dead letters were delivered") {
   CHECK(loop->Step().kind == StepKind::kRead);
 }
 
+TEST_CASE("dead letters of another source stop nobody but it") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  running.context->outbox_bytes = 2000;
+  Commit commit(*running.store);
+  commit.AddDeadLetter("orders", {0, 0, 1},
+                       {.reason = "malformed", .value = std::string(5000, 'x')});
+  REQUIRE(commit.Apply().ok());
+  const auto loop = running.Live();
+  REQUIRE(loop->Begin().ok());
+  CHECK(loop->Step().kind == StepKind::kRead);
+}
+
 TEST_CASE("dead letters that wait are not counted twice when a view is rebuilt") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);

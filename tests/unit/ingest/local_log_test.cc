@@ -1,6 +1,7 @@
 // The log of a server without Kafka.
 #include "featurestore/ingest/local_log.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -27,7 +28,8 @@ struct LocalServer {
     catalog.clock = ClockKind::kEventTime;
     catalog.sources = {running.source};
     catalog.views = running.declared_views;
-    pusher = std::make_unique<Pusher>(std::make_shared<Catalog>(catalog), *running.store, running.clock, log);
+    pusher = std::make_unique<Pusher>(std::make_shared<Catalog>(catalog), *running.store,
+                                      running.clock, log);
     loop = std::make_unique<LiveLoop>(*running.context, log.Open("payments"));
     running.ReadAll(*loop);
   }
@@ -155,6 +157,35 @@ TEST_CASE(
   LogBatch batch;
   CHECK(absl::IsOutOfRange(reader->Poll({}, batch)));
   CHECK((*reader->FirstAt(0, 0))->offset == bounds().start);
+}
+
+TEST_CASE("the log of a source that nobody has pushed to since the start is trimmed as well") {
+  const TempFolder folder;
+  {
+    LocalServer server(folder.path());
+    REQUIRE_FALSE(server.Push({P(1), P(2)}).error);
+    server.Applied();
+  }
+  LocalServer server(folder.path(), {.keep = Duration::Hours(1)});
+  server.running.clock.Set(server.running.clock.Now() + Duration::Hours(2));
+  server.log.Serve(server.catalog);
+  server.log.TrimAll();
+  CHECK(server.running.store->ReadLocalBounds("payments")->start == 2);
+}
+
+TEST_CASE("what is sent again with the time it had then is taken at the time it is now") {
+  const TempFolder folder;
+  LocalServer server(folder.path());
+  const Timestamp now = server.running.clock.Now();
+  PushRecord record;
+  record.value = P(1);
+  record.time = now - Duration::Hours(3);
+  std::atomic<bool> taken = false;
+  server.log.Append(server.running.source, {record},
+                    [&](size_t, const PushedTo& to) { taken = to.status.ok(); });
+  REQUIRE(Eventually([&] { return taken.load(); }));
+  const auto reader = server.log.Open("payments");
+  CHECK((*reader->FirstAt(0, 0))->record_time_us == now.us);
 }
 
 TEST_CASE("a log that stops tells who comes too late") {

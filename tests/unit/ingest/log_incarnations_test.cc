@@ -37,6 +37,30 @@ TEST_CASE("a topic that was made anew is told by its records or its length, and 
   CHECK(running.store->ReadProgress({0}).value().at(0).next == 3);
 }
 
+TEST_CASE("a topic that has fewer partitions than a running loop has read was made anew") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(2);
+  for (int32_t p = 0; p < 2; ++p) log->Append(p, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  const auto both = log->partitions;
+  log->partitions.resize(1);
+  CHECK(absl::IsUnavailable(loop->Begin().status));
+  // A broker that lags behind says so for a moment.
+  log->partitions = both;
+  REQUIRE(loop->Begin().ok());
+  log->partitions.resize(1);
+  running.clock.Advance(Duration::Seconds(6));
+  CHECK(absl::IsUnavailable(loop->Begin().status));
+  running.clock.Advance(Duration::Seconds(6));
+  REQUIRE(loop->Begin().ok());
+  CHECK(loop->stop().reason == "topic_recreated");
+  CHECK(loop->stop().detail.find("has 1 partitions, and partition 1 was read") !=
+        std::string::npos);
+  CHECK(loop->Step().kind == StepKind::kStopped);
+}
+
 TEST_CASE("under a new incarnation reading begins at 0 and rows stay") {
   const TempFolder folder;
   const auto first = std::make_shared<FakeLog>(1), second = std::make_shared<FakeLog>(1);

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "featurestore/ingest/local_log.h"
 #include "tests/support/eventually.h"
 #include "tests/support/payments.h"
 #include "tests/support/temp_folder.h"
@@ -35,6 +36,21 @@ TEST_CASE("an error that stays while the log can be asked is a pause, and says s
   CHECK(status.paused().second == "the topic payments is gone");
 }
 
+TEST_CASE("a topic that may not be read is told from a broker that is away") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->SetAway(FailedPrecondition("topic payments: Broker: Topic authorization failed"));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  SourceStatus& status = running.store->source_status("payments");
+  LoopRunner runner(*running.context, "broker:9092");
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first == "topic_unreadable"; }));
+}
+
 TEST_CASE("a broker that was replaced is told from one that is away") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);
@@ -55,6 +71,24 @@ TEST_CASE("a broker that was replaced is told from one that is away") {
   another = true;
   CHECK(Eventually([&] { return status.paused().first == "log_replaced"; }));
   CHECK(status.paused().second == "another one was started at 127.0.0.1:2");
+}
+
+TEST_CASE("without Kafka a full outbox does not speak of a topic") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  for (int i = 0; i < 20; ++i) log->Append(0, std::string(100, 'x'));
+  Running running(folder.path(), {PaymentsView()}, log, true, kLocalLogId);
+  running.context->outbox_bytes = 1000;
+  const auto loop = running.Live({.records = 1});
+  SourceStatus& status = running.store->source_status("payments");
+  LoopRunner runner(*running.context, "none");
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first == "dead_letters_full"; }));
+  CHECK(status.paused().second.find("freshet dlq replay") != std::string::npos);
+  CHECK(status.paused().second.find("topic") == std::string::npos);
 }
 
 TEST_CASE("a topic that is not there is waited for, said once, and read once it is") {

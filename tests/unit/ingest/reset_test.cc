@@ -30,8 +30,10 @@ struct Life {
   std::map<int32_t, Progress> progress;
 };
 
-Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log) {
-  Running running(folder.path(), {PaymentsView()}, log);
+// What becomes of the first of `views`.
+Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
+          std::vector<FeatureView> views = {PaymentsView()}) {
+  Running running(folder.path(), std::move(views), log);
   const auto loop = running.Live();
   running.ReadAll(*loop);
   Life life{loop->stop(), 0, *running.store->ReadProgress({0})};
@@ -46,8 +48,9 @@ Life Live(const TempFolder& folder, const std::shared_ptr<FakeLog>& log) {
 }
 
 StatusOr<ResetReport> Reset(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
-                            std::optional<LogChange> change = std::nullopt) {
-  Running running(folder.path(), {PaymentsView()}, log);
+                            std::optional<LogChange> change = std::nullopt,
+                            std::vector<FeatureView> views = {PaymentsView()}) {
+  Running running(folder.path(), std::move(views), log);
   Catalog catalog;
   catalog.sources = {running.source};
   catalog.views = running.declared_views;
@@ -108,8 +111,9 @@ TEST_CASE("a topic that was made anew is read whole under a new incarnation, and
   Live(folder, LogOf({3, 2}));
   const auto anew = LogOf({4, 4}, 10, Timestamp{2'000'000});
   CHECK(Live(folder, anew).stop.reason == "topic_recreated");
-  CheckRefused(folder, anew, LogChange::kTruncated, "made anew");
-  REQUIRE(Reset(folder, anew).ok());
+  CheckRefused(folder, anew, LogChange::kTruncated, "does not only lack its end");
+  CheckRefused(folder, anew, std::nullopt, "say --log new");
+  REQUIRE(Reset(folder, anew, LogChange::kNew).ok());
   const Life after = Live(folder, anew);
   CHECK(after.stop.ok());
   CHECK(after.cents == 5 + 80);
@@ -129,13 +133,19 @@ TEST_CASE("a topic that is shorter than what was read of it: somebody has to say
   }
   SECTION("truncated") {
     const auto cut = LogOf({2});
-    REQUIRE(Reset(folder, cut, LogChange::kTruncated).ok());
-    cut->Append(0, Payment(kNoon, "a", 10));
+    // Written before anybody looked: never read, and that is said.
+    cut->Append(0, Payment(kNoon, "a", 1000));
+    const auto report = Reset(folder, cut, LogChange::kTruncated);
+    REQUIRE(report.ok());
+    CHECK_THAT(report->partitions.at(0), Catch::Contains("at offset 3"));
+    CHECK_THAT(report->partitions.at(0), Catch::Contains("is not read"));
+    CHECK_THAT(report->completeness, Catch::Contains("rises"));
+    cut->Append(0, Payment(kNoon + Duration::Hours(1), "a", 10));
     const Life after = Live(folder, cut);
     CHECK(after.stop.ok());
     CHECK(after.cents == 15);
     CHECK(after.progress.at(0).incarnation == 1);  // its offsets are written again
-    CHECK_FALSE(after.progress.at(0).complete_since);
+    CHECK(after.progress.at(0).complete_since == kNoon + Duration::Hours(1));
   }
 }
 
@@ -150,6 +160,54 @@ TEST_CASE("where another partition still holds what was read, the topic was not 
   CHECK(Live(folder, cut).cents == 20);
 }
 
+TEST_CASE("a log that lost its end is not reset while the folder holds what is not declared") {
+  const TempFolder folder;
+  const FeatureView spend = PaymentsView(), beside = PaymentsView("beside");
+  const FeatureView changed = PaymentsView("card_spend", "0000000000000002");
+  Live(folder, LogOf({5}), {spend, beside});
+  const auto cut = LogOf({2});
+  const auto refused = Reset(folder, cut, LogChange::kTruncated, {spend});
+  REQUIRE(absl::IsFailedPrecondition(refused.status()));
+  CHECK_THAT(std::string(MessageOf(refused.status())), Catch::Contains("view beside"));
+  SECTION("a version that is being built beside the complete one") {
+    const auto built = Reset(folder, cut, LogChange::kTruncated, {changed, beside});
+    REQUIRE(absl::IsFailedPrecondition(built.status()));
+    CHECK_THAT(std::string(MessageOf(built.status())), Catch::Contains(spend.version));
+  }
+  SECTION("a build that was given up is forgotten") {
+    {
+      Running running(folder.path(), {spend, beside, changed}, cut);
+      Commit commit(*running.store);
+      commit.Advance({2}, 0, Progress{.next = 5});
+      REQUIRE(commit.Apply().ok());
+    }
+    REQUIRE(Reset(folder, cut, LogChange::kTruncated, {spend, beside}).ok());
+    cut->Append(0, Payment(kNoon, "a", 10));
+    CHECK(Live(folder, cut, {spend, beside}).cents == 15);
+    CHECK(Live(folder, cut, {beside, spend}).cents == 15);
+    CHECK(Live(folder, cut, {changed}).cents == 12);  // built anew
+  }
+}
+
+TEST_CASE("a view that is behind skips what was written again in front of it") {
+  const TempFolder folder;
+  const FeatureView spend = PaymentsView(), behind = PaymentsView("behind");
+  const auto log = LogOf({3});
+  Live(folder, log, {spend, behind});
+  for (int i = 0; i < 2; ++i) log->Append(0, Payment(kNoon, "a", 1));
+  Live(folder, log, {spend});
+  // Cut to 2, and one record longer since: the place where `behind` stands.
+  const auto cut = LogOf({2});
+  cut->Append(0, Payment(kNoon, "a", 1000));
+  REQUIRE(Reset(folder, cut, LogChange::kTruncated, {spend, behind}).ok());
+  cut->Append(0, Payment(kNoon, "a", 10));
+  const Life after = Live(folder, cut, {behind, spend});
+  CHECK(after.stop.ok());
+  CHECK(after.cents == 13);
+  CHECK(after.progress.at(0).next == 4);
+  CHECK(after.progress.at(0).complete_since == kNoon);
+}
+
 TEST_CASE("an end that was lost and written again can only be read from the beginning") {
   const TempFolder folder;
   Live(folder, LogOf({5, 5}));
@@ -161,13 +219,26 @@ TEST_CASE("an end that was lost and written again can only be read from the begi
   }
 }
 
+TEST_CASE("an end that was written again in all partitions is not taken for a topic made anew") {
+  const TempFolder folder;
+  Live(folder, LogOf({5}));
+  const auto written_again = LogOf({2});
+  for (int i = 0; i < 4; ++i) {
+    written_again->Append(0, Payment(kNoon, "a", 10), Timestamp{2'000'000});
+  }
+  CheckRefused(folder, written_again, std::nullopt, "reset-view");
+  CheckRefused(folder, written_again, LogChange::kTruncated, "reset-view");
+}
+
 TEST_CASE("a topic with fewer partitions was made anew") {
   const TempFolder folder;
   Live(folder, LogOf({2, 2}));
   const auto anew = LogOf({3}, 10, Timestamp{2'000'000});
   CHECK(Live(folder, anew).stop.reason == "topic_recreated");
   REQUIRE(Reset(folder, anew).ok());
-  CHECK(Live(folder, anew).cents == 34);
+  const Life after = Live(folder, anew);
+  CHECK(after.cents == 34);
+  CHECK(after.progress.size() == 1);
 }
 
 TEST_CASE("what a view would lack that is built anew") {

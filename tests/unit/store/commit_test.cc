@@ -131,6 +131,18 @@ TEST_CASE("a commit to a version that was replaced fails whole, and says so") {
   CHECK(store->ReadProgress(other)->empty());
 }
 
+TEST_CASE("progress that is forgotten leaves that of the other partitions") {
+  const TestFolder folder;
+  const auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  Commit commit(*store);
+  for (const int32_t partition : {0, 1}) commit.Advance(view, partition, At(3));
+  REQUIRE(commit.Apply().ok());
+  commit.Forget(view, 1);
+  REQUIRE(commit.Apply().ok());
+  CHECK(*store->ReadProgress(view) == std::map<int32_t, Progress>{{0, At(3)}});
+}
+
 TEST_CASE("a read-only store refuses a commit and keeps it") {
   const TestFolder folder;
   {

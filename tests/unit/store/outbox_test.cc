@@ -161,6 +161,8 @@ TEST_CASE("a dead letter put again under its key is counted once, with the bytes
   };
   add(1000);
   const uint64_t once = store->dead_letter_bytes();
+  CHECK(store->dead_letter_bytes("s") == once);
+  CHECK(store->dead_letter_bytes("t") == 0);
   add(1000);
   CHECK(store->ReadDeadLetters("s", 10)->size() == 1);
   CHECK(store->dead_letter_bytes() == once);
