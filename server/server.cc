@@ -225,7 +225,7 @@ Status Server::Impl::OpenStore() {
     ASSIGN_OR_RETURN(const ViewId id,
                      store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
     // A rebuild that was given up leaves a family behind: what is complete and declared again drops it.
-    if (store->IsComplete(id)) RETURN_IF_ERROR(store->MarkComplete(id));
+    if (store->IsComplete(id)) RETURN_IF_ERROR(store->DropOthers(id));
   }
   for (const std::string& name : store->UnopenedViews()) {
     log.Warn("view_not_declared",
