@@ -25,6 +25,11 @@ LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, P
       watermark_(context.source.lateness, context.source.idle_after),
       writing_(overlap) {}
 
+LiveLoop::~LiveLoop() {
+  if (writer_ == nullptr) return;
+  context_.all_metrics.AddRowMemory(-counted_bytes_, -static_cast<double>(context_.cache_bytes));
+}
+
 StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
   ASSIGN_OR_RETURN(const int32_t partitions, log_->Partitions());
   std::map<int32_t, LogBounds> bounds;

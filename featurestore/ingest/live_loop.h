@@ -37,6 +37,7 @@ class LiveLoop final : public IngestLoop {
   // `overlap`: writes have a thread of their own. Without, each Step ends with its batch committed.
   LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits = {},
            bool overlap = false);
+  ~LiveLoop() override;
 
   StepResult Begin() override;
   StepResult Step() override;
