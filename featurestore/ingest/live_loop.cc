@@ -190,7 +190,8 @@ StepResult LiveLoop::ReadBatch() {
   if (polled_waits_ || !polled.ok()) return polled;
   // There is nothing to do beside what is being written.
   if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
-  Publish();  // lag and watermark move with the clock
+  Publish();       // lag and watermark move with the clock
+  MarkComplete();  // the gate may have opened
   if (!MustStop()) return {StepKind::kIdle, {}};
   stop_ = stop_after_;
   return {StepKind::kStopped, {}};
@@ -408,13 +409,24 @@ void LiveLoop::Publish() {
 }
 
 void LiveLoop::MarkComplete() {
-  for (LoopView& view : writer_->mutable_views()) {
-    if (!view.complete_at || !Reached(view.progress, *view.complete_at)) continue;
+  std::vector<LoopView>& views = writer_->mutable_views();
+  const auto reached = [](const LoopView& view) {
+    return !view.complete_at || Reached(view.progress, *view.complete_at);
+  };
+  if (context_.gate != nullptr && !context_.gate->may_complete) {
+    // Views of passes are not there yet.
+    context_.gate->reached = handovers_.empty() && std::all_of(views.begin(), views.end(), reached);
+    return;
+  }
+  for (LoopView& view : views) {
+    if (!view.complete_at || !reached(view)) continue;
     const std::string& name = view.layout->view().name;
     const Status marked = context_.store.MarkComplete(view.id);
     if (!marked.ok()) {
-      // Asked again after the next commit.
-      context_.log.Warn("view_complete_failed", MessageOf(marked), {{"view", name}});
+      // Asked again with the next step that finds nothing or commits.
+      if (const std::string why(MessageOf(marked)); std::exchange(not_marked_, why) != why) {
+        context_.log.Warn("view_complete_failed", why, {{"view", name}});
+      }
       continue;
     }
     view.complete_at.reset();

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "featurestore/ingest/handover.h"
@@ -89,6 +90,7 @@ class LiveLoop final : public IngestLoop {
   void Publish();
   // Over this loop and the passes that are not handed over yet.
   int64_t LeastNext(int32_t partition, int64_t mine) const;
+  // Views that have caught up, once the gate is open.
   void MarkComplete();
   void ObserveFreshness(const Batch& batch);
 
@@ -120,6 +122,7 @@ class LiveLoop final : public IngestLoop {
   Batch* decoded_ = nullptr;      // one of them, to be written next
   Batch* written_ = nullptr;      // the other, since Write and until Finish
   bool write_failed_ = false;
+  std::string not_marked_;  // why a view could not be marked complete, as it was said last
   std::optional<Timestamp> next_refresh_;
   std::optional<Timestamp> next_count_;  // of partitions
   std::optional<Timestamp> next_advisory_;
