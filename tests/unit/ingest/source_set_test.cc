@@ -313,6 +313,8 @@ TEST_CASE("a source that stopped for good is begun anew, and what stopped it is 
   REQUIRE(loops->Switch().ok());
   CHECK(Eventually([&] { return world.Complete(*second, 0) && world.Complete(*second, 1); }));
   CHECK(Eventually([&] { return status.paused().first.empty(); }));
+  loops->Stop();
+  world.logs["payments"]->settings = TopicSettings{};
   CHECK(world.Rows(*second, 1) == world.Expected(PaymentsView("other")));
 }
 
