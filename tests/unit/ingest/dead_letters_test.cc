@@ -25,7 +25,8 @@ struct Letters {
     log->Append(0, "nor this", kNoon + Duration::Seconds(3));
     const auto loop = running.Live();
     running.ReadAll(*loop);
-    letters = std::make_unique<DeadLetters>(catalog, LogAddress{}, *running.store, push_log);
+    letters = std::make_unique<DeadLetters>(std::make_shared<Catalog>(catalog), LogAddress{},
+                                            *running.store, push_log);
   }
   static std::chrono::steady_clock::time_point Soon() {
     return std::chrono::steady_clock::now() + std::chrono::seconds(20);
