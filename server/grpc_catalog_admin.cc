@@ -94,7 +94,7 @@ grpc::Status AdminServer::ListViews(grpc::ServerContext*, const v1::ListViewsReq
   const CountedCall counted(list_views_);
   const std::shared_ptr<const Catalog> served = plans_.catalog();
   const Reloading reloading = this->reloading();
-  const std::shared_ptr<const Catalog> next = reloading.next ? reloading.next() : nullptr;
+  const ReloadState reloads = reloading.state ? reloading.state() : ReloadState();
   std::map<uint32_t, uint64_t> rows;
   for (const StoreStatistics::View& view : store_.Statistics().views) {
     rows[view.id.index] = view.estimate_num_keys;
@@ -126,7 +126,11 @@ grpc::Status AdminServer::ListViews(grpc::ServerContext*, const v1::ListViewsReq
     }
   };
   add(*served, false);
-  if (next != nullptr) add(*next, true);
+  response->set_served_generation(reloads.served);
+  for (const ReloadState::Waiting& next : reloads.waiting) {
+    add(*next.catalog, true);
+    response->add_waiting_generations(next.generation);
+  }
   return counted.Done(std::nullopt);
 }
 
@@ -144,6 +148,7 @@ grpc::Status AdminServer::Reload(grpc::ServerContext*, const v1::ReloadRequest*,
   for (const std::string& warning : outcome.warnings) response->add_warnings(warning);
   for (const std::string& change : outcome.changes) response->add_changes(change);
   response->set_waits(outcome.waits);
+  response->set_generation(outcome.generation);
   return counted.Done(std::nullopt);
 }
 

@@ -34,7 +34,7 @@ struct GrpcServerOptions {
 // What AdminService asks of the one who can read the declaration anew. Thread-safe.
 struct Reloading {
   std::function<ReloadOutcome()> reload;
-  std::function<std::shared_ptr<const Catalog>()> next;  // built and served next; none: nothing
+  std::function<ReloadState()> state;
 };
 
 // Thread-safe.

@@ -57,14 +57,14 @@ void Reloader::Stop() {
   thread_.join();
 }
 
-std::shared_ptr<const Catalog> Reloader::next() const {
+ReloadState Reloader::state() const {
   const std::lock_guard lock(mutex_);
-  return phase_ == Phase::kIdle ? nullptr : next_.catalog;
-}
-
-std::shared_ptr<const Catalog> Reloader::served() const {
-  const std::lock_guard lock(mutex_);
-  return parts_.served.catalog;
+  ReloadState state;
+  state.served = served_;
+  for (const auto* next : {&placed_, &building_}) {
+    if (*next) state.waiting.push_back({(*next)->generation, (*next)->project.catalog});
+  }
+  return state;
 }
 
 ReloadOutcome Reloader::Reload() {
@@ -88,44 +88,93 @@ ReloadOutcome Reloader::Reload() {
     outcome.errors.emplace_back("the server is stopping");
     return refused();
   }
-  if (phase_ == Phase::kSwitching) {
-    outcome.errors.emplace_back(
-        "the reload before this one is being put in place right now; reload again in a moment");
-    return refused();
-  }
   CatalogChange change = CompareProjects(parts_.served, next);
   outcome.changes = change.lines;
   outcome.errors = std::move(change.refused);
+  if (placed_) {
+    for (std::string& refused_too : CompareProjects(placed_->project, next).refused) {
+      if (std::find(outcome.errors.begin(), outcome.errors.end(), refused_too) ==
+          outcome.errors.end()) {
+        outcome.errors.push_back(std::move(refused_too));
+      }
+    }
+  }
   if (!outcome.errors.empty()) return refused();
   auto opened = OpenViews(*next.catalog, parts_.store);
   Status ready = opened.status();
   if (ready.ok()) {
     next.catalog = *std::move(opened);
-    ready = parts_.before(*next.catalog);
+    ready = parts_.before(Together(*next.catalog));
   }
   if (ready.ok() && parts_.ingest != nullptr) ready = parts_.ingest->Prepare(next.catalog);
-  if (!ready.ok()) {
-    if (parts_.ingest != nullptr) parts_.ingest->GiveUp();
-    phase_ = Phase::kIdle;
-    outcome.errors.emplace_back(MessageOf(ready));
-    return refused();
-  }
-  if (phase_ == Phase::kBuilding) {
+  if (building_) {
     parts_.log.Warn("reload_given_up",
                     "the declaration was read anew while views of the one before were built; those "
                     "are given up where they differ");
+    building_.reset();
   }
-  next_ = std::move(next);
-  built_ = change.built;
-  phase_ = Phase::kBuilding;
+  if (!ready.ok()) {
+    if (parts_.ingest != nullptr) parts_.ingest->GiveUp();
+    outcome.errors.emplace_back(MessageOf(ready));
+    return refused();
+  }
+  building_ = Next{std::move(next), {}, ++generations_};
+  // New ones, changed ones, and those whose rows of before are gone with what was put in place meanwhile.
+  const Catalog& served = *parts_.served.catalog;
+  const Catalog& catalog = *building_->project.catalog;
+  for (uint32_t v = 0; v < catalog.views.size(); ++v) {
+    const auto before = served.ViewIndex(catalog.views[v].name);
+    if (before && served.StoreView(*before) == catalog.StoreView(v)) continue;
+    building_->built.push_back(v);
+    if (before && served.views[*before].version == catalog.views[v].version) {
+      outcome.changes.push_back(
+          fmt::format("feature view {}: rebuilt from its source's log; what was put in place "
+                      "meanwhile has replaced its rows",
+                      catalog.views[v].name));
+    }
+  }
   outcome.accepted = true;
+  outcome.generation = generations_;
   Look();  // what needs no view to be built is served when this returns
-  outcome.waits = phase_ != Phase::kIdle;
+  outcome.waits = served_ != outcome.generation;
   parts_.log.Info("reloading", outcome.changes.empty()
                                    ? "the declaration was read anew; no view, source or "
                                      "service comes or goes"
                                    : "the declaration was read anew: " + Joined(outcome.changes));
   return outcome;
+}
+
+// For who appends to logs and trims them.
+Catalog Reloader::Together(const Catalog& next) const {
+  Catalog all = next;
+  std::vector<const Catalog*> others = {parts_.served.catalog.get()};
+  if (placed_) others.push_back(placed_->project.catalog.get());
+  for (const Catalog* other : others) {
+    for (const Source& source : other->sources) {
+      if (!all.SourceIndex(source.name)) all.sources.push_back(source);
+    }
+    for (FeatureView view : other->views) {
+      view.source = *all.SourceIndex(other->sources[view.source].name);
+      all.views.push_back(std::move(view));
+    }
+  }
+  return all;
+}
+
+// Sources of what is served that its views are not read from any more once the loops run for `next`, or not they alone.
+std::set<std::string> Reloader::ReadOtherwise(const Catalog& next) const {
+  const Catalog& served = *parts_.served.catalog;
+  std::set<std::string> sources;
+  for (uint32_t s = 0; s < served.sources.size(); ++s) {
+    const auto same = next.SourceIndex(served.sources[s].name);
+    if (!same || !ReadsAlike(served, s, next, *same)) sources.insert(served.sources[s].name);
+  }
+  for (uint32_t v = 0; v < served.views.size(); ++v) {
+    const auto same = next.ViewIndex(served.views[v].name);
+    if (same && served.StoreView(v) == next.StoreView(*same)) continue;
+    sources.insert(served.sources[served.views[v].source].name);
+  }
+  return sources;
 }
 
 void Reloader::Run() {
@@ -137,36 +186,49 @@ void Reloader::Run() {
   }
 }
 
-void Reloader::Look() {
-  if (phase_ == Phase::kBuilding && (parts_.ingest == nullptr || parts_.ingest->Prepared())) {
-    phase_ = Phase::kSwitching;
-    if (parts_.ingest != nullptr) {
-      const Status switched = parts_.ingest->Switch();
-      if (!switched.ok()) parts_.log.Error("reload_failed", MessageOf(switched));
-    }
-  }
-  if (phase_ != Phase::kSwitching) return;
-  const bool complete =
-      parts_.ingest == nullptr || std::all_of(built_.begin(), built_.end(), [&](uint32_t v) {
-        return parts_.store.IsComplete(ViewId{next_.catalog->StoreView(v)});
-      });
-  if (complete) ServeNext();
+bool Reloader::IsBuilt(const Next& next) const {
+  return std::all_of(next.built.begin(), next.built.end(), [&](uint32_t v) {
+    return parts_.store.IsComplete(ViewId{next.project.catalog->StoreView(v)});
+  });
 }
 
-void Reloader::ServeNext() {
-  auto copy = std::make_shared<const Catalog>(*next_.catalog);
+void Reloader::Look() {
+  if (placed_ && IsBuilt(*placed_)) ServePlaced();
+  if (!building_ || (parts_.ingest != nullptr && !parts_.ingest->Prepared())) return;
+  parts_.hold(ReadOtherwise(*building_->project.catalog));
+  if (parts_.ingest != nullptr) {
+    const Status switched = parts_.ingest->Switch();
+    if (!switched.ok()) parts_.log.Error("reload_failed", MessageOf(switched));
+  }
+  if (placed_) {
+    parts_.log.Warn("reload_given_up",
+                    "views of the declaration that was put in place before were never complete; "
+                    "another takes its place");
+  }
+  placed_ = std::exchange(building_, std::nullopt);
+  if (IsBuilt(*placed_)) ServePlaced();
+}
+
+void Reloader::ServePlaced() {
+  const Next now = *std::exchange(placed_, std::nullopt);
+  auto copy = std::make_shared<const Catalog>(*now.project.catalog);
   parts_.serve(copy);
   former_.push_back(serving_);
   serving_ = std::move(copy);
-  parts_.served = std::move(next_);
-  next_ = {};
-  phase_ = Phase::kIdle;
-  // What a build that was given up left behind.
+  parts_.served = now.project;
+  served_ = now.generation;
+  if (building_) {
+    if (const Status known = parts_.before(Together(*building_->project.catalog)); !known.ok()) {
+      parts_.log.Warn("reload_failed", MessageOf(known));
+    }
+  }
+  // What a build that was given up left behind; not what is built now.
   const Catalog& catalog = *parts_.served.catalog;
   for (uint32_t v = 0; v < catalog.views.size(); ++v) {
     const ViewId id{catalog.StoreView(v)};
     if (!parts_.store.IsComplete(id)) continue;
-    if (const Status tidied = parts_.store.MarkComplete(id); !tidied.ok()) {
+    const Status tidied = building_ ? parts_.store.MarkComplete(id) : parts_.store.DropOthers(id);
+    if (!tidied.ok()) {
       parts_.log.Warn("reload_failed", MessageOf(tidied), {{"view", catalog.views[v].name}});
     }
   }
@@ -174,8 +236,8 @@ void Reloader::ServeNext() {
 }
 
 void Reloader::FreeReplaced() {
-  // While one is put in place, what it replaces is served still.
-  if (former_.empty() || phase_ == Phase::kSwitching) return;
+  // While another is built or put in place, rows of what is served may be replaced already.
+  if (former_.empty() || building_ || placed_) return;
   if (!std::all_of(former_.begin(), former_.end(), [](const auto& one) { return one.expired(); })) {
     return;
   }

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,10 +30,13 @@ class Reloader {
     Project served;                 // its catalog as OpenViews gave it
     std::function<Project()> load;  // reads the project anew
     Store& store;
-    Ingest* ingest;  // none: nothing is read
+    Ingest* ingest;  // none: somebody else makes views complete
     Log& log;
-    // Before anything reads `next`: what else must know of it. On error it is refused.
-    std::function<Status(const Catalog& next)> before;
+    // What is read from here on: settings, and the sources and views of all that is served, put in place and built. On error a reload
+    // is refused.
+    std::function<Status(const Catalog& together)> before;
+    // Until `serve`: what loops apply of these sources is not what requests are answered by.
+    std::function<void(std::set<std::string> sources)> hold;
     // From here on requests are answered by it. Called on the reloader's thread or that of Reload.
     std::function<void(std::shared_ptr<const Catalog> catalog)> serve;
   };
@@ -40,30 +45,38 @@ class Reloader {
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
 
-  // A reload before this one that waits for its views is given up for this one.
+  // A reload before this one whose views are built is given up for this one. One that has been put in place is served as soon as its
+  // last views are complete, or gives way when this one is put in place.
   ReloadOutcome Reload();
-  // What is built and served next; none: nothing.
-  std::shared_ptr<const Catalog> next() const;
-  std::shared_ptr<const Catalog> served() const;
+  ReloadState state() const;
   // Before ingestion stops. Idempotent.
   void Stop();
 
  private:
-  enum class Phase : uint8_t { kIdle, kBuilding, kSwitching };
+  // Read anew, and not served yet.
+  struct Next {
+    Project project;
+    std::vector<uint32_t> built;  // views that requests will wait for otherwise
+    uint64_t generation = 0;
+  };
 
   void Run();
-  // Under mutex_, of the phase at hand.
+  // Under mutex_, as all below: what can be put in place or served now.
   void Look();
-  void ServeNext();
+  bool IsBuilt(const Next& next) const;
+  void ServePlaced();
   void FreeReplaced();
+  Catalog Together(const Catalog& next) const;
+  std::set<std::string> ReadOtherwise(const Catalog& next) const;
 
   Parts parts_;
   std::mutex reloading_;  // one Reload at a time
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  Phase phase_ = Phase::kIdle;
-  Project next_;
-  std::vector<uint32_t> built_;  // views of next_ that it waits for
+  uint64_t generations_ = 0;
+  uint64_t served_ = 0;           // generation
+  std::optional<Next> building_;  // beside the loops that run
+  std::optional<Next> placed_;    // the loops run for it
   // Of what is not served any more: once the requests that it answers have ended, its rows may go.
   std::vector<std::weak_ptr<const Catalog>> former_;
   std::shared_ptr<const Catalog> serving_;  // the copy that requests hold

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -158,12 +159,17 @@ void Server::Impl::StartReloader() {
       .ingest = ingest.get(),
       .log = log,
       .before =
-          [this](const Catalog& next) {
-            return broker != nullptr ? broker->AddTopics(EmbeddedTopics(next)) : OkStatus();
+          [this](const Catalog& together) {
+            push_log->Serve(together);
+            return broker != nullptr ? broker->AddTopics(EmbeddedTopics(together)) : OkStatus();
+          },
+      .hold =
+          [this](std::set<std::string> sources) {
+            if (pusher != nullptr) pusher->Hold(std::move(sources));
           },
       .serve = [this](std::shared_ptr<const Catalog> next) { Serve(next); }});
   grpc->SetReloading({.reload = [this] { return reloader->Reload(); },
-                      .next = [this] { return reloader->next(); }});
+                      .state = [this] { return reloader->state(); }});
 }
 
 void Server::Impl::Serve(const std::shared_ptr<const Catalog>& next) {
@@ -225,7 +231,7 @@ Status Server::Impl::OpenStore() {
     ASSIGN_OR_RETURN(const ViewId id,
                      store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
     // A rebuild that was given up leaves a family behind: what is complete and declared again drops it.
-    if (store->IsComplete(id)) RETURN_IF_ERROR(store->MarkComplete(id));
+    if (store->IsComplete(id)) RETURN_IF_ERROR(store->DropOthers(id));
   }
   for (const std::string& name : store->UnopenedViews()) {
     log.Warn("view_not_declared",

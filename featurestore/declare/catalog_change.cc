@@ -19,7 +19,7 @@ bool SameField(const Field& a, const Field& b) {
 bool SameSource(const Source& a, const Source& b) {
   const auto facts = [](const Source& s) {
     return std::tie(s.name, s.topic, s.named_fields, s.where, s.key, s.time_field, s.time_unit,
-                    s.lateness, s.idle_after, s.max_future_skew);
+                    s.lateness, s.idle_after, s.max_future_skew, s.allow_compacted);
   };
   if (facts(a) != facts(b)) return false;
   if (!std::equal(a.fields.begin(), a.fields.end(), b.fields.begin(), b.fields.end(), SameField)) {

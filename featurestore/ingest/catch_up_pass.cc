@@ -44,12 +44,21 @@ CatchUpPass::CatchUpPass(const LoopContext& context, PassPlan plan, std::unique_
       limits_(limits),
       writer_(context, std::move(plan.views),
               PassOptions(context, context.pass_cache_bytes / std::max<size_t>(plan.passes, 1))),
+      topic_check_(context),
       watermark_(context.source.lateness, context.source.idle_after) {}
 
 StepResult CatchUpPass::Begin() {
   batch_waits_ = false;
+  handover_->SetNear(false);
   begun_ = !handover_->live().empty();
   if (!begun_) return {};
+  // The live loop asked for the views that it feeds; whoever feeds these as well would be stopped by them.
+  if (follows_ && !context_.every_gap_is_loss) {
+    auto allowed = topic_check_.Ask(*log_);
+    if (!allowed.ok()) return LogError(allowed.status());
+    stop_ = *std::move(allowed);
+    if (!stop_.ok()) return {};
+  }
   std::map<int32_t, int64_t> lost;
   if (Status verified = Verify(lost); !verified.ok()) return LogError(std::move(verified));
   if (!stop_.ok()) return {};

@@ -10,6 +10,7 @@
 #include "featurestore/ingest/ingest_loop.h"
 #include "featurestore/ingest/live_loop.h"
 #include "featurestore/ingest/loop_context.h"
+#include "featurestore/ingest/topic_check.h"
 #include "featurestore/ingest/view_writer.h"
 
 namespace freshet {
@@ -51,6 +52,7 @@ class CatchUpPass final : public IngestLoop {
   std::unique_ptr<LogSource> log_;
   const PollLimits limits_;
   ViewWriter writer_;
+  TopicCheck topic_check_;  // of one that follows
   Watermark watermark_;
   std::set<int32_t> read_to_end_;
   LogBatch batch_;

@@ -27,6 +27,11 @@ LiveLoop::LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, P
       watermark_(context.source.lateness, context.source.idle_after),
       writing_(overlap) {}
 
+LiveLoop::~LiveLoop() {
+  if (writer_ == nullptr) return;
+  context_.all_metrics.AddRowMemory(-counted_bytes_, -static_cast<double>(context_.cache_bytes));
+}
+
 StatusOr<std::map<int32_t, LogBounds>> LiveLoop::AskBounds() {
   ASSIGN_OR_RETURN(const int32_t partitions, log_->Partitions());
   std::map<int32_t, LogBounds> bounds;
@@ -202,7 +207,8 @@ StepResult LiveLoop::ReadBatch() {
   if (polled_waits_ || !polled.ok()) return polled;
   // There is nothing to do beside what is being written.
   if (StepResult finished = Finish(); finished.kind != StepKind::kIdle) return finished;
-  Publish();  // lag and watermark move with the clock
+  Publish();       // lag and watermark move with the clock
+  MarkComplete();  // the gate may have opened
   if (!MustStop()) return {StepKind::kIdle, {}};
   stop_ = stop_after_;
   return {StepKind::kStopped, {}};
@@ -421,13 +427,24 @@ void LiveLoop::Publish() {
 }
 
 void LiveLoop::MarkComplete() {
-  for (LoopView& view : writer_->mutable_views()) {
-    if (!view.complete_at || !Reached(view.progress, *view.complete_at)) continue;
+  std::vector<LoopView>& views = writer_->mutable_views();
+  const auto reached = [](const LoopView& view) {
+    return !view.complete_at || Reached(view.progress, *view.complete_at);
+  };
+  if (context_.gate != nullptr && !context_.gate->may_complete) {
+    // Views of passes are not there yet.
+    context_.gate->reached = handovers_.empty() && std::all_of(views.begin(), views.end(), reached);
+    return;
+  }
+  for (LoopView& view : views) {
+    if (!view.complete_at || !reached(view)) continue;
     const std::string& name = view.layout->view().name;
     const Status marked = context_.store.MarkComplete(view.id);
     if (!marked.ok()) {
-      // Asked again after the next commit.
-      context_.log.Warn("view_complete_failed", MessageOf(marked), {{"view", name}});
+      // Asked again with the next step that finds nothing or commits.
+      if (const std::string why(MessageOf(marked)); std::exchange(not_marked_, why) != why) {
+        context_.log.Warn("view_complete_failed", why, {{"view", name}});
+      }
       continue;
     }
     view.complete_at.reset();

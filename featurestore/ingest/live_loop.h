@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "featurestore/ingest/handover.h"
@@ -37,6 +38,7 @@ class LiveLoop final : public IngestLoop {
   // `overlap`: writes have a thread of their own. Without, each Step ends with its batch committed.
   LiveLoop(const LoopContext& context, std::unique_ptr<LogSource> log, PollLimits limits = {},
            bool overlap = false);
+  ~LiveLoop() override;
 
   StepResult Begin() override;
   StepResult Step() override;
@@ -90,6 +92,7 @@ class LiveLoop final : public IngestLoop {
   void Publish();
   // Over this loop and the passes that are not handed over yet.
   int64_t LeastNext(int32_t partition, int64_t mine) const;
+  // Views that have caught up, once the gate is open.
   void MarkComplete();
   void ObserveFreshness(const Batch& batch);
 
@@ -122,6 +125,7 @@ class LiveLoop final : public IngestLoop {
   Batch* written_ = nullptr;      // the other, since Write and until Finish
   bool write_failed_ = false;
   std::optional<Timestamp> gone_since_;
+  std::string not_marked_;  // why a view could not be marked complete, as it was said last
   std::optional<Timestamp> next_refresh_;
   std::optional<Timestamp> next_count_;  // of partitions
   std::optional<Timestamp> next_advisory_;

@@ -1,6 +1,7 @@
 // What the loops of one source share. All of it is borrowed and outlives them.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,12 @@
 #include "featurestore/store/store.h"
 
 namespace freshet {
+
+// Of a live loop whose views are not served yet: what they take the place of may be fed by another still.
+struct BuildGate {
+  std::atomic<bool> reached{false};  // all of them have read what the log held when the loop began
+  std::atomic<bool> may_complete{false};  // nothing feeds what they replace any more
+};
 
 struct LoopContext {
   const Source& source;
@@ -39,6 +46,8 @@ struct LoopContext {
   std::function<std::string()> log_replaced;   // LogAddress::replaced
   // Passes that begin while the live loop runs come by it; none: none do.
   std::shared_ptr<HandoverInbox> inbox = {};
+  // None: views are complete as soon as they have caught up.
+  std::shared_ptr<BuildGate> gate = {};
 
   size_t MetricIndex(ViewId id) const {
     for (size_t i = 0; i < views.size(); ++i) {

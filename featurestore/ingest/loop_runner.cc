@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "featurestore/ingest/local_log.h"
 
@@ -136,12 +137,16 @@ void LoopRunner::Pause(const std::string& reason, const std::string& detail) {
 void LoopRunner::Resume() {
   backoff_ = kFirstBackoff;
   log_errors_ = 0;
-  if (paused_.empty()) return;
-  paused_.clear();
+  const bool first = !std::exchange(ran_, true) && pass_of_.empty();
+  const bool paused = !std::exchange(paused_, {}).empty();
+  if (!paused && !first) return;
   const std::string& source = context_.source.name;
   if (pass_of_.empty()) {
-    context_.store.source_status(source).SetPaused("", "");
+    SourceStatus& status = context_.store.source_status(source);
+    const bool stood = !status.paused().first.empty();
+    status.SetPaused("", "");
     context_.metrics.SetPaused("");
+    if (!stood) return;
     context_.log.Info("ingest_resumed", "the source is read again", {{"source", source}});
   } else {
     context_.log.Info("pass_resumed", "the pass goes on",

@@ -40,6 +40,7 @@ class LoopRunner {
   const std::string brokers_;
   const std::string pass_of_;
   std::string paused_;  // reason
+  bool ran_ = false;    // it has read, and taken back what a loop of the source before it said
   bool begun_ = false;
   int log_errors_ = 0;  // in a row, with nothing read between
   Duration backoff_;

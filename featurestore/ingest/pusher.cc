@@ -58,6 +58,14 @@ void Pusher::Serve(std::shared_ptr<const Catalog> catalog) {
   Listen(*catalog);
   const std::lock_guard lock(mutex_);
   catalog_ = std::move(catalog);
+  held_.clear();
+  changed_ = true;
+  answer_wake_.notify_all();
+}
+
+void Pusher::Hold(std::set<std::string> sources) {
+  const std::lock_guard lock(mutex_);
+  held_ = std::move(sources);
 }
 
 std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t bytes) {
@@ -259,14 +267,14 @@ void Pusher::Answer() {
   }
 }
 
-bool Pusher::Settle(Call& call, const Applied& applied, bool at_end) {
+bool Pusher::Settle(Call& call, const Applied& applied, bool at_end) const {
   if (call.pending == 0) {
     if (call.result.durable < call.to.size()) {
       call.result.error = NotTaken(call);
       return true;
     }
     if (!call.request.wait_applied) return true;
-    if (IsApplied(call, applied)) {
+    if (!held_.contains(call.its_source().name) && IsApplied(call, applied)) {
       call.result.applied = call.result.durable;
       return true;
     }

@@ -82,8 +82,10 @@ class Pusher {
          const PushLimits& limits = {});
   ~Pusher();  // Stop
 
-  // Calls that come from here on are checked by `catalog`.
+  // Calls that come from here on are checked by `catalog`, which requests are answered by.
   void Serve(std::shared_ptr<const Catalog> catalog);
+  // Until Serve: what is applied of these sources is not what requests are answered by, so no call is told that it is.
+  void Hold(std::set<std::string> sources);
 
   // `done` is called once, from any thread, perhaps before this returns.
   void Push(PushRequest request, Done done);
@@ -132,7 +134,7 @@ class Pusher {
   void Answer();
   std::map<std::string, Applied> AskApplied(std::unique_lock<std::mutex>& lock);
   // Answered, or at the end of its time: what `done` is to be told. Under the lock.
-  bool Settle(Call& call, const Applied& applied, bool at_end);
+  bool Settle(Call& call, const Applied& applied, bool at_end) const;
   static bool IsApplied(const Call& call, const Applied& applied);
   void CountRepeated(const Call& call, PushResult& result) const;
   PushError NotTaken(const Call& call) const;
@@ -156,6 +158,7 @@ class Pusher {
   std::condition_variable idle_;
   std::shared_ptr<const Catalog> catalog_;  // of the calls that come now
   std::set<std::string> listened_;          // sources whose status tells us
+  std::set<std::string> held_;              // sources
   std::deque<CallPtr> work_;
   std::list<CallPtr> calls_;  // in hand
   uint64_t bytes_ = 0;

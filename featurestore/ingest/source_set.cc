@@ -16,9 +16,12 @@ std::vector<uint32_t> SourceSet::ViewsOf(const Catalog& catalog, uint32_t source
 }
 
 StatusOr<SourceSet::Running> SourceSet::StartLive(const std::shared_ptr<const Catalog>& catalog,
-                                                  uint32_t source) {
-  Running running{catalog, source,
-                  std::make_unique<SourceThreads>(make_context_(*catalog, source), brokers_)};
+                                                  uint32_t source,
+                                                  std::shared_ptr<BuildGate> gate) {
+  LoopContext context = make_context_(*catalog, source);
+  context.gate = gate;
+  Running running{catalog, source, std::move(gate),
+                  std::make_unique<SourceThreads>(std::move(context), brokers_)};
   RETURN_IF_ERROR(running.threads->Start());
   return running;
 }
@@ -60,11 +63,46 @@ Status SourceSet::Follow(uint32_t source, const std::vector<uint32_t>& views, So
                      .incarnation = incarnation,
                      .passes = groups.size(),
                      .follows = true,
-                     .share = share});
+                     .share = share / static_cast<double>(groups.size())});
   }
   Running& follow = follow_[next_->sources[source].name];
-  follow = {next_, source, std::make_unique<SourceThreads>(std::move(context), brokers_)};
+  follow = {next_, source, nullptr, std::make_unique<SourceThreads>(std::move(context), brokers_)};
   follow.threads->StartFollowing(std::move(plans));
+  return OkStatus();
+}
+
+SourceThreads* SourceSet::LoopToFollow(uint32_t source, bool all_views) {
+  const Source& mine = next_->sources[source];
+  if (const auto same = running_.find(mine.name); same != running_.end()) {
+    return same->second.ended() ? nullptr : same->second.threads.get();
+  }
+  // A source may have another name now, or have got some of another's views. One that is new beside the other has its own loop.
+  for (const auto& [name, running] : running_) {
+    const bool goes = !next_->SourceIndex(name).has_value();
+    if (running.catalog->sources[running.source].topic != mine.topic || running.ended()) continue;
+    if (goes || !all_views) return running.threads.get();
+  }
+  return nullptr;
+}
+
+Status SourceSet::NoteKeeps(const std::vector<uint32_t>& views) {
+  for (const uint32_t v : views) {
+    const FeatureView& view = next_->views[v];
+    RETURN_IF_ERROR(
+        store_.OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
+  }
+  return OkStatus();
+}
+
+Status SourceSet::Build(uint32_t source, const std::vector<uint32_t>& views, double share) {
+  RETURN_IF_ERROR(NoteKeeps(views));
+  const bool all_views = views.size() == ViewsOf(*next_, source).size();
+  if (SourceThreads* live = LoopToFollow(source, all_views)) {
+    return Follow(source, views, *live, share);
+  }
+  if (!all_views) return OkStatus();  // from the switch on, with what another loop feeds till then
+  ASSIGN_OR_RETURN(begun_[next_->sources[source].name],
+                   StartLive(next_, source, std::make_shared<BuildGate>()));
   return OkStatus();
 }
 
@@ -75,6 +113,7 @@ Status SourceSet::Prepare(std::shared_ptr<const Catalog> next, double share) {
   // Fed by a loop that runs: nobody else may. (A view's source may have another name now.)
   std::set<uint32_t> fed;
   for (const auto& [name, running] : running_) {
+    if (running.ended()) continue;
     for (const uint32_t v : ViewsOf(*running.catalog, running.source)) {
       fed.insert(running.catalog->StoreView(v));
     }
@@ -86,13 +125,16 @@ Status SourceSet::Prepare(std::shared_ptr<const Catalog> next, double share) {
       if (!fed.contains(next_->StoreView(v))) to_build.push_back(v);
     }
     if (to_build.empty()) continue;
-    const std::string& name = next_->sources[s].name;
-    if (const auto running = running_.find(name); running != running_.end()) {
-      RETURN_IF_ERROR(Follow(s, to_build, *running->second.threads, share));
-    } else if (to_build.size() == views.size()) {
-      ASSIGN_OR_RETURN(begun_[name], StartLive(next_, s));
+    // One that stopped for good is begun anew: at the switch, which nothing of it holds back, or now, where views are to be built.
+    const auto running = running_.find(next_->sources[s].name);
+    if (running != running_.end() && running->second.ended()) {
+      const bool alike = ReadsAlike(*running->second.catalog, running->second.source, *next_, s);
+      const bool complete = std::all_of(views.begin(), views.end(), [this](uint32_t v) {
+        return store_.IsComplete(ViewId{next_->StoreView(v)});
+      });
+      if (alike || complete) continue;
     }
-    // Else from the switch on, with what another loop feeds till then.
+    RETURN_IF_ERROR(Build(s, to_build, share));
   }
   return OkStatus();
 }
@@ -100,12 +142,9 @@ Status SourceSet::Prepare(std::shared_ptr<const Catalog> next, double share) {
 bool SourceSet::Prepared() const {
   const std::lock_guard lock(mutex_);
   if (next_ == nullptr) return false;
-  for (const auto& [name, running] : begun_) {
-    for (const uint32_t v : ViewsOf(*running.catalog, running.source)) {
-      if (!store_.IsComplete(ViewId{running.catalog->StoreView(v)})) return false;
-    }
-  }
-  return std::all_of(handovers_.begin(), handovers_.end(),
+  return std::all_of(begun_.begin(), begun_.end(),
+                     [](const auto& one) { return one.second.gate->reached.load(); }) &&
+         std::all_of(handovers_.begin(), handovers_.end(),
                      [](const auto& handover) { return handover->near(); });
 }
 
@@ -115,34 +154,45 @@ Status SourceSet::Switch() {
   follow_.clear();  // joins
   for (const auto& handover : handovers_) handover->Abandon();
   handovers_.clear();
-  running_.merge(begun_);
+  std::vector<std::shared_ptr<BuildGate>> gates;
+  for (auto& [name, begun] : begun_) {
+    gates.push_back(begun.gate);
+    running_.erase(name);  // one that stopped for good
+    running_.emplace(name, std::move(begun));
+  }
   begun_.clear();
 
   std::vector<uint32_t> to_begin;
-  std::set<std::string> kept;
+  std::set<std::string> read, kept;
   for (uint32_t s = 0; s < next_->sources.size(); ++s) {
     if (ViewsOf(*next_, s).empty()) continue;
+    read.insert(next_->sources[s].name);
     const auto running = running_.find(next_->sources[s].name);
-    if (running != running_.end() &&
+    if (running != running_.end() && !running->second.ended() &&
         ReadsAlike(*running->second.catalog, running->second.source, *next_, s)) {
       kept.insert(running->first);
     } else {
       to_begin.push_back(s);
     }
   }
+  std::vector<Running> stopped;
   for (auto& [name, running] : running_) {
-    if (!kept.contains(name)) running.threads->RequestStop();
+    if (kept.contains(name)) continue;
+    running.threads->RequestStop();
+    stopped.push_back(std::move(running));
   }
-  std::erase_if(running_, [&](const auto& one) { return !kept.contains(one.first); });  // joins
+  std::erase_if(running_, [&](const auto& one) { return !kept.contains(one.first); });
+  for (Running& one : stopped) {
+    one.threads->Stop();
+    if (!read.contains(one.catalog->sources[one.source].name)) one.threads->Forget();
+  }
+  stopped.clear();
+  for (const auto& gate : gates) gate->may_complete = true;
 
   Status failed;
   for (const uint32_t s : to_begin) {
-    // How long rows are kept may have changed: noted while nobody writes the views' progress.
-    for (const uint32_t v : ViewsOf(*next_, s)) {
-      const FeatureView& view = next_->views[v];
-      const auto opened =
-          store_.OpenView({view.name, view.version, view.keep(), view.keep_deleted()});
-      if (!opened.ok() && failed.ok()) failed = opened.status();
+    if (const Status noted = NoteKeeps(ViewsOf(*next_, s)); !noted.ok() && failed.ok()) {
+      failed = noted;
     }
     auto started = StartLive(next_, s);
     if (started.ok()) {
@@ -162,7 +212,15 @@ void SourceSet::GiveUp() {
 
 void SourceSet::GiveUpLocked() {
   for (auto* group : {&follow_, &begun_}) {
-    for (auto& [name, running] : *group) running.threads->RequestStop();
+    for (auto& [name, one] : *group) one.threads->RequestStop();
+    for (auto& [name, one] : *group) {
+      one.threads->Stop();
+      if (const auto running = running_.find(name); running == running_.end()) {
+        one.threads->Forget();
+      } else {
+        running->second.threads->SayEnded();
+      }
+    }
     group->clear();
   }
   for (const auto& handover : handovers_) handover->Abandon();

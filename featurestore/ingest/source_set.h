@@ -1,7 +1,8 @@
 // The loops of all sources of a catalog, and how another catalog takes its place while they run.
 //
 // 1. Prepare: views that the other catalog has and this one does not are read by passes that follow the live loops, at a share of the
-//    time, or, where nobody reads their source yet, by a live loop of its own. What runs goes on as it did.
+//    time, or, where nobody reads their source yet, by a live loop of its own, whose views are not complete before the switch. What
+//    runs goes on as it did.
 // 2. Switch, once all of them are close (Prepared): sources that differ stop at a batch boundary and begin anew with the other
 //    catalog's views, which take up what is left, a batch at most, and are complete then. Sources that read alike are not touched.
 #pragma once
@@ -32,7 +33,7 @@ class SourceSet {
   // Loops of every source that a view reads.
   Status Start(std::shared_ptr<const Catalog> catalog);
 
-  // What was prepared before is given up. The views of `next` are open in the store.
+  // What was prepared before is given up. The views of `next` are open in the store. `share`: of the time, for all passes of a source.
   Status Prepare(std::shared_ptr<const Catalog> next, double share);
   bool Prepared() const;
   // Of what was prepared last. An error is of a source that could not be begun; the others run on the new catalog.
@@ -46,14 +47,23 @@ class SourceSet {
   struct Running {
     std::shared_ptr<const Catalog> catalog;
     uint32_t source = 0;
+    std::shared_ptr<BuildGate> gate;         // of one that was begun before the switch
     std::unique_ptr<SourceThreads> threads;  // before the catalog is gone
+    bool ended() const { return threads->ended().has_value(); }
   };
 
   static std::vector<uint32_t> ViewsOf(const Catalog& catalog, uint32_t source);
-  StatusOr<Running> StartLive(const std::shared_ptr<const Catalog>& catalog, uint32_t source);
+  StatusOr<Running> StartLive(const std::shared_ptr<const Catalog>& catalog, uint32_t source,
+                              std::shared_ptr<BuildGate> gate = nullptr);
+  // Of the catalog that is prepared, under the lock: begins what builds `views`, which nobody feeds.
+  Status Build(uint32_t source, const std::vector<uint32_t>& views, double share);
+  // The live loop that reads the source's topic, where passes of it can follow one.
+  SourceThreads* LoopToFollow(uint32_t source, bool all_views);
   // A pass for each group of `views` (of the catalog) that have read equally far, behind `live`.
   Status Follow(uint32_t source, const std::vector<uint32_t>& views, SourceThreads& live,
                 double share);
+  // How long rows are kept may have changed: noted while nobody writes the views' progress.
+  Status NoteKeeps(const std::vector<uint32_t>& views);
   void GiveUpLocked();
 
   Store& store_;

@@ -17,10 +17,30 @@ LoopContext WithInbox(LoopContext context) {
 SourceThreads::SourceThreads(LoopContext context, std::string brokers)
     : context_(WithInbox(std::move(context))), brokers_(std::move(brokers)) {}
 
-SourceThreads::~SourceThreads() {
+SourceThreads::~SourceThreads() { Stop(); }
+
+void SourceThreads::Stop() {
   RequestStop();
   live_thread_ = {};  // joins: after it no pass is started
   pass_threads_.clear();
+}
+
+std::optional<LogVerdict> SourceThreads::ended() const {
+  const std::lock_guard lock(mutex_);
+  return ended_;
+}
+
+void SourceThreads::SayEnded() const {
+  const std::optional<LogVerdict> why = ended();
+  if (!why) return;
+  context_.store.source_status(context_.source.name).SetPaused(why->reason, why->detail);
+  context_.metrics.SetPaused(why->reason);
+}
+
+void SourceThreads::Forget() {
+  Stop();
+  context_.store.source_status(context_.source.name).Forget();
+  context_.metrics.RemoveGauges();
 }
 
 Status SourceThreads::Start() {
@@ -29,7 +49,12 @@ Status SourceThreads::Start() {
   live_thread_ = std::jthread([this](const std::stop_token& stop) {
     LoopRunner runner(context_, brokers_);
     runner.Run(
-        *live_, stop, [this] { StartPasses(); }, [this] { return live_->stop(); });
+        *live_, stop, [this] { StartPasses(); },
+        [this] {
+          const std::lock_guard lock(mutex_);
+          ended_ = live_->stop();
+          return *ended_;
+        });
     live_.reset();  // closes its consumer in its own thread
   });
   return OkStatus();

@@ -3,12 +3,14 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "featurestore/ingest/live_loop.h"
 #include "featurestore/ingest/loop_context.h"
+#include "featurestore/ingest/verify.h"
 
 namespace freshet {
 
@@ -18,7 +20,7 @@ class SourceThreads {
   SourceThreads(LoopContext context, std::string brokers);
   SourceThreads(const SourceThreads&) = delete;
   SourceThreads& operator=(const SourceThreads&) = delete;
-  ~SourceThreads();  // RequestStop, and waits until all have ended
+  ~SourceThreads();  // Stop
 
   // Fails where no log can be opened at all, never for one that is away.
   Status Start();
@@ -26,6 +28,14 @@ class SourceThreads {
   void StartFollowing(std::vector<PassPlan> plans);
   // The batch in hand is finished and committed.
   void RequestStop();
+  // And waits until all have ended. Idempotent.
+  void Stop();
+  // Why the live loop stopped for good; none: it runs, or was never started.
+  std::optional<LogVerdict> ended() const;
+  // It stands still: said again, where another live loop of the source has said otherwise meanwhile.
+  void SayEnded() const;
+  // Stops, and takes back all that was said of the source: nobody reads it any more.
+  void Forget();
   // For passes that begin while the live loop runs.
   HandoverInbox& inbox() { return *context_.inbox; }
 
@@ -37,7 +47,8 @@ class SourceThreads {
   const LoopContext context_;
   const std::string brokers_;
   std::unique_ptr<LiveLoop> live_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::optional<LogVerdict> ended_;
   std::vector<std::jthread> pass_threads_;
   std::jthread live_thread_;
 };

@@ -151,19 +151,44 @@ void SourceMetrics::SetQueue(uint64_t records, uint64_t capacity) {
 }
 
 void SourceMetrics::SetCompleteSince(size_t view, double unix_seconds) {
+  const std::lock_guard lock(families_.mutex);
   families_.complete_since.Add({{"view", views_[view]}}).Set(unix_seconds);
 }
 
 void SourceMetrics::SetPaused(const std::string& reason) {
-  const std::lock_guard lock(mutex_);
-  if (reason == paused_) return;
-  if (!paused_.empty()) {
-    families_.paused.Add({{"source", source_}, {"reason", paused_}}).Set(0);
+  const std::lock_guard lock(families_.mutex);
+  std::set<std::string>& reasons = families_.pause_reasons[source_];
+  if (!reason.empty()) reasons.insert(reason);
+  for (const std::string& one : reasons) {
+    families_.paused.Add({{"source", source_}, {"reason", one}}).Set(one == reason ? 1 : 0);
   }
-  paused_ = reason;
-  if (!reason.empty()) {
-    families_.paused.Add({{"source", source_}, {"reason", reason}}).Set(1);
+}
+
+void SourceMetrics::RemoveGauges() {
+  const auto remove = [](MetricFamily<Gauge>& family,
+                         const std::map<std::string, std::string>& labels) {
+    family.Remove(&family.Add(labels));
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [partition, lag] : lag_) {
+      const std::map<std::string, std::string> labels = {{"source", source_},
+                                                         {"partition", std::to_string(partition)}};
+      remove(families_.lag_records, labels);
+      remove(families_.lag_seconds, labels);
+    }
+    lag_.clear();
   }
+  remove(families_.queue_records, {{"queue", source_}});
+  remove(families_.queue_capacity, {{"queue", source_}});
+  remove(families_.watermark, {{"source", source_}});
+  const std::lock_guard lock(families_.mutex);
+  for (const std::string& reason : families_.pause_reasons[source_]) {
+    remove(families_.paused, {{"source", source_}, {"reason", reason}});
+  }
+  families_.pause_reasons.erase(source_);
+  // Of one that another source has now, it is set again with the next batch.
+  for (const std::string& view : views_) remove(families_.complete_since, {{"view", view}});
 }
 
 IngestMetrics::IngestMetrics(Metrics& metrics)

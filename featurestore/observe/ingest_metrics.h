@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ struct IngestFamilies {
   MetricFamily<Gauge>& broker_up;
   MetricFamily<Counter>& kafka_errors;
   MetricFamily<Gauge>& complete_since;
+
+  // Gauges that come and go while others set them, and the reasons that a source's loops, this one and those before, have given.
+  std::mutex mutex;
+  std::map<std::string, std::set<std::string>> pause_reasons;
 };
 
 // One source. Thread-safe.
@@ -74,8 +79,10 @@ class SourceMetrics {
   void SetOutbox(uint64_t bytes, uint64_t capacity);
   void SetWatermark(double unix_seconds) { watermark_->Set(unix_seconds); }
   void SetCompleteSince(size_t view, double unix_seconds);
-  // "" : runs.
+  // "" : runs. What a loop of the source said before this one is taken back.
   void SetPaused(const std::string& reason);
+  // Nobody reads the source any more. Nothing may be set afterwards; whoever reads it again has a SourceMetrics of its own.
+  void RemoveGauges();
 
  private:
   static void Add(Counter& counter, uint64_t n) {
@@ -111,7 +118,6 @@ class SourceMetrics {
   };
   std::mutex mutex_;
   std::map<int32_t, Lag> lag_;
-  std::string paused_;
 };
 
 // One a server. Thread-safe.

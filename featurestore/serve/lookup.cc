@@ -170,7 +170,7 @@ Status Lookup::ReadRows(const Plan& plan) {
   }
   size_t begin = 0;
   for (size_t v = 0; v < plan.views.size(); ++v) {
-    const ViewId view{plan.views[v].view};
+    const ViewId view = plan.views[v].id;
     if (plan.views[v].same_rows) continue;
     for (size_t row = 0; row < runs_[v].reads; ++row) {
       const uint32_t read = read_of_[runs_[v].first_read + row];

@@ -150,7 +150,8 @@ class Operations final : public rocksdb::WriteBatch::Handler {
     if (family == store_.refusals->GetID()) return std::string(kRefusalsFamily);
     for (uint32_t v = 0; v < store_.view_count; ++v) {
       const OpenedView& view = store_.view({v});
-      if (view.handle->GetID() == family) return view.family;
+      // Without a handle: replaced and closed.
+      if (view.handle != nullptr && view.handle->GetID() == family) return view.family;
     }
     return "";
   }

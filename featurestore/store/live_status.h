@@ -99,7 +99,7 @@ class SourceStatus {
     return found != repeated_.end() &&
            std::binary_search(found->second.begin(), found->second.end(), offset);
   }
-  // Called at each SetPartition and SetPaused, under a lock: it may take no other look at this status. Empty: nobody.
+  // Called at each SetPartition, SetPaused and Forget, under a lock: it may take no other look at this status. Empty: nobody.
   void SetListener(std::function<void()> listener) {
     std::lock_guard lock(mutex_);
     listener_ = std::move(listener);
@@ -110,6 +110,17 @@ class SourceStatus {
     std::lock_guard lock(mutex_);
     paused_reason_ = std::move(reason);
     paused_detail_ = std::move(detail);
+    if (listener_) listener_();
+  }
+  // Nobody reads the source any more: as if nobody had. The listener stays.
+  void Forget() {
+    std::lock_guard lock(mutex_);
+    partitions_.clear();
+    repeated_.clear();
+    log_id_.clear();
+    paused_reason_.clear();
+    paused_detail_.clear();
+    caught_up_once = false;
     if (listener_) listener_();
   }
   std::pair<std::string, std::string> paused() const {

@@ -162,8 +162,8 @@ class Store {
   // the view, that stays until MarkComplete. A view that is open already keeps its id; nobody may commit to it meanwhile, since a
   // longer `keep` raises what is stored of its progress. Sets view_status(view).complete. Read-only, NOT_FOUND where the folder has no such family.
   StatusOr<ViewId> OpenView(const StoreView& view);
-  // The view of this version that is open already; nothing of it is changed.
-  std::optional<ViewId> FindOpened(const std::string& name, const std::string& version) const;
+  // The view of this version that is open already; nothing of it is changed, but that it was asked for last.
+  std::optional<ViewId> FindOpened(const std::string& name, const std::string& version);
   // Frees what versions that were replaced hold still, for their readers: there are none any more.
   Status CloseReplaced();
   // This version was complete before (it answers at once). Otherwise it is new or was still being
@@ -171,11 +171,14 @@ class Store {
   bool IsComplete(ViewId view) const;
   // The version of `name` that is complete in the folder, whatever is declared. None: never seen.
   std::optional<std::string> CompleteVersion(const std::string& name) const;
-  // The switch: one synced commit makes this version the view's and drops all other versions with
+  // The switch: one synced commit makes this version the view's and drops the other versions with
   // their progress; then their families go, or, after a crash in between, at the next Open. Reads
-  // of another version that was opened here keep answering; commits to it fail. Again for a
+  // of another version that was opened here keep answering; commits to it fail. A version that was
+  // asked for (OpenView, FindOpened) after this one is to follow it, and stays as it is. Again for a
   // complete version: tidies what was left, else nothing.
   Status MarkComplete(ViewId view);
+  // The same, and nothing is to follow it: all other versions go.
+  Status DropOthers(ViewId view);
   // Forgets all versions of a view, with their rows and progress: as if it had never been there. None of them may be open. NOT_FOUND
   // where the folder has no such view.
   Status ResetView(const std::string& name);

@@ -31,6 +31,7 @@ struct OpenedView {
   std::shared_ptr<Expiry> expiry;
   std::atomic<bool> complete{false};
   std::atomic<bool> dropped{false};  // another version took its place
+  uint64_t asked = 0;  // when a declaration asked for it last, in the order of asking; under views_mutex
   ViewStatus status;
 };
 
@@ -63,6 +64,7 @@ struct Store::Impl {
   mutable std::mutex views_mutex;               // families, complete, views
   std::map<std::string, Family> families;       // by family name
   std::map<std::string, std::string> complete;  // view → version
+  uint64_t asked = 0;                           // for versions, so far
 
   // Held by whoever writes, so that no commit goes to a family that MarkComplete drops.
   // Taken after views_mutex where both are.
@@ -92,6 +94,8 @@ struct Store::Impl {
   // views.cc
   Status DropFamily(const std::string& family);
   Status NoteKeep(const StoreView& view, const std::string& family);
+  // MarkComplete; also of versions that were asked for later.
+  Status Choose(OpenedView& chosen, bool later_too);
   // outbox.cc
   Status CountDeadLetters();
   // Visits what a place holds, in order, until `visit` returns false.

@@ -18,6 +18,7 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   for (uint32_t i = 0; i < count; ++i) {
     OpenedView& opened = impl_->view({i});
     if (opened.family != name || opened.dropped) continue;
+    opened.asked = ++impl_->asked;
     opened.expiry->SetKeep(view.keep, view.keep_deleted);
     if (!impl_->options.read_only) RETURN_IF_ERROR(impl_->NoteKeep(view, name));
     return ViewId{i};
@@ -46,6 +47,7 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   opened->version = view.version;
   opened->family = name;
   opened->handle = it->second.handle;
+  opened->asked = ++impl_->asked;
   opened->expiry = it->second.expiry;
   opened->expiry->SetKeep(view.keep, view.keep_deleted);
   const auto complete = impl_->complete.find(view.name);
@@ -97,11 +99,13 @@ Status Store::Impl::NoteKeep(const StoreView& view, const std::string& family) {
   return Write(batch, /*sync=*/true, fmt::format("note how long rows of {} are kept", family));
 }
 
-std::optional<ViewId> Store::FindOpened(const std::string& name, const std::string& version) const {
+std::optional<ViewId> Store::FindOpened(const std::string& name, const std::string& version) {
   const std::lock_guard lock(impl_->views_mutex);
   for (uint32_t i = 0; i < impl_->view_count; ++i) {
-    const OpenedView& opened = impl_->view({i});
-    if (opened.name == name && opened.version == version && !opened.dropped) return ViewId{i};
+    OpenedView& opened = impl_->view({i});
+    if (opened.name != name || opened.version != version || opened.dropped) continue;
+    opened.asked = ++impl_->asked;
+    return ViewId{i};
   }
   return std::nullopt;
 }
@@ -137,43 +141,61 @@ std::vector<std::string> Store::UnopenedViews() const {
 }
 
 Status Store::MarkComplete(ViewId view) {
-  OpenedView& chosen = impl_->view(view);
-  const std::lock_guard views_lock(impl_->views_mutex);
+  return impl_->Choose(impl_->view(view), /*later_too=*/false);
+}
+
+Status Store::DropOthers(ViewId view) {
+  return impl_->Choose(impl_->view(view), /*later_too=*/true);
+}
+
+Status Store::Impl::Choose(OpenedView& chosen, bool later_too) {
+  const std::lock_guard views_lock(views_mutex);
   if (chosen.dropped) {
     return FailedPrecondition("view {}: version {} was replaced by another", chosen.name,
                               chosen.version);
   }
-  std::vector<std::string> others;
-  for (const auto& [family, found] : impl_->families) {
-    if (found.view == chosen.name && family != chosen.family) others.push_back(family);
+  std::vector<OpenedView*> replaced;
+  std::set<std::string> kept = {chosen.family};
+  for (uint32_t i = 0; i < view_count; ++i) {
+    OpenedView& opened = view({i});
+    if (opened.name != chosen.name || opened.dropped || &opened == &chosen) continue;
+    if (!later_too && opened.asked > chosen.asked) {
+      kept.insert(opened.family);
+    } else {
+      replaced.push_back(&opened);
+    }
   }
-  if (chosen.complete && others.empty()) return OkStatus();
+  std::vector<std::string> others;
+  for (const auto& [family, found] : families) {
+    if (found.view == chosen.name && !kept.contains(family)) others.push_back(family);
+  }
+  const auto stored = complete.find(chosen.name);
+  const bool is_chosen = stored != complete.end() && stored->second == chosen.version;
+  if (chosen.complete && is_chosen && others.empty()) return OkStatus();
 
   rocksdb::WriteBatch batch;
-  (void)batch.Put(impl_->meta, keys::kViewPrefix + chosen.name, chosen.version);
+  (void)batch.Put(meta, keys::kViewPrefix + chosen.name, chosen.version);
   {
-    const std::lock_guard write_lock(impl_->write_mutex);
+    const std::lock_guard write_lock(write_mutex);
     for (const std::string& family : others) {
-      RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, keys::ProgressPrefix(family),
+      RETURN_IF_ERROR(FromRocks(ForPrefix(*db, progress, keys::ProgressPrefix(family),
                                           [&](std::string_view key, std::string_view) {
-                                            (void)batch.Delete(impl_->progress, AsSlice(key));
+                                            (void)batch.Delete(progress, AsSlice(key));
                                             return true;
                                           }),
-                                "read progress", impl_->folder()));
+                                "read progress", folder()));
     }
-    RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/true, fmt::format("switch view {}", chosen.name)));
+    RETURN_IF_ERROR(Write(batch, /*sync=*/true, fmt::format("switch view {}", chosen.name)));
     // No commit goes to them from here on.
-    for (uint32_t i = 0; i < impl_->view_count; ++i) {
-      OpenedView& opened = impl_->view({i});
-      if (opened.name != chosen.name || &opened == &chosen) continue;
-      opened.complete = false;
-      opened.dropped = true;
+    for (OpenedView* opened : replaced) {
+      opened->complete = false;
+      opened->dropped = true;
     }
   }
-  impl_->complete[chosen.name] = chosen.version;
+  complete[chosen.name] = chosen.version;
   chosen.complete = true;
   chosen.status.complete = true;
-  for (const std::string& family : others) RETURN_IF_ERROR(impl_->DropFamily(family));
+  for (const std::string& family : others) RETURN_IF_ERROR(DropFamily(family));
   return OkStatus();
 }
 

@@ -172,15 +172,17 @@ struct ReloadArguments {
   bool wait = false;
 };
 
-// Until no view is rebuilt any more.
-Status WaitServed(ClientChannel& channel) {
+Status WaitServed(ClientChannel& channel, uint64_t generation) {
   while (true) {
     v1::ListViewsResponse views;
     RETURN_IF_ERROR(channel.ListViews(views).status);
-    const bool waits = std::any_of(views.views().begin(), views.views().end(), [](const auto& one) {
-      return one.state() == v1::ViewState::STATE_REBUILDING;
-    });
-    if (!waits) return OkStatus();
+    if (views.served_generation() == generation) return OkStatus();
+    const auto& waiting = views.waiting_generations();
+    if (std::find(waiting.begin(), waiting.end(), generation) == waiting.end()) {
+      return MakeStatus(absl::StatusCode::kAborted,
+                        "this reload is not served: another took its place, or the server ended; "
+                        "`freshet views` says what is");
+    }
     std::this_thread::sleep_for(kAskEvery);
   }
 }
@@ -206,7 +208,9 @@ int ReloadServer(const ReloadArguments& arguments) {
       "they are\n");
   if (!arguments.wait) return 0;
   std::fflush(stdout);
-  if (const Status served = WaitServed(channel); !served.ok()) return Fail(served);
+  if (const Status served = WaitServed(channel, answer.generation()); !served.ok()) {
+    return Fail(served);
+  }
   fmt::print("served\n");
   return 0;
 }

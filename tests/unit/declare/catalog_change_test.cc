@@ -87,6 +87,13 @@ TEST_CASE("sources and services that come and go are named") {
   CHECK(idle.built.empty());
 }
 
+TEST_CASE("a source that allows compaction is another, though its views are not") {
+  const std::string allowed = With("timestamp: at", "timestamp: at\n    allow_compacted: true");
+  CHECK(ChangeTo(allowed).lines == std::vector<std::string>{"source sales: changed"});
+  CHECK(ChangeTo(allowed).built.empty());
+  CHECK_FALSE(AlikeAs(allowed));
+}
+
 TEST_CASE("what needs a restart is refused by name, and a secret is not told") {
   const auto refused = [](const std::string& text) { return ChangeTo(text).refused; };
   CHECK(refused(With("a:9092", "b:9092")) ==

@@ -123,4 +123,44 @@ TEST_CASE("a topic that is not there is waited for, said once, and read once it 
   CHECK(begun == 1);
 }
 
+TEST_CASE("a loop that reads takes back why the one before it stood still") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  Running running(folder.path(), {PaymentsView()}, log);
+  SourceStatus& status = running.store->source_status("payments");
+  status.SetPaused("records_lost", "the log begins at 60");
+  running.metrics.Source("payments", {}, {}).SetPaused("records_lost");
+  const std::string paused = R"(freshet_ingest_paused{reason="records_lost",source="payments"} )";
+  CHECK_THAT(running.registry.Expose(), Catch::Contains(paused + "1"));
+  const auto loop = running.Live();
+  LoopRunner runner(*running.context, "broker:9092");
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first.empty(); }));
+  CHECK(Eventually(
+      [&] { return running.registry.Expose().find(paused + "0") != std::string::npos; }));
+}
+
+TEST_CASE("a loop that ends gives back its share of the memory for rows") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto held = [&](const std::string& what) {
+    const std::string name = "freshet_memory_" + what + R"(_bytes{part="ingest_rows"} )";
+    const std::string text = running.registry.Expose();
+    return std::stod(text.substr(text.find(name) + name.size()));
+  };
+  {
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    CHECK(held("budget") == 32 << 20);
+    CHECK(held("used") > 0);
+  }
+  CHECK(held("budget") == 0);
+  CHECK(held("used") == 0);
+}
+
 }  // namespace freshet

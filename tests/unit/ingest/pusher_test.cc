@@ -104,6 +104,22 @@ TEST_CASE("a push is answered once this server has applied it, or once it is dur
   }
 }
 
+TEST_CASE("what is applied for a declaration that is not served yet is answered once it is") {
+  PushServer server;
+  server.pusher->Hold({"payments"});
+  auto result = server.Push(server.Request({P("a", 1)}));
+  CHECK(Eventually([&] {
+    server.Apply();
+    return server.running.Rows({0}).size() == 1;
+  }));
+  CHECK(result.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  PushRequest durable = server.Request({P("b", 2)});
+  durable.wait_applied = false;
+  CHECK(server.Push(durable).get().durable == 1);
+  server.pusher->Serve(std::make_shared<Catalog>(server.catalog));
+  CHECK(result.get().applied == 1);
+}
+
 TEST_CASE("the same call made again counts once and says so") {
   PushServer server;
   const PushRequest request = server.Request({P("a", 1), P("b", 2), P("a", 3)}, "till-7", 41);

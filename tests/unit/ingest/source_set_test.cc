@@ -219,12 +219,127 @@ TEST_CASE("a source that nobody reads yet is read at once, and its loop stays at
       world.Declare({PaymentsView(), refunds}, {PaymentsSource(), SourceOf("refunds")});
   REQUIRE(loops->Prepare(second, 0.5).ok());
   CHECK(Eventually([&] { return loops->Prepared(); }));
-  CHECK(world.Complete(*second, 1));
+  CHECK_FALSE(world.Complete(*second, 1));
   REQUIRE(loops->Switch().ok());
+  CHECK(Eventually([&] { return world.Complete(*second, 1); }));
   world.Produce(500, 50, "refunds");
   world.Produce(100, 50);
   CHECK(Eventually([&] { return world.Read(*second, 1) == 550 && world.Read(*second, 0) == 150; }));
   CHECK(world.Rows(*second, 1) == world.Expected(PaymentsView("refunds"), "refunds"));
+}
+
+TEST_CASE("a view that moves to another source is fed by the one before until the switch") {
+  World world;
+  world.Produce(0, 100);
+  world.Produce(0, 500, "refunds");
+  const auto first = world.Declare({PaymentsView()});
+  const auto loops = world.Loops();
+  REQUIRE(loops->Start(first).ok());
+  CHECK(Eventually([&] { return world.Complete(*first, 0); }));
+
+  FeatureView moved = Changed();
+  moved.source = 1;
+  const auto second = world.Declare({moved}, {PaymentsSource(), SourceOf("refunds")});
+  REQUIRE(loops->Prepare(second, 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  CHECK_FALSE(world.Complete(*second, 0));
+  CHECK(world.Complete(*first, 0));
+  world.Produce(100, 50);
+  CHECK(Eventually([&] { return world.Read(*first, 0) == 150; }));
+  SECTION("it takes its place") {
+    REQUIRE(loops->Switch().ok());
+    CHECK(Eventually([&] { return world.Complete(*second, 0); }));
+    CHECK_FALSE(world.Complete(*first, 0));
+    CHECK(world.Rows(*second, 0) == world.Expected(Changed(), "refunds"));
+  }
+  SECTION("it is given up") {
+    REQUIRE(loops->Prepare(first, 0.5).ok());
+    CHECK(loops->Prepared());
+    REQUIRE(loops->Switch().ok());
+    world.Produce(150, 50);
+    CHECK(Eventually([&] { return world.Read(*first, 0) == 200; }));
+    CHECK(world.store->source_status("refunds").partitions().empty());
+  }
+}
+
+TEST_CASE("a source of another name is followed under the old one, by views that change with it") {
+  World world;
+  world.Produce(0, 40'000);
+  const auto first = world.Declare({PaymentsView(), PaymentsView("other")});
+  const auto loops = world.Loops();
+  REQUIRE(loops->Start(first).ok());
+  CHECK(Eventually([&] { return world.Complete(*first, 0) && world.Complete(*first, 1); }));
+  Source renamed = PaymentsSource();
+  renamed.name = "sales";
+  const auto second = world.Declare({Changed(), PaymentsView("other")}, {renamed});
+  REQUIRE(loops->Prepare(second, 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  CHECK(world.Read(*second, 0) > 20'000);
+  world.Produce(40'000, 50);
+  CHECK(Eventually([&] { return world.Read(*first, 0) == 40'050; }));
+  REQUIRE(loops->Switch().ok());
+  CHECK(Eventually([&] { return world.Complete(*second, 0); }));
+  world.Produce(40'050, 50);
+  CHECK(Eventually(
+      [&] { return world.Read(*second, 0) == 40'100 && world.Read(*second, 1) == 40'100; }));
+  CHECK(world.Rows(*second, 0) == world.Expected(Changed()));
+  // What was said under the old name is gone with it.
+  CHECK(world.store->source_status("payments").partitions().empty());
+  const std::string lag = R"(freshet_ingest_lag_records{partition="0",source=)";
+  CHECK_THAT(world.registry.Expose(), Catch::Contains(lag + "\"sales\""));
+  CHECK_THAT(world.registry.Expose(), !Catch::Contains(lag + "\"payments\""));
+}
+
+TEST_CASE("a source that stopped for good is begun anew, and what stopped it is said till then") {
+  World world;
+  world.Produce(0, 100);
+  world.logs["payments"]->settings = TopicSettings{true, std::nullopt};
+  const auto first = world.Declare({PaymentsView()});
+  const auto loops = world.Loops();
+  REQUIRE(loops->Start(first).ok());
+  SourceStatus& status = world.store->source_status("payments");
+  CHECK(Eventually([&] { return status.paused().first == "compacted_topic"; }));
+  Source allowed = PaymentsSource();
+  allowed.allow_compacted = true;
+  const auto second = world.Declare({PaymentsView(), PaymentsView("other")}, {allowed});
+  REQUIRE(loops->Prepare(second, 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  CHECK(world.Read(*second, 1) == 100);
+  CHECK(Eventually([&] { return status.paused().first.empty(); }));
+  loops->GiveUp();
+  CHECK(status.paused().first == "compacted_topic");
+  REQUIRE(loops->Prepare(second, 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  REQUIRE(loops->Switch().ok());
+  CHECK(Eventually([&] { return world.Complete(*second, 0) && world.Complete(*second, 1); }));
+  CHECK(Eventually([&] { return status.paused().first.empty(); }));
+  loops->Stop();
+  world.logs["payments"]->settings = TopicSettings{};
+  CHECK(world.Rows(*second, 1) == world.Expected(PaymentsView("other")));
+}
+
+TEST_CASE("rows are kept for as long as the declaration says that builds them") {
+  World world;
+  world.Produce(0, 100, "refunds");
+  world.logs["refunds"]->Append(0, Payment(kNoon + Duration::Days(40), "c0", 1));
+  const auto first = world.Declare({PaymentsView()});
+  const auto loops = world.Loops();
+  REQUIRE(loops->Start(first).ok());
+  const auto with_ttl = [&](Duration ttl) {
+    FeatureView refunds = PaymentsView("refunds");
+    refunds.source = 1;
+    refunds.ttl = ttl;
+    return world.Declare({PaymentsView(), refunds}, {PaymentsSource(), SourceOf("refunds")});
+  };
+  REQUIRE(loops->Prepare(with_ttl(Duration::Hours(1)), 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  const auto longer = with_ttl(Duration::Days(100));
+  REQUIRE(loops->Prepare(longer, 0.5).ok());
+  CHECK(Eventually([&] { return loops->Prepared(); }));
+  REQUIRE(loops->Switch().ok());
+  CHECK(Eventually([&] { return world.Complete(*longer, 1); }));
+  REQUIRE(world.store->CompactView(ViewId{longer->StoreView(1)}).ok());
+  CHECK(world.Rows(*longer, 1).size() == 23);
 }
 
 TEST_CASE("a view that is not declared any more is fed no longer, and its rows stay") {

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "featurestore/ingest/catch_up_pass.h"
 #include "featurestore/ingest/live_loop.h"
 #include "tests/support/payments.h"
 #include "tests/support/temp_folder.h"
@@ -68,6 +69,28 @@ TEST_CASE("latest values are what compaction keeps: their source reads on") {
   const auto layout = *RowLayout::Compile(latest, running.source);
   running.context->views[0].layout = layout.get();
   CHECK(CheckCompaction(*running.context, {true, std::nullopt}).ok());
+}
+
+TEST_CASE("a pass that follows for another declaration stops where its live loop would") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->settings = TopicSettings{true, std::nullopt};
+  Source source = PaymentsSource();
+  source.allow_compacted = GENERATE(false, true);
+  Running running(folder.path(), {Latest(), PaymentsView()}, log, true, "", source);
+  const auto handover = std::make_shared<Handover>();
+  handover->Publish({{0, 1}});
+  LoopView view;
+  view.id = running.context->views[1].id;
+  view.layout = running.context->views[1].layout;
+  CatchUpPass pass(*running.context, {.views = {view}, .handover = handover, .follows = true},
+                   std::make_unique<FakeLogSource>(log));
+  REQUIRE(pass.Begin().ok());
+  const StepResult step = pass.Step();
+  CHECK(step.kind == (source.allow_compacted ? StepKind::kRead : StepKind::kStopped));
+  CHECK(pass.stop().reason == (source.allow_compacted ? "" : "compacted_topic"));
+  CHECK(handover->near() == source.allow_compacted);
 }
 
 TEST_CASE("a broker that does not answer about a topic's settings is asked again") {

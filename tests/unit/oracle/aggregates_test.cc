@@ -1,4 +1,5 @@
 // Figures worked out by hand from docs/semantics.md.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/unit/oracle/card.h"

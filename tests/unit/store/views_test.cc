@@ -187,18 +187,50 @@ TEST_CASE("a crash between the switch and the drop is repaired at the next open"
   CHECK(ReadRow(*store, OpenView(*store, "v", "2"), "k") == "new");
 }
 
-TEST_CASE("marking a complete version again tidies what another left") {
+TEST_CASE("a complete version that nothing follows tidies what another left") {
   const TestFolder folder;
   auto store = folder.Open();
   const ViewId view = OpenView(*store, "v", "1");
   REQUIRE(store->MarkComplete(view).ok());
   PutWithProgress(*store, OpenView(*store, "v", "2"), "tried", 3);
-  REQUIRE(store->MarkComplete(view).ok());
+  REQUIRE(store->DropOthers(view).ok());
   CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@1"});
   // And a version that comes back begins anew.
   const ViewId again = OpenView(*store, "v", "2");
   CHECK(store->ReadProgress(again)->empty());
   CHECK_FALSE(ReadRow(*store, again, "k"));
+}
+
+TEST_CASE("a version that becomes complete leaves one that was asked for after it") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId first = OpenView(*store, "v", "1");
+  PutWithProgress(*store, first, "one", 9);
+  REQUIRE(store->MarkComplete(first).ok());
+  const ViewId second = OpenView(*store, "v", "2");
+  PutWithProgress(*store, second, "two", 9);
+  const ViewId third = OpenView(*store, "v", "3");
+  PutWithProgress(*store, third, "three", 4);
+  SECTION("a newer one, which is built on") {
+    REQUIRE(store->MarkComplete(second).ok());
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@2", "v@3"});
+    CHECK(store->ReadProgress(third)->at(0).next == 4);
+    PutWithProgress(*store, third, "three", 9);
+    REQUIRE(store->MarkComplete(third).ok());
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@3"});
+  }
+  SECTION("an older one, which is declared again") {
+    CHECK(store->FindOpened("v", "1") == first);
+    REQUIRE(store->MarkComplete(second).ok());
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@1", "v@2", "v@3"});
+    CHECK(store->IsComplete(first));
+    PutWithProgress(*store, first, "one more", 10);
+    CHECK(store->CompleteVersion("v") == "2");
+    REQUIRE(store->DropOthers(first).ok());
+    CHECK(FamiliesOf(folder) == std::vector<std::string>{"v@1"});
+    CHECK(store->CompleteVersion("v") == "1");
+    CHECK_FALSE(store->IsComplete(second));
+  }
 }
 
 TEST_CASE("a view that is removed from the declaration is kept and named") {
