@@ -69,7 +69,8 @@ class KafkaPushLog final : public PushLog {
   bool stopping_ = false;
   std::atomic<size_t> on_their_way_{0};
   KafkaHandle handle_;
-  KafkaHandle asks_;  // a consumer: where a producer asks for a topic that is not there, the broker may make it
+  KafkaHandle
+      asks_;  // a consumer: where a producer asks for a topic that is not there, the broker may make it
   std::thread watch_;
   std::jthread poll_;
 };

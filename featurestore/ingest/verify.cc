@@ -20,11 +20,12 @@ LogVerdict PartitionsGone(const std::string& topic, const std::map<int32_t, Prog
                           const std::map<int32_t, LogBounds>& bounds) {
   for (const auto& [partition, read] : progress) {
     if (bounds.contains(partition)) continue;
-    return {"topic_recreated",
-            fmt::format("topic {} has {} partitions, and partition {} was read already; this is not "
-                        "the log that was read so far: restore the topic, or stop the server, let "
-                        "`freshet reset-source` say how to go on, and start it again",
-                        topic, bounds.size(), partition)};
+    return {
+        "topic_recreated",
+        fmt::format("topic {} has {} partitions, and partition {} was read already; this is not "
+                    "the log that was read so far: restore the topic, or stop the server, let "
+                    "`freshet reset-source` say how to go on, and start it again",
+                    topic, bounds.size(), partition)};
   }
   return {};
 }
