@@ -32,14 +32,19 @@ StatusOr<std::unique_ptr<KafkaSource>> KafkaSource::Make(KafkaSourceOptions opti
   KafkaSettingsList fixed = FixedConsumerSettings();
   fixed.emplace_back("group.id", o.group);
   fixed.emplace_back("queued.max.messages.kbytes", fmt::format("{}", queue_kbytes));
-  ASSIGN_OR_RETURN(KafkaConf conf, MakeKafkaConf(o.bootstrap,
-                                                 {{"fetch.wait.max.ms", "50"},
-                                                  {"fetch.error.backoff.ms", "100"},
-                                                  {"reconnect.backoff.ms", "100"},
-                                                  {"reconnect.backoff.max.ms", "2000"},
-                                                  {"socket.connection.setup.timeout.ms", "5000"},
-                                                  {"topic.metadata.refresh.interval.ms", "30000"}},
-                                                 o.options, fixed));
+  ASSIGN_OR_RETURN(KafkaConf conf,
+                   MakeKafkaConf(o.bootstrap,
+                                 {{"fetch.wait.max.ms", "50"},
+                                  {"fetch.error.backoff.ms", "100"},
+                                  {"reconnect.backoff.ms", "100"},
+                                  {"reconnect.backoff.max.ms", "2000"},
+                                  {"socket.connection.setup.timeout.ms", "5000"},
+                                  {"topic.metadata.refresh.interval.ms", "30000"},
+                                  // No group is joined. But so long it waits, when it is
+                                  // destroyed, for a coordinator that an advisory commit needs.
+                                  {"session.timeout.ms", "1000"},
+                                  {"heartbeat.interval.ms", "300"}},
+                                 o.options, fixed));
   rd_kafka_conf_set_opaque(conf.get(), source.get());
   rd_kafka_conf_set_error_cb(conf.get(), &KafkaSource::OnError);
   ASSIGN_OR_RETURN(source->handle_, MakeKafkaHandle(RD_KAFKA_CONSUMER, std::move(conf)));
