@@ -31,7 +31,8 @@ struct OpenedView {
   std::shared_ptr<Expiry> expiry;
   std::atomic<bool> complete{false};
   std::atomic<bool> dropped{false};  // another version took its place
-  uint64_t asked = 0;  // when a declaration asked for it last, in the order of asking; under views_mutex
+  uint64_t asked =
+      0;  // when a declaration asked for it last, in the order of asking; under views_mutex
   ViewStatus status;
 };
 
