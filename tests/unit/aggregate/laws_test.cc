@@ -153,7 +153,7 @@ void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b, Type typ
       const auto& x = As<Moments>(a);
       const auto& y = As<Moments>(b);
       RC_ASSERT(x.n == y.n);
-      CheckNear(x.mean, y.mean, most);
+      CheckNear(x.mean.DistanceOf(y.mean), 0, most);
       CheckNear(x.m2, y.m2, 12 * most * most);
       break;
     }
@@ -161,7 +161,7 @@ void CheckSame(const AccumulatorOps& ops, const Held& a, const Held& b, Type typ
       const auto& x = As<FourMoments>(a);
       const auto& y = As<FourMoments>(b);
       RC_ASSERT(x.n == y.n);
-      CheckNear(x.mean, y.mean, most);
+      CheckNear(x.mean.DistanceOf(y.mean), 0, most);
       CheckNear(x.m2, y.m2, 12 * most * most);
       CheckNear(x.m3, y.m3, 12 * most * most * most);
       CheckNear(x.m4, y.m4, 12 * most * most * most * most);
