@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
 
 namespace freshet {
 namespace {
@@ -12,6 +15,24 @@ constexpr size_t kTakeAtOnce = 2048;
 
 }  // namespace
 
+namespace {
+
+constexpr std::chrono::seconds kEndsWithin{3};
+
+// It is in no group, and its commits are advisory: nothing is to be waited for. But librdkafka 2.0.2 waits for what is under way,
+// such as a commit for a topic that was deleted meanwhile, longer than a stop may take, and closing it does so without end where
+// the broker has gone at the wrong moment. So it ends beside; what takes too long is left behind, and ends by itself.
+void End(rd_kafka_t* handle) {
+  const auto ended = std::make_shared<std::promise<void>>();
+  std::thread([handle, ended] {
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    ended->set_value();
+  }).detach();
+  ended->get_future().wait_for(kEndsWithin);
+}
+
+}  // namespace
+
 KafkaSource::KafkaSource(KafkaSourceOptions options) : options_(std::move(options)) {}
 
 KafkaSource::~KafkaSource() {
@@ -19,9 +40,7 @@ KafkaSource::~KafkaSource() {
   if (handle_ != nullptr) {
     rd_kafka_assign(handle_.get(), nullptr);
     queue_.reset();
-    // It is in no group, and its commits are advisory: nothing is to be waited for. Closing it waits for the group's coordinator,
-    // without end where the broker has gone at the wrong moment.
-    rd_kafka_destroy_flags(handle_.release(), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    End(handle_.release());
   }
 }
 
