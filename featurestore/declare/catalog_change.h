@@ -14,7 +14,7 @@ struct CatalogChange {
   std::vector<std::string> lines;
   // Settings and others that need a restart, each a sentence that names it. Not empty: the change is to be refused whole.
   std::vector<std::string> refused;
-  std::vector<uint32_t> built;       // views of the new catalog that are new, or whose version is
+  std::vector<uint32_t> built;  // views of the new catalog that are new, or whose version is
   bool empty() const { return lines.empty() && refused.empty(); }
 };
 

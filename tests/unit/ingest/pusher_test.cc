@@ -28,7 +28,8 @@ struct PushServer {
     catalog.clock = event_time ? ClockKind::kEventTime : ClockKind::kWall;
     catalog.sources = {running.source};
     catalog.views = running.declared_views;
-    pusher = std::make_unique<Pusher>(std::make_shared<Catalog>(catalog), *running.store, running.clock, push_log, limits);
+    pusher = std::make_unique<Pusher>(std::make_shared<Catalog>(catalog), *running.store,
+                                      running.clock, push_log, limits);
     loop = running.Live();
     running.ReadAll(*loop);
   }
@@ -241,7 +242,8 @@ TEST_CASE(
   PushServer server;
   server.pusher->Stop();
   server.catalog.views.clear();
-  Pusher pusher(std::make_shared<Catalog>(server.catalog), *server.running.store, server.running.clock, server.push_log);
+  Pusher pusher(std::make_shared<Catalog>(server.catalog), *server.running.store,
+                server.running.clock, server.push_log);
   PushRequest request = server.Request({P("a", 1)});
   CHECK(pusher.PushAndWait(request).error->reason == "SOURCE_NOT_READ");
   request.wait_applied = false;
