@@ -140,10 +140,9 @@ GrpcServer::~GrpcServer() { Drain(Duration{}); }
 
 const std::string& GrpcServer::address() const { return impl_->address; }
 
-StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(std::shared_ptr<const Catalog> catalog,
-                                                        Store& store, const Clock& clock,
-                                                        Metrics& metrics, Log& log,
-                                                        const GrpcServerOptions& options) {
+StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const std::shared_ptr<const Catalog>& catalog, Store& store, const Clock& clock,
+    Metrics& metrics, Log& log, const GrpcServerOptions& options) {
   // Debian's abseil is built with deadlock detection, which halves a server's throughput.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   grpc::EnableDefaultHealthCheckService(true);

@@ -43,7 +43,7 @@ class GrpcServer {
   // Listens on catalog->server.grpc (port 0: any; see address()). The store is open and its views are opened in the catalog's
   // order; every complete view answers at once. An address that is taken is an error that says so.
   // `clock`, `metrics`, `log`, `store` must outlive it.
-  static StatusOr<std::unique_ptr<GrpcServer>> Start(std::shared_ptr<const Catalog> catalog,
+  static StatusOr<std::unique_ptr<GrpcServer>> Start(const std::shared_ptr<const Catalog>& catalog,
                                                      Store& store, const Clock& clock,
                                                      Metrics& metrics, Log& log,
                                                      const GrpcServerOptions& options = {});

@@ -167,7 +167,7 @@ void Server::Impl::StartReloader() {
           [this](std::set<std::string> sources) {
             if (pusher != nullptr) pusher->Hold(std::move(sources));
           },
-      .serve = [this](std::shared_ptr<const Catalog> next) { Serve(next); }});
+      .serve = [this](const std::shared_ptr<const Catalog>& next) { Serve(next); }});
   grpc->SetReloading({.reload = [this] { return reloader->Reload(); },
                       .state = [this] { return reloader->state(); }});
 }
@@ -202,7 +202,7 @@ Status Server::Impl::StartPushes() {
     LocalLogOptions options;
     options.keep = catalog->kafka.local_keep;
     options.most_bytes = catalog->kafka.local_max_bytes;
-    auto local = std::make_unique<LocalLog>(std::move(options), *store, clock, log);
+    auto local = std::make_unique<LocalLog>(options, *store, clock, log);
     address.log_id = kLocalLogId;
     address.local = local.get();
     push_log = std::move(local);

@@ -81,7 +81,7 @@ using Place = std::pair<std::string, Coordinates>;
 
 }  // namespace
 
-DeadLetters::DeadLetters(std::shared_ptr<const Catalog> catalog, const LogAddress& address,
+DeadLetters::DeadLetters(const std::shared_ptr<const Catalog>& catalog, const LogAddress& address,
                          Store& store, PushLog& log)
     : catalog_(catalog),
       kafka_(catalog->kafka),

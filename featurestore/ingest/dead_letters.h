@@ -68,8 +68,8 @@ class DeadLetters {
  public:
   // Without Kafka (no `address.bootstrap`) letters are in the outbox alone. `log` is where they are sent again; it knows the dead-letter
   // topic, too.
-  DeadLetters(std::shared_ptr<const Catalog> catalog, const LogAddress& address, Store& store,
-              PushLog& log);
+  DeadLetters(const std::shared_ptr<const Catalog>& catalog, const LogAddress& address,
+              Store& store, PushLog& log);
 
   // Calls that come from here on know the sources of `catalog`.
   void Serve(std::shared_ptr<const Catalog> catalog) { catalog_ = std::move(catalog); }

@@ -85,7 +85,7 @@ void Ingest::Stop() {
   impl_->relay.reset();
 }
 
-Status Ingest::Prepare(std::shared_ptr<const Catalog> next) {
+Status Ingest::Prepare(const std::shared_ptr<const Catalog>& next) {
   for (const Source& source : next->sources) {
     if (impl_->relay != nullptr) impl_->relay->SetTopic(source.name, source.topic);
   }
@@ -153,7 +153,7 @@ StatusOr<std::unique_ptr<Ingest>> Ingest::Start(std::shared_ptr<const Catalog> c
     for (const Source& source : catalog->sources) relay.topics[source.name] = source.topic;
     ASSIGN_OR_RETURN(impl->relay, DeadLetterRelay::Start(std::move(relay), store, log));
   }
-  RETURN_IF_ERROR(impl->sources.Start(std::move(catalog)));
+  RETURN_IF_ERROR(impl->sources.Start(catalog));
   return std::unique_ptr<Ingest>(new Ingest(std::move(impl)));
 }
 

@@ -50,7 +50,7 @@ class Ingest {
                                                  const Clock& clock, Metrics& metrics, Log& log);
   ~Ingest();  // Stop
   // Another catalog, of the same kafka and storage, takes the place of the one that runs: SourceSet says how.
-  Status Prepare(std::shared_ptr<const Catalog> next);
+  Status Prepare(const std::shared_ptr<const Catalog>& next);
   bool Prepared() const;
   Status Switch();
   void GiveUp();

@@ -118,8 +118,8 @@ class LocalLogSource final : public LogSource {
 
 }  // namespace
 
-LocalLog::LocalLog(LocalLogOptions options, Store& store, const Clock& clock, Log& log)
-    : options_(std::move(options)),
+LocalLog::LocalLog(const LocalLogOptions& options, Store& store, const Clock& clock, Log& log)
+    : options_(options),
       store_(store),
       clock_(clock),
       log_(log),

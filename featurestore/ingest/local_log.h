@@ -32,7 +32,7 @@ struct LocalLogOptions {
 // Thread-safe. `store`, `clock` and `log` must outlive it.
 class LocalLog final : public PushLog {
  public:
-  LocalLog(LocalLogOptions options, Store& store, const Clock& clock, Log& log);
+  LocalLog(const LocalLogOptions& options, Store& store, const Clock& clock, Log& log);
   ~LocalLog() override;  // Stop
 
   void Serve(const Catalog& catalog) override;

@@ -26,7 +26,7 @@ StatusOr<SourceSet::Running> SourceSet::StartLive(const std::shared_ptr<const Ca
   return running;
 }
 
-Status SourceSet::Start(std::shared_ptr<const Catalog> catalog) {
+Status SourceSet::Start(const std::shared_ptr<const Catalog>& catalog) {
   const std::lock_guard lock(mutex_);
   for (uint32_t s = 0; s < catalog->sources.size(); ++s) {
     if (ViewsOf(*catalog, s).empty()) continue;  // nothing would be kept of it

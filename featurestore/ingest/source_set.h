@@ -31,7 +31,7 @@ class SourceSet {
   ~SourceSet() { Stop(); }
 
   // Loops of every source that a view reads.
-  Status Start(std::shared_ptr<const Catalog> catalog);
+  Status Start(const std::shared_ptr<const Catalog>& catalog);
 
   // What was prepared before is given up. The views of `next` are open in the store. `share`: of the time, for all passes of a source.
   Status Prepare(std::shared_ptr<const Catalog> next, double share);

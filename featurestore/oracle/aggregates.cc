@@ -140,7 +140,7 @@ Expected Numeric(const Feature& feature, const Items& items) {
   const auto mean = static_cast<long double>(exact_mean);
   if (name == "mean") {
     if (integers) return PresentWithin(mean, 0x1p-51L * std::fabs(mean));
-    const Expected sum = SumOf(sums, n);
+    Expected sum = SumOf(sums, n);
     if (sum.status != CellStatus::kPresent) return sum;
     return PresentWithin(static_cast<long double>(sum.value.as_double()) / n,
                          sum.within.value_or(0) / n + 0x1p-51L * std::fabs(mean));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -139,9 +140,8 @@ std::string AsTable(const std::vector<ViewLine>& lines) {
                   "version", "source", source, "state", "rows", "built", "left", "complete since");
   for (const ViewLine& line : lines) {
     const std::string left =
-        line.seconds_left
-            ? FormatDuration(Duration::Seconds(static_cast<int64_t>(*line.seconds_left + 0.5)))
-            : "";
+        line.seconds_left ? FormatDuration(Duration::Seconds(std::llround(*line.seconds_left)))
+                          : "";
     text +=
         fmt::format("{:<{}}  {:<16}  {:<{}}  {:<12}  {:>13}  {:>6}  {:>8}  {}\n", line.view, view,
                     line.version, line.source, source, line.state, WithThousands(line.rows),
