@@ -19,11 +19,11 @@ struct FourMoments {
   double m4 = 0;
 
   void Add(const Value& value, const Position&) {
-    const double x = value.number();
+    const RunningMean x = RunningMean::Of(value);
     if (n == 0) {
       // Apart: one value has no distance from itself, and that of a great one from 0 would be squared beyond the doubles.
       n = 1;
-      mean.nearest = x;
+      mean = x;
       return;
     }
     const double before = static_cast<double>(n);
@@ -62,8 +62,8 @@ struct FourMoments {
     out.Varint(n);
     if (n == 0) return;
     out.Double(mean.nearest);
-    if (n == 1) return;
     out.Double(mean.rest);
+    if (n == 1) return;
     out.Double(m2);
     out.Double(m3);
     out.Double(m4);
@@ -72,8 +72,8 @@ struct FourMoments {
     n = ReadCount(in);
     if (n == 0) return;
     mean.nearest = in.Double();
-    if (n == 1) return;
     mean.rest = in.Double();
+    if (n == 1) return;
     m2 = in.Double();
     m3 = in.Double();
     m4 = in.Double();

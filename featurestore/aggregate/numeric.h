@@ -205,7 +205,14 @@ struct RunningMean {
   double nearest = 0;
   double rest = 0;
 
-  double DistanceOf(double x) const { return (x - nearest) - rest; }
+  // Of one value: an int64 of more than 53 bits is in both, too.
+  static RunningMean Of(const Value& value) {
+    if (value.kind() != Value::Kind::kInt64) return {value.number(), 0};
+    const int64_t x = value.as_int64();
+    const auto nearest = static_cast<double>(x);
+    const auto left = static_cast<__int128>(x) - static_cast<__int128>(nearest);
+    return {nearest, static_cast<double>(left)};
+  }
   double DistanceOf(const RunningMean& b) const { return (b.nearest - nearest) + (b.rest - rest); }
   void Move(double step) {
     const double raw = nearest + step;
@@ -225,8 +232,12 @@ struct Moments {
   double m2 = 0;
 
   void Add(const Value& value, const Position&) {
-    const double x = value.number();
+    const RunningMean x = RunningMean::Of(value);
     n = SumOfCounts(n, 1);
+    if (n == 1) {
+      mean = x;
+      return;
+    }
     const double delta = mean.DistanceOf(x);
     mean.Move(delta / static_cast<double>(n));
     m2 += delta * mean.DistanceOf(x);
@@ -249,16 +260,16 @@ struct Moments {
     out.Varint(n);
     if (n == 0) return;
     out.Double(mean.nearest);
-    if (n == 1) return;
     out.Double(mean.rest);
+    if (n == 1) return;
     out.Double(m2);
   }
   void Decode(ByteReader& in, const CodingContext&) {
     n = ReadCount(in);
     if (n == 0) return;
     mean.nearest = in.Double();
-    if (n == 1) return;
     mean.rest = in.Double();
+    if (n == 1) return;
     m2 = in.Double();
   }
   size_t heap_bytes() const { return 0; }

@@ -174,7 +174,7 @@ class ByteReader {
   // The rest of WriteDecimal.
   Decimal ReadDecimal(uint8_t lead, int hundreds, int low_bits) {
     const uint64_t rest = (lead >> low_bits & 1) != 0 ? Varint() : 0;
-    if (rest >= uint64_t{1} << 50) return Fail<Decimal>();
+    if (rest >> (54 - low_bits) != 0) return Fail<Decimal>();
     const Decimal decimal{UnZigZag(rest << low_bits | (lead & ((1U << low_bits) - 1))), hundreds};
     if (std::abs(decimal.millionths()) >= 0x1p53) return Fail<Decimal>();
     return decimal;

@@ -75,6 +75,11 @@ TEST_CASE("a sum leaves decimals without loss") {
   CHECK(sum.form == DoubleSum::Form::kBinary);
   CHECK(sum.total() == 0.3 + 1.0 / 3);
   CHECK(ReadBack(sum) == sum);
+  sum = SumOf({2199999999.999999, 2199999999.999999, 2199999999.999999, 2199999999.999999});
+  CHECK(sum.form == DoubleSum::Form::kDecimal);
+  CHECK(ReadBack(sum) == sum);
+  sum.Combine(SumOf({-2199999999.999999}));
+  CHECK(ReadBack(sum).total() == 6599999999.999997);
   // By size: 2^53 millionths are some 9e9.
   sum = SumOf(std::vector<double>(10, 2.1e9));
   CHECK(sum.form == DoubleSum::Form::kBinary);
