@@ -140,7 +140,7 @@ LoopContext Ingest::Impl::MakeContext(const Catalog& of, uint32_t s) {
                      .log_replaced = address.replaced};
 }
 
-StatusOr<std::unique_ptr<Ingest>> Ingest::Start(std::shared_ptr<const Catalog> catalog,
+StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const std::shared_ptr<const Catalog>& catalog,
                                                 const LogAddress& address, Store& store,
                                                 const Clock& clock, Metrics& metrics, Log& log) {
   auto impl = std::make_unique<Impl>(catalog, address, store, clock, metrics, log);

@@ -45,7 +45,7 @@ class Ingest {
  public:
   // Threads run when it returns. A broker that is away is not an error: it keeps trying and says so in
   // SourceStatus, log and metrics. `store`, `clock`, `metrics`, `log` must outlive it.
-  static StatusOr<std::unique_ptr<Ingest>> Start(std::shared_ptr<const Catalog> catalog,
+  static StatusOr<std::unique_ptr<Ingest>> Start(const std::shared_ptr<const Catalog>& catalog,
                                                  const LogAddress& address, Store& store,
                                                  const Clock& clock, Metrics& metrics, Log& log);
   ~Ingest();  // Stop
