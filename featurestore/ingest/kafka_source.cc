@@ -12,11 +12,6 @@ namespace {
 constexpr int kAskTimeoutMs = 3000;
 constexpr int kSettingsTimeoutMs = 1500;
 constexpr size_t kTakeAtOnce = 2048;
-
-}  // namespace
-
-namespace {
-
 constexpr std::chrono::seconds kEndsWithin{3};
 
 // It is in no group, and its commits are advisory: nothing is to be waited for. But librdkafka 2.0.2 waits for what is under way,
