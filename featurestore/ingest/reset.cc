@@ -131,8 +131,7 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
         "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
-        "its "
-        "end was written again, build its views anew from what it holds: freshet reset-view",
+        "its end was written again, build its views anew from what it holds: freshet reset-view",
         topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kNew && same) {
@@ -309,8 +308,7 @@ StatusOr<std::optional<std::string>> MissingBeginning(const std::string& topic, 
   if (where.empty()) return std::optional<std::string>();
   return std::optional<std::string>(
       fmt::format("topic {} has lost its beginning: {}. A view that is built anew lacks what came "
-                  "before, which "
-                  "its rows may hold now",
+                  "before, which its rows may hold now",
                   topic, where));
 }
 

@@ -198,7 +198,11 @@ StatusOr<Commit> Commit::Deserialize(Store& store, std::string_view bytes) {
       families.emplace_back(impl.store.refusals, std::nullopt);
     } else {
       uint32_t v = 0;
-      while (v < impl.store.view_count && impl.store.view({v}).family != name) ++v;
+      // One that was replaced may have the name, too.
+      const auto is_it = [&](const OpenedView& view) {
+        return view.family == name && view.handle != nullptr && !view.dropped;
+      };
+      while (v < impl.store.view_count && !is_it(impl.store.view({v}))) ++v;
       if (v == impl.store.view_count) {
         return FailedPrecondition("the commit changes {}, a view version that is not open here",
                                   name);

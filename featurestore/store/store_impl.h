@@ -95,6 +95,8 @@ struct Store::Impl {
   // views.cc
   Status DropFamily(const std::string& family);
   Status NoteKeep(const StoreView& view, const std::string& family);
+  // Into `batch`: all that a family has read is forgotten.
+  Status DeleteProgress(const std::string& family, rocksdb::WriteBatch& batch);
   // MarkComplete; also of versions that were asked for later.
   Status Choose(OpenedView& chosen, bool later_too);
   // outbox.cc

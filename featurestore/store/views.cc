@@ -148,6 +148,15 @@ Status Store::DropOthers(ViewId view) {
   return impl_->Choose(impl_->view(view), /*later_too=*/true);
 }
 
+Status Store::Impl::DeleteProgress(const std::string& family, rocksdb::WriteBatch& batch) {
+  return FromRocks(ForPrefix(*db, progress, keys::ProgressPrefix(family),
+                             [&](std::string_view key, std::string_view) {
+                               (void)batch.Delete(progress, AsSlice(key));
+                               return true;
+                             }),
+                   "read progress", folder());
+}
+
 Status Store::Impl::Choose(OpenedView& chosen, bool later_too) {
   const std::lock_guard views_lock(views_mutex);
   if (chosen.dropped) {
@@ -177,14 +186,7 @@ Status Store::Impl::Choose(OpenedView& chosen, bool later_too) {
   (void)batch.Put(meta, keys::kViewPrefix + chosen.name, chosen.version);
   {
     const std::lock_guard write_lock(write_mutex);
-    for (const std::string& family : others) {
-      RETURN_IF_ERROR(FromRocks(ForPrefix(*db, progress, keys::ProgressPrefix(family),
-                                          [&](std::string_view key, std::string_view) {
-                                            (void)batch.Delete(progress, AsSlice(key));
-                                            return true;
-                                          }),
-                                "read progress", folder()));
-    }
+    for (const std::string& family : others) RETURN_IF_ERROR(DeleteProgress(family, batch));
     RETURN_IF_ERROR(Write(batch, /*sync=*/true, fmt::format("switch view {}", chosen.name)));
     // No commit goes to them from here on.
     for (OpenedView* opened : replaced) {
@@ -213,12 +215,7 @@ Status Store::ResetView(const std::string& name) {
   {
     const std::lock_guard write_lock(impl_->write_mutex);
     for (const std::string& family : mine) {
-      RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->progress, keys::ProgressPrefix(family),
-                                          [&](std::string_view key, std::string_view) {
-                                            (void)batch.Delete(impl_->progress, AsSlice(key));
-                                            return true;
-                                          }),
-                                "read progress", impl_->folder()));
+      RETURN_IF_ERROR(impl_->DeleteProgress(family, batch));
     }
     RETURN_IF_ERROR(impl_->Write(batch, /*sync=*/true, fmt::format("reset view {}", name)));
   }
