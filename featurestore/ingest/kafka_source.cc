@@ -13,6 +13,10 @@ constexpr int kAskTimeoutMs = 3000;
 constexpr int kSettingsTimeoutMs = 1500;
 constexpr size_t kTakeAtOnce = 2048;
 constexpr std::chrono::seconds kEndsWithin{3};
+// What is polled within some hundredths of a second at most, which is how long a fetch takes.
+constexpr size_t kLowQueue = 1 << 15;
+constexpr auto kWakeEvery = std::chrono::milliseconds(10);
+constexpr int kWakeTimeoutMs = 1;
 
 // It is in no group, and its commits are advisory: nothing is to be waited for. But librdkafka 2.0.2 waits for what is under way,
 // such as a commit for a topic that was deleted meanwhile, longer than a stop may take, and closing it does so without end where
@@ -97,6 +101,7 @@ StatusOr<TopicSettings> KafkaSource::Settings() {
 
 Status KafkaSource::AssignList(const rd_kafka_topic_partition_list_t* list) {
   Release();
+  next_.clear();
   const auto error = rd_kafka_assign(handle_.get(), list);
   lost_connection_.clear();
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return OkStatus();
@@ -109,7 +114,9 @@ Status KafkaSource::Assign(const Positions& next) {
     rd_kafka_topic_partition_list_add(list.get(), options_.topic.c_str(), partition)->offset =
         offset;
   }
-  return AssignList(list.get());
+  RETURN_IF_ERROR(AssignList(list.get()));
+  next_ = next;
+  return OkStatus();
 }
 
 StatusOr<std::optional<RecordFingerprint>> KafkaSource::FirstAt(int32_t partition, int64_t offset) {
@@ -143,9 +150,32 @@ StatusOr<std::map<int32_t, RecordFingerprint>> KafkaSource::FirstOfEach(const Po
                      kAskTimeoutMs / 1000);
 }
 
+// When its queue is full, a broker's thread of librdkafka sleeps for a second, or until something is sent or comes (its issue 2879; since
+// 2.2 fetch.queue.backoff.ms says how long). By then the queue is long empty. A question to every leader wakes it; nobody waits
+// for the answer.
+void KafkaSource::KeepFetching() {
+  const size_t queued = rd_kafka_queue_length(queue_.get());
+  if (queued >= kLowQueue) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_wake_) return;
+  int64_t behind = 0;
+  for (const auto& [partition, next] : next_) {
+    behind += std::max<int64_t>(KnownEnd(partition).value_or(next) - next, 0);
+  }
+  if (behind <= static_cast<int64_t>(queued)) return;
+  next_wake_ = now + kWakeEvery;
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(next_.size())));
+  for (const auto& [partition, next] : next_) {
+    rd_kafka_topic_partition_list_add(list.get(), options_.topic.c_str(), partition)->offset =
+        RD_KAFKA_OFFSET_END;
+  }
+  rd_kafka_offsets_for_times(handle_.get(), list.get(), kWakeTimeoutMs);
+}
+
 Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
   Release();
   batch.Clear();
+  KeepFetching();
   // A batch call waits until it is full: one record first, then what is there.
   RETURN_IF_ERROR(Take(static_cast<int>(limits.wait.us / 1000), 1, batch));
   while (!messages_.empty() && batch.records.size() < limits.records &&
@@ -188,6 +218,7 @@ Status KafkaSource::Append(rd_kafka_message_t* message, LogBatch& batch) {
   SourceRecord& record = batch.records.emplace_back();
   record.partition = message->partition;
   record.offset = message->offset;
+  next_[record.partition] = record.offset + 1;
   if (message->key != nullptr) {
     record.raw.key = std::string_view(static_cast<const char*>(message->key), message->key_len);
   }

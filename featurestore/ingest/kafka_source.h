@@ -2,6 +2,7 @@
 // consume with pause skips offsets in librdkafka before 2.1.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class KafkaSource final : public LogSource {
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque);
 
   Status AssignList(const rd_kafka_topic_partition_list_t* list);
+  // Has librdkafka look at once whether to fetch, where its queue runs low and the log holds more.
+  void KeepFetching();
   // Takes what the queue gives: appends to `batch` and messages_.
   Status Take(int timeout_ms, size_t at_most, LogBatch& batch);
   Status Append(rd_kafka_message_t* message, LogBatch& batch);
@@ -59,6 +62,8 @@ class KafkaSource final : public LogSource {
   std::vector<rd_kafka_message_t*> messages_;  // of the last Poll
   std::vector<std::unique_ptr<HeaderList>> headers_;
   std::vector<rd_kafka_message_t*> taken_;  // buffer of Take
+  Positions next_;                          // after what was polled since the last Assign
+  std::chrono::steady_clock::time_point next_wake_;
   KafkaHandle handle_;
   KafkaQueue queue_;
 };

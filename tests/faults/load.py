@@ -129,6 +129,10 @@ class Producer:
             self.process.wait()
 
 
+class NoSuchTopic(RuntimeError):
+    """The broker does not know the topic, or not yet."""
+
+
 def read_topic(brokers, topic, form, seconds=300):
     """What a topic holds from its beginning to its end, formatted as kcat's -f says, a record after the other."""
     done = subprocess.run(
@@ -136,7 +140,9 @@ def read_topic(brokers, topic, form, seconds=300):
          "-X", "allow.auto.create.topics=false"],
         capture_output=True, timeout=seconds, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"kcat cannot read {topic}: {done.stderr.decode(errors='replace')[-1000:]}")
+        why = done.stderr.decode(errors="replace")[-1000:]
+        kind = NoSuchTopic if "Unknown topic or partition" in why else RuntimeError
+        raise kind(f"kcat cannot read {topic}: {why}")
     return done.stdout
 
 
@@ -177,9 +183,13 @@ class Truth:
 
 
 def dead_letters(brokers, topic):
-    """Coordinates of what was dead-lettered: (partition, offset) → times."""
+    """Coordinates of what was dead-lettered: (partition, offset) → times. The first letter makes the topic."""
     found = {}
-    for line in read_topic(brokers, topic, "%k\n").decode().splitlines():
+    try:
+        keys = read_topic(brokers, topic, "%k\n")
+    except NoSuchTopic:
+        return found
+    for line in keys.decode().splitlines():
         _, _, partition, offset = line.rsplit("/", 3)
         at = (int(partition), int(offset))
         found[at] = found.get(at, 0) + 1
