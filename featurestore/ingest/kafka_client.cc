@@ -25,7 +25,7 @@ KafkaSettingsList FixedConsumerSettings() {
           {"isolation.level", "read_committed"},
           {"allow.auto.create.topics", "false"},
           {"check.crcs", "true"},
-          {"queued.min.messages", "100000"}};
+          {"queued.min.messages", fmt::format("{}", kFullQueueRecords)}};
 }
 
 KafkaSettingsList FixedReplaySettings() {

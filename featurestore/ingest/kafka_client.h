@@ -44,6 +44,8 @@ using KafkaSettingsList = std::vector<std::pair<const char*, std::string>>;
 // What Freshet's promises stand on; CheckKafkaOption (kafka_options.h) refuses options that say otherwise. Besides, a consumer's
 // group.id and queue are Freshet's.
 KafkaSettingsList FixedConsumerSettings();
+// librdkafka fetches no more where a consumer's queue holds so many records.
+inline constexpr size_t kFullQueueRecords = 100'000;
 KafkaSettingsList FixedReplaySettings();  // of which the dead-letter relay keeps to acks
 
 // `defaults`, over them the user's `options` (`kafka: { options: … }`), over them `fixed`, which Freshet's own promises stand on:

@@ -13,9 +13,6 @@ constexpr int kAskTimeoutMs = 3000;
 constexpr int kSettingsTimeoutMs = 1500;
 constexpr size_t kTakeAtOnce = 2048;
 constexpr std::chrono::seconds kEndsWithin{3};
-// What is polled within some hundredths of a second at most, which is how long a fetch takes.
-constexpr size_t kLowQueue = 1 << 15;
-constexpr auto kWakeEvery = std::chrono::milliseconds(10);
 constexpr int kWakeTimeoutMs = 1;
 
 // It is in no group, and its commits are advisory: nothing is to be waited for. But librdkafka 2.0.2 waits for what is under way,
@@ -150,26 +147,40 @@ StatusOr<std::map<int32_t, RecordFingerprint>> KafkaSource::FirstOfEach(const Po
                      kAskTimeoutMs / 1000);
 }
 
-// When its queue is full, a broker's thread of librdkafka sleeps for a second, or until something is sent or comes (its issue 2879; since
-// 2.2 fetch.queue.backoff.ms says how long). By then the queue is long empty. A question to every leader wakes it; nobody waits
+// Where its queue is full, a broker's thread of librdkafka sleeps for a second, unless something is sent or comes (its issue 2879; from
+// 2.2 on fetch.queue.backoff.ms says how long). Long before, the queue is empty. A question to every leader wakes it; nobody waits
 // for the answer.
 void KafkaSource::KeepFetching() {
+  // Since it slept last, the queue cannot have been full before so much was taken.
+  const bool was_full =
+      records_since_wake_ >= kFullQueueRecords / 2 || bytes_since_wake_ >= options_.queue_bytes / 2;
   const size_t queued = rd_kafka_queue_length(queue_.get());
-  if (queued >= kLowQueue) return;
-  const auto now = std::chrono::steady_clock::now();
-  if (now < next_wake_) return;
-  int64_t behind = 0;
+  if (!was_full || queued > kFullQueueRecords / 3) return;
+  int64_t left = 0;
   for (const auto& [partition, next] : next_) {
-    behind += std::max<int64_t>(KnownEnd(partition).value_or(next) - next, 0);
+    left += std::max<int64_t>(KnownEnd(partition).value_or(next) - next, 0);
   }
-  if (behind <= static_cast<int64_t>(queued)) return;
-  next_wake_ = now + kWakeEvery;
+  if (left <= static_cast<int64_t>(queued)) return;
+  records_since_wake_ = bytes_since_wake_ = 0;
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(next_.size())));
   for (const auto& [partition, next] : next_) {
     rd_kafka_topic_partition_list_add(list.get(), options_.topic.c_str(), partition)->offset =
         RD_KAFKA_OFFSET_END;
   }
   rd_kafka_offsets_for_times(handle_.get(), list.get(), kWakeTimeoutMs);
+}
+
+void KafkaSource::NotePolled(const LogBatch& batch) {
+  records_since_wake_ += batch.records.size();
+  bytes_since_wake_ += batch.bytes;
+  for (size_t i = 0; i < batch.records.size(); ++i) {
+    const SourceRecord& record = batch.records[i];
+    const bool last = i + 1 == batch.records.size();
+    if (last || batch.records[i + 1].partition != record.partition) {
+      next_[record.partition] = record.offset + 1;
+    }
+  }
+  for (const auto& [partition, end] : batch.ends) next_[partition] = end;
 }
 
 Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
@@ -184,6 +195,7 @@ Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
     RETURN_IF_ERROR(Take(0, std::min(limits.records - batch.records.size(), kTakeAtOnce), batch));
     if (messages_.size() == before) break;
   }
+  NotePolled(batch);
   // Records that came after the connection was lost may be another log's: they are read again once that was verified.
   if (!lost_connection_.empty()) {
     Release();
@@ -218,7 +230,6 @@ Status KafkaSource::Append(rd_kafka_message_t* message, LogBatch& batch) {
   SourceRecord& record = batch.records.emplace_back();
   record.partition = message->partition;
   record.offset = message->offset;
-  next_[record.partition] = record.offset + 1;
   if (message->key != nullptr) {
     record.raw.key = std::string_view(static_cast<const char*>(message->key), message->key_len);
   }

@@ -2,7 +2,6 @@
 // consume with pause skips offsets in librdkafka before 2.1.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -47,6 +46,7 @@ class KafkaSource final : public LogSource {
   Status AssignList(const rd_kafka_topic_partition_list_t* list);
   // Has librdkafka look at once whether to fetch, where its queue runs low and the log holds more.
   void KeepFetching();
+  void NotePolled(const LogBatch& batch);
   // Takes what the queue gives: appends to `batch` and messages_.
   Status Take(int timeout_ms, size_t at_most, LogBatch& batch);
   Status Append(rd_kafka_message_t* message, LogBatch& batch);
@@ -62,8 +62,9 @@ class KafkaSource final : public LogSource {
   std::vector<rd_kafka_message_t*> messages_;  // of the last Poll
   std::vector<std::unique_ptr<HeaderList>> headers_;
   std::vector<rd_kafka_message_t*> taken_;  // buffer of Take
-  Positions next_;                          // after what was polled since the last Assign
-  std::chrono::steady_clock::time_point next_wake_;
+  Positions next_;                          // since the last Assign: after what was polled
+  size_t records_since_wake_ = 0;           // polled
+  uint64_t bytes_since_wake_ = 0;
   KafkaHandle handle_;
   KafkaQueue queue_;
 };

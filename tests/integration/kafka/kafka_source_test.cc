@@ -86,4 +86,47 @@ TEST_CASE("records that came after the connection was lost are not given before 
   CHECK(batch.records[0].raw.value == "after");
 }
 
+TEST_CASE("a queue that was full is filled again as soon as it runs low") {
+  Cluster cluster;
+  constexpr int32_t kPartitions = 6;
+  constexpr int kRecords = kPartitions * 4000;
+  rd_kafka_mock_topic_create(cluster.cluster, "many", kPartitions, 1);
+  const std::string value(1000, 'v');
+  Positions begin;
+  for (int i = 0; i < kRecords; ++i) {
+    begin[i % kPartitions] = 0;
+    rd_kafka_producev(
+        cluster.producer_to.get(), RD_KAFKA_V_TOPIC("many"), RD_KAFKA_V_PARTITION(i % kPartitions),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_END);
+  }
+  REQUIRE(rd_kafka_flush(cluster.producer_to.get(), 10'000) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  KafkaSourceOptions options;
+  options.bootstrap = cluster.bootstrap();
+  options.topic = "many";
+  options.group = "g";
+  options.queue_bytes = 1 << 20;
+  options.options = {{"max.partition.fetch.bytes", "50000"}};  // little past what fills it
+  const auto source = KafkaSource::Make(options);
+  REQUIRE(source.ok());
+  REQUIRE((*source)->Assign(begin).ok());
+  PollLimits limits;
+  limits.records = 500;
+  limits.wait = Duration::Millis(100);
+  LogBatch batch;
+  size_t read = 0;
+  int found_nothing = 0;
+  while (read < kRecords && found_nothing < 100) {
+    REQUIRE((*source)->Poll(limits, batch).ok());
+    read += batch.records.size();
+    if (read == 0) continue;  // until it is connected
+    if (batch.records.empty()) ++found_nothing;
+    // Time to fill it.
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  }
+  CHECK(read == kRecords);
+  // It is full more than ten times; without a word to librdkafka each would cost polls in vain for a second.
+  CHECK(found_nothing < 20);
+}
+
 }  // namespace freshet
