@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 
 #include "featurestore/oracle/oracle.h"
 #include "tests/property/computed.h"
+#include "tests/property/random.h"
 #include "tests/property/random_case.h"
 #include "tests/property/tally.h"
 
@@ -235,6 +237,59 @@ TEST_CASE(
   CHECK(tally.expression_errors > 0);
   INFO("the last declaration that was refused: " << tally.last_refusal);
   CHECK(tally.refused * 4 * kCasesOfADeclaration < tally.streams);
+}
+
+// Panes are folded into coarser ones when a row is encoded; what is told of the past must not move then.
+TEST_CASE("the time of a row in the past does not hang on whether it was stored since") {
+  constexpr uint64_t kCases = 4000;
+  constexpr int kTimes = 48;
+  const uint64_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  Random random(seed);
+  size_t asked = 0, known = 0;
+  for (uint64_t n = 0; n < kCases; ++n) {
+    const Case c = RandomCase(seed + n * kCasesOfADeclaration);
+    if (c.view().history == Duration{}) continue;
+    auto layout = RowLayout::Compile(c.view(), c.declared.source);
+    REQUIRE(layout.ok());
+    Row row(**layout);
+    std::vector<Timestamp> times;
+    std::vector<Value> fields;
+    Scratch texts;
+    for (const Step& step : c.steps) {
+      if (step.kind != Step::Kind::kApply) continue;
+      texts.Clear();
+      fields.assign(step.fields.begin(), step.fields.end());
+      fields.resize(c.declared.source.fields.size());
+      c.declared.derived->Compute(fields, texts);
+      const Event event{step.time, step.at, fields};
+      if (!Passes(c.declared.source.where, event) || !Passes(c.view().where, event)) continue;
+      row.Apply(event);
+      times.push_back(step.time);
+      if (row.empty() || !random.Chance(0.2)) continue;
+      std::array<ReadTime, kTimes> reads;
+      std::array<std::optional<Timestamp>, kTimes> before;
+      for (int i = 0; i < kTimes; ++i) {
+        // After one of the events, by as much as lies between two panes of whichever ring.
+        const Timestamp after = random.OneOf(times) + Duration{int64_t{1} << random.Between(0, 46)};
+        reads[i] = {row.newest(), std::clamp(after, row.newest() - c.view().history, row.newest())};
+        before[i] = row.EventTimeAsOf(reads[i]);
+      }
+      std::string bytes;
+      row.Encode(bytes);
+      for (int i = 0; i < kTimes; ++i) {
+        const auto after = row.EventTimeAsOf(reads[i]);
+        ++asked;
+        known += after ? 1 : 0;
+        if (before[i] == after) continue;
+        FAIL("as of " << Show(reads[i].as_of) << " " << Show(before[i]) << ", once stored "
+                      << Show(after) << "\n"
+                      << Describe(c));
+      }
+    }
+  }
+  CHECK(asked > 10 * kCases);
+  CHECK(known * 10 > asked);
 }
 
 }  // namespace freshet::property
