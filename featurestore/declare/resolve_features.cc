@@ -55,9 +55,18 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 34> kOtherNa
     {"value_counts", "histogram"},
 }};
 
+// p50, p99, p999, p100: 0.50, 0.99, 0.999, 1.
+std::string QuantileOf(std::string_view name) {
+  if (name.size() < 3 || name[0] != 'p') return "";
+  const std::string_view digits = name.substr(1);
+  if (digits.find_first_not_of("0123456789") != std::string_view::npos) return "";
+  return fmt::format("; did you mean quantile with q: {}{}?", digits == "100" ? "" : "0.",
+                     digits == "100" ? "1" : digits);
+}
+
 const Aggregation* ReadAggregation(const YamlNode& node, Diagnostics& diagnostics) {
   if (const Aggregation* found = FindAggregation(node.text)) return found;
-  std::string suggestion;
+  std::string suggestion = QuantileOf(node.text);
   for (const auto& [theirs, ours] : kOtherNames) {
     if (node.text == theirs) suggestion = fmt::format("; did you mean {}?", ours);
   }

@@ -101,7 +101,9 @@ class Walk {
         Fail(pos_, "one expression is wanted, without ;");
         break;
       case '$':
-        Fail(pos_, "parameters like $1 have no meaning here: name a column");
+        Fail(pos_,
+             "$ begins parameters and $$text$$ of SQL, which have no meaning here: name a "
+             "column, or write text in single quotes");
         break;
       case '\\':
         Fail(pos_, "\\ stands only inside of text in single quotes");

@@ -99,6 +99,8 @@ std::optional<Timestamp> ParseTime(std::string_view text) {
 }
 
 std::optional<Duration> ParseInterval(std::string_view text, std::string& problem) {
+  constexpr const char* kForm =
+      "an interval is written as numbers with units, like '1 hour 30 minutes'";
   text = Trim(text);
   double total = 0;
   bool any = false;
@@ -106,7 +108,7 @@ std::optional<Duration> ParseInterval(std::string_view text, std::string& proble
     const size_t digits = text.find_first_not_of("+-.0123456789");
     const auto number = ParseDouble(text.substr(0, digits));
     if (!number || digits == std::string_view::npos) {
-      problem = "an interval is written as numbers with units, like '1 hour 30 minutes'";
+      problem = kForm;
       return std::nullopt;
     }
     text = Trim(text.substr(digits));
@@ -119,12 +121,13 @@ std::optional<Duration> ParseInterval(std::string_view text, std::string& proble
         std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == word; });
     if (unit == kUnits.end()) {
       const bool calendar = word.starts_with("mon") || word.starts_with("year");
-      problem = calendar ? fmt::format("a {} has no fixed length: write days", word)
-                         : fmt::format(
-                               "\"{}\" is no unit of time: write microseconds, milliseconds, "
-                               "seconds, minutes, hours, "
-                               "days or weeks",
-                               word);
+      problem = word.empty() ? kForm
+                : calendar   ? fmt::format("a {} has no fixed length: write days", word)
+                             : fmt::format(
+                                   "\"{}\" is no unit of time: write microseconds, milliseconds, "
+                                     "seconds, minutes, hours, "
+                                     "days or weeks",
+                                   word);
       return std::nullopt;
     }
     total += *number * unit->us;
