@@ -31,7 +31,10 @@ bool Agrees(const Expected& expected, CellStatus status, const Value& value) {
 }
 
 bool Agrees(const Expected& expected, const Cell& cell) {
-  return Agrees(expected, cell.status, cell.value) && expected.degraded == cell.degraded;
+  // No value is never degraded; where it is open whether there is one, so is this.
+  const bool no_value = expected.undetermined && cell.status == CellStatus::kNullValue;
+  return Agrees(expected, cell.status, cell.value) &&
+         cell.degraded == (expected.degraded && !no_value);
 }
 
 namespace {
