@@ -49,6 +49,7 @@ def plain_answer(before, payment):
         "payments_10m": len(ten),
         "small_10m": sum(e["amount"] < 3 for e in ten),
         "last_country": card[-1]["country"],
+        "in_another_country": payment["country"] != card[-1]["country"],
         "amount_zscore": (payment["amount"] - mean) / spread,
         "card_is_tried": sum(e["amount"] < 3 for e in ten) >= 2,
         "after_new_password": bool(news) and now - max(news) < 600,
@@ -57,7 +58,7 @@ def plain_answer(before, payment):
 
 def lookup(payment):
     return ["payment_risk", *(f"{name}={payment[name]}" for name in
-                              ("card", "sender", "receiver", "amount", "merchant", "country"))]
+                              ("card", "sender", "receiver", "amount", "country"))]
 
 
 def demo(arguments, folder):
@@ -81,7 +82,7 @@ def demo(arguments, folder):
         def ask(client, i):
             payment = before["payments"][-1 - i]
             keys = {k: payment[k] for k in ("card", "sender", "receiver")}
-            inputs = {k: payment[k] for k in ("amount", "merchant", "country")}
+            inputs = {k: payment[k] for k in ("amount", "country")}
             client.get_features("payment_risk", keys, inputs=inputs)
 
         with freshet.Client(server.grpc, timeout=10) as client:
