@@ -212,7 +212,18 @@ std::optional<OwnedValue> Convert(const Field& field, const Node& node) {
 }
 
 // The text of the record's key or of a header as a value: text as it is, anything else as JSON would spell it.
+// "A key or a header of a string field that is not UTF-8" is mistyped.
+bool IsText(std::string_view text) {
+  try {
+    (void)nlohmann::json(std::string(text)).dump();
+  } catch (const nlohmann::json::type_error&) {  // what it throws of bytes that are not UTF-8
+    return false;
+  }
+  return true;
+}
+
 std::optional<OwnedValue> ConvertText(const Field& field, std::string_view text) {
+  if (field.type == Type::kString && !IsText(text)) return std::nullopt;
   if (field.type == Type::kString || field.type == Type::kBytes) {
     return OwnedValue{{}, std::string(text)};
   }
