@@ -16,6 +16,8 @@ ELSEWHERE = [
     ("nor E.", "unit/ingest/deletes_test.cc", "a tombstone moves neither now, watermark nor E, and is passed"),
     ("`freshet replay --key-separator '\\t'` sends deletes: of lines of key, tab and value those without a value.",
      "integration/server/journey_test.py", '"--key-separator", "\\\\t"'),
+    ("the record's key or a header, of a string field, that is not UTF-8;", "unit/decode/json_decoder_test.cc",
+     "a field may be the record's key, a name in it, or a header"),
     # Refused when declared, or told by `freshet validate`.
     ("h divides W", "unit/declare/mistakes/features.yaml", "hop 7m does not divide the window, 1h"),
     ("`validate` lists them for a view with history.", "unit/declare/project_test.cc", "validate lists those that have none"),
