@@ -87,6 +87,8 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
 };
 
 bool Parse(std::string_view original, Node& root) {
+  // The library takes it for the end; nowhere in JSON may it stand.
+  if (original.find('\0') != std::string_view::npos) return false;
   std::string text(original);
   while (true) {
     root = {};
