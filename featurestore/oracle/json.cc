@@ -233,8 +233,13 @@ std::optional<OwnedValue> ConvertText(const Field& field, std::string_view text)
   if (field.type == Type::kTimestamp && !field.unit) {
     node.kind = Node::Kind::kText;
     node.text = text;
-  } else if (!Parse(text, node)) {
-    return std::nullopt;
+  } else {
+    // The text is the number, without the spaces that JSON would allow around it.
+    constexpr std::string_view kSpaces = " \t\n\r";
+    if (text.empty() || kSpaces.find(text.front()) != std::string_view::npos ||
+        kSpaces.find(text.back()) != std::string_view::npos || !Parse(text, node)) {
+      return std::nullopt;
+    }
   }
   return Convert(field, node);
 }
