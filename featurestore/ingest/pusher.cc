@@ -332,11 +332,12 @@ PushError Pusher::NotTaken(const Call& call) const {
   PushError error;
   error.reason = "NOT_DURABLE";
   size_t first = call.to.size();
-  bool for_what_it_is = false;
+  bool for_what_it_is = false, is_missing = false;
   for (size_t i = 0; i < call.to.size(); ++i) {
     if (call.to[i].status.ok()) continue;
     first = std::min(first, i);
     for_what_it_is = for_what_it_is || absl::IsInvalidArgument(call.to[i].status);
+    is_missing = is_missing || absl::IsNotFound(call.to[i].status);
     if (error.violations.size() < kMaxPushViolations) {
       error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
                                     std::string(MessageOf(call.to[i].status)));
@@ -349,7 +350,12 @@ PushError Pusher::NotTaken(const Call& call) const {
                   PushedField(call.request, call.index_of[first]), MessageOf(call.to[first].status),
                   for_what_it_is ? "it will never be" : HowToRepeat(call.request));
   error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
-  if (!for_what_it_is) error.retry_after = Duration::Seconds(1);
+  if (!for_what_it_is && is_missing) {
+    error.code = absl::StatusCode::kFailedPrecondition;
+    error.reason = "TOPIC_MISSING";
+  } else if (!for_what_it_is) {
+    error.retry_after = Duration::Seconds(1);
+  }
   return error;
 }
 
