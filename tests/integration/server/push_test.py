@@ -189,6 +189,21 @@ class Pushes(unittest.TestCase):
             wrong = folder.run(*ingest[:3], "trip", *ingest[4:])
             self.assertEqual(wrong.returncode, 1)
             self.assertIn("trips", wrong.stderr)
+            self.assertNotIn("run it again", wrong.stderr)
+            # The same content, packed or not.
+            plain = folder.write("trips.jsonl", "\n".join(lines))
+            unpacked = folder.run("ingest", plain, *ingest[2:])
+            self.assertIn("0 applied, 2,499 already there, 1 refused", unpacked.stdout)
+            # Nothing is sent of a file that is not whole.
+            cut = folder.path / "cut.jsonl.gz"
+            whole = gzip.compress("".join(json.dumps(trip("cut", i, i)) + "\n" for i in range(9000)).encode())
+            cut.write_bytes(whole[:-len(whole) // 5])
+            torn = folder.run("ingest", str(cut), *ingest[2:])
+            self.assertEqual((torn.returncode, torn.stdout), (1, ""), torn.stderr)
+            self.assertIn("cut off", torn.stderr)
+            self.assertEqual(torn.stderr.count("cut.jsonl.gz"), 1)
+            self.assertNotIn("run it again", torn.stderr)
+            self.assertEqual(folder.rows([{"rider": "cut"}])[0]["statuses"]["trips_lifetime"], "NOT_FOUND")
 
     def test_dead_letters_are_listed_shown_and_replayed_once(self):
         folder = self.folder()
