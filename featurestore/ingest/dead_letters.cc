@@ -12,6 +12,7 @@
 #include "featurestore/ingest/kafka_source.h"
 #include "featurestore/ingest/source_plan.h"
 #include "featurestore/model/push_headers.h"
+#include "featurestore/model/replayed_letter.h"
 
 namespace freshet {
 namespace {
@@ -295,7 +296,6 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     std::map<int32_t, LogBounds> bounds;
   };
   std::map<std::string, Log> logs;
-  ASSIGN_OR_RETURN(const auto stored, store_.ReadLogs());
   size_t held = 0;
   const Letter* first = nullptr;
   for (const Letter& letter : letters) {
@@ -304,11 +304,7 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     const auto [known, is_new] = logs.try_emplace(letter.source);
     Log& log = known->second;
     if (is_new) {
-      const auto read = stored.find(source.name);
-      const Store::SourceLog* const found =
-          read == stored.end() ? nullptr
-                               : FindSourceLog(read->second, source.topic, address_.log_id);
-      if (found != nullptr) log.incarnation = found->incarnation;
+      ASSIGN_OR_RETURN(log.incarnation, IncarnationOf(source));
     }
     if (letter.at.incarnation != log.incarnation) continue;
     auto bounds = log.bounds.find(letter.at.partition);
@@ -336,9 +332,19 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
       first->source, held, KeyOf(first->source, first->at));
 }
 
+StatusOr<std::optional<uint32_t>> DeadLetters::IncarnationOf(const Source& source) const {
+  ASSIGN_OR_RETURN(const auto stored, store_.ReadLogs());
+  const auto read = stored.find(source.name);
+  const Store::SourceLog* const found =
+      read == stored.end() ? nullptr : FindSourceLog(read->second, source.topic, address_.log_id);
+  if (found == nullptr) return std::nullopt;
+  return found->incarnation;
+}
+
 Status DeadLetters::SendChunk(const Source& source, std::span<const Letter> letters,
                               SteadyTime deadline) {
   std::vector<PushRecord> records;
+  ASSIGN_OR_RETURN(const auto incarnation, IncarnationOf(source));
   for (const Letter& letter : letters) {
     PushRecord& record = records.emplace_back();
     record.key = letter.letter.key;
@@ -351,6 +357,10 @@ Status DeadLetters::SendChunk(const Source& source, std::span<const Letter> lett
     record.spread_by = producer;
     record.headers = {{std::string(kProducerHeader), producer},
                       {std::string(kSequenceHeader), "1"}};
+    // Another server may read the record itself later than its time, and accept it.
+    if (letter.letter.reason == kReplayedFuture && letter.at.incarnation == incarnation) {
+      record.headers.emplace_back(kReplayedReasonHeader, kReplayedFuture);
+    }
   }
   RETURN_IF_ERROR(AppendAndWait(source, std::move(records), deadline));
   if (!address_.bootstrap.empty()) return Mark(letters, deadline);

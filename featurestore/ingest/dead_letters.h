@@ -101,6 +101,8 @@ class DeadLetters {
   // FAILED_PRECONDITION where the log still holds the record of one of them: a view that is rebuilt after its declaration was mended
   // reads the record there, and a copy of it would count twice. Not of `future`, which a rebuild refuses as the first reading did.
   Status CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters);
+  // Of the log that the source is read from; none where nothing was read of it.
+  StatusOr<std::optional<uint32_t>> IncarnationOf(const Source& source) const;
   // Of one source.
   Status SendChunk(const Source& source, std::span<const Letter> letters, SteadyTime deadline);
   Status Mark(std::span<const Letter> letters, SteadyTime deadline);

@@ -252,7 +252,8 @@ class Pushes(unittest.TestCase):
         counts = lambda: json.loads(dlq("list", "--output", "json").stdout)["counts"]  # noqa: E731
         wait_until(lambda: counts() and counts()[0]["reason"] == "future", "the letter")
         wait_until(lambda: datetime.datetime.now(datetime.timezone.utc) > soon, "its time to come")
-        self.assertIn("1 replayed, 0 had been before", dlq("replay", "--source", "trips").stdout)
+        replayed = dlq("replay", "--source", "trips")
+        self.assertIn("1 replayed, 0 had been before", replayed.stdout, replayed.stderr)
         wait_until(lambda: self.totals(folder, "f")[0] == 2, "the replayed one")
         self.assertIn("0 replayed, 1 had been before", dlq("replay", "--all").stdout)
         self.assertEqual(self.totals(folder, "f"), (2, 2))
