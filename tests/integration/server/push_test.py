@@ -3,6 +3,7 @@ acknowledgement, and the retry at the other replica; dead letters listed, shown 
 
 import datetime
 import gzip
+import http.client
 import json
 import pathlib
 import random
@@ -204,6 +205,37 @@ class Pushes(unittest.TestCase):
             self.assertEqual(torn.stderr.count("cut.jsonl.gz"), 1)
             self.assertNotIn("run it again", torn.stderr)
             self.assertEqual(folder.rows([{"rider": "cut"}])[0]["statuses"]["trips_lifetime"], "NOT_FOUND")
+
+    def test_what_is_asked_for_unclearly_is_refused(self):
+        folder = self.folder()
+        folder.serve()
+        folder.wait_ready()
+        mixed = [trip("u", 1), {"at": "nonsense"}]
+        for query, named in (("wiat=durable", "wiat"), ("foo", "foo"), ("wait=durable&wait=applied", "wait"),
+                             ("skip_bad=no", "skip_bad=no"), ("wait", "wait"), ("wait=durable%00", "wait")):
+            status, told = push(folder.admin, [trip("u", 1)], query)
+            self.assertEqual((status, told["error"]["reason"]), (400, "BAD_REQUEST"), query)
+            self.assertIn(named, told["error"]["message"])
+        self.assertEqual(push(folder.admin, mixed, "skip_bad=false")[0], 400)
+        for query in ("skip_bad", "skip_bad=true"):
+            status, told = push(folder.admin, mixed, query)
+            self.assertEqual((status, len(told["bad"])), (200, 1), query)
+        self.assertEqual(push(folder.admin, [trip("u", 1)], source="trips%00")[0], 404)
+        twice = http.client.HTTPConnection(folder.admin, timeout=20)
+        twice.putrequest("POST", "/push/trips")
+        for name, value in (("Freshet-Producer", "p"), ("Freshet-Sequence", "1"), ("freshet-sequence", "7"),
+                            ("Content-Length", "2")):
+            twice.putheader(name, value)
+        twice.endheaders(b"{}")
+        answer = twice.getresponse()
+        self.assertEqual(answer.status, 400)
+        self.assertIn("Freshet-Sequence is sent twice", answer.read().decode())
+        twice.close()
+        other = http.client.HTTPConnection(folder.admin, timeout=20)
+        other.request("PUT", "/push/trips", "{}")
+        answer = other.getresponse()
+        self.assertEqual((answer.status, answer.read().decode(), answer.getheader("Allow")), (405, "only POST\n", "POST"))
+        other.close()
 
     def test_dead_letters_are_listed_shown_and_replayed_once(self):
         folder = self.folder()
