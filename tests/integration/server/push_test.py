@@ -254,6 +254,17 @@ class Pushes(unittest.TestCase):
         self.assertIn("km", shown["detail"])
         self.assertIn("mistyped", dlq("list").stdout)
         self.assertIn("mistyped", dlq("show", place).stdout)
+        # What a record holds does nothing to a terminal.
+        hostile = folder.write("hostile.tsv", "k\x1b[2Jey\t\x1b]0;title\x07\rforged\u009b\n")
+        done = folder.run("replay", hostile, "--project", str(folder.path), "--source", "trips", "--address", folder.grpc,
+                          "--key-separator", "\\t", "--wait")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(lambda: "malformed" in dlq("list").stdout, "its letter")
+        malformed = json.loads(dlq("list", "--output", "json", "--reason", "malformed").stdout)["letters"][0]["place"]
+        text = dlq("show", malformed).stdout
+        self.assertIn("\\x1b]0;title\\x07\\x0dforged\\xc2\\x9b", text)
+        self.assertIn("k\\x1b[2Jey", text)
+        self.assertNotIn("\x1b", text)
         self.assertIn("no dead letter", dlq("show", "trips/9/9/9").stderr)
         self.assertIn("source/incarnation", dlq("show", "nonsense").stderr)
         self.assertEqual(dlq("replay").returncode, 1)
@@ -298,6 +309,13 @@ class Pushes(unittest.TestCase):
         file = folder.write("trips.jsonl", json.dumps(trip("r", 1)) + "\n")
         refused = folder.run("ingest", file, "--source", "trips", "--address", folder.grpc)
         self.assertIn("server.push: false", refused.stderr)
+        self.assertNotIn("run it again", refused.stderr)
+        # Letters can be looked at; sending them again is what is off.
+        listed = folder.run("dlq", "list", "--address", folder.grpc)
+        self.assertEqual((listed.returncode, listed.stdout), (0, "no dead letters\n"), listed.stderr)
+        again = folder.run("dlq", "replay", "--all", "--address", folder.grpc)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("server.push: false", again.stderr)
         self.assertEqual(off.stop(), 0)
         elsewhere = folder.serve("--set", "server.push_http=127.0.0.1:0")
         address = elsewhere.says(r"POST http://(127[^/]+)/push").group(1)
