@@ -60,9 +60,10 @@ LetterFilter FilterOf(const v1::LetterFilter& wire) {
 ServeError LettersFailed(const Status& status) {
   ServeError error;
   error.code = status.code();
-  error.reason = absl::IsNotFound(status)      ? "UNKNOWN_LETTER"
-                 : absl::IsUnavailable(status) ? "LOG_UNAVAILABLE"
-                                               : "LETTERS_FAILED";
+  error.reason = absl::IsNotFound(status)        ? "UNKNOWN_LETTER"
+                 : absl::IsUnavailable(status)   ? "LOG_UNAVAILABLE"
+                 : absl::IsUnimplemented(status) ? "PUSH_OFF"
+                                                 : "LETTERS_FAILED";
   error.message = std::string(MessageOf(status));
   return error;
 }

@@ -1,6 +1,7 @@
 #include "server/http_server.h"
 
 #include <microhttpd.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -103,6 +104,48 @@ std::function<std::optional<std::string>(const char*)> Lookup(MHD_Connection* co
   };
 }
 
+using Queries = std::vector<std::pair<std::string, std::optional<std::string>>>;
+
+MHD_Result NoteQuery(void* all, MHD_ValueKind, const char* name, const char* value) {
+  static_cast<Queries*>(all)->emplace_back(
+      name, value == nullptr ? std::nullopt : std::optional<std::string>(value));
+  return MHD_YES;
+}
+
+struct Counted {
+  const char* name;
+  size_t times = 0;
+};
+
+MHD_Result CountHeader(void* counted, MHD_ValueKind, const char* name, const char*) {
+  auto& of = *static_cast<Counted*>(counted);
+  of.times += strcasecmp(name, of.name) == 0 ? 1 : 0;
+  return MHD_YES;
+}
+
+// In place, as MHD_http_unescape does, but for %00: in a C string it would end the text.
+size_t Unescape(void*, MHD_Connection*, char* text) {
+  char* to = text;
+  for (const char* from = text; *from != 0; ++to) {
+    int byte = 0;
+    const auto digit = [&](char c) {
+      const int value = c >= '0' && c <= '9'                     ? c - '0'
+                        : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                                 : -1;
+      byte = byte * 16 + value;
+      return value >= 0;
+    };
+    if (*from == '%' && digit(from[1]) && digit(from[2]) && byte != 0) {
+      *to = static_cast<char>(byte);
+      from += 3;
+    } else {
+      *to = *from++;
+    }
+  }
+  *to = 0;
+  return static_cast<size_t>(to - text);
+}
+
 HttpResponse Text(int status, std::string text) {
   return {status, "text/plain; charset=utf-8", std::move(text)};
 }
@@ -140,7 +183,17 @@ struct HttpServer::Impl {
                                            nullptr) == MHD_YES;
     };
     request.query = Lookup(connection, MHD_GET_ARGUMENT_KIND);
+    request.queries = [connection] {
+      Queries all;
+      MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &NoteQuery, &all);
+      return all;
+    };
     request.header = Lookup(connection, MHD_HEADER_KIND);
+    request.header_count = [connection](const char* name) {
+      Counted counted{name};
+      MHD_get_connection_values(connection, MHD_HEADER_KIND, &CountHeader, &counted);
+      return counted.times;
+    };
     try {
       return handler(request);
     } catch (const std::exception& error) {
@@ -171,6 +224,10 @@ struct HttpServer::Impl {
     // The first call comes with the headers; an answer to a good request may be queued only at the second.
     const std::string_view verb = method;
     const bool known = paths.contains(url);
+    const bool for_post = post && std::string_view(url).starts_with(post->prefix);
+    if (for_post && verb != "GET" && verb != "HEAD") {
+      return Reply(connection, Text(405, "only POST\n"), "POST");
+    }
     if (verb == "POST" && post && !known) return Reply(connection, Text(404, NotFoundText()));
     if (verb != "GET" && verb != "HEAD") {
       return Reply(connection, Text(405, "only GET and HEAD\n"), "GET, HEAD");
@@ -182,7 +239,7 @@ struct HttpServer::Impl {
       *state = &seen;
       return MHD_YES;
     }
-    if (post && std::string_view(url).starts_with(post->prefix)) {
+    if (for_post) {
       return Reply(connection, Text(405, "only POST\n"), "POST");
     }
     const auto found = paths.find(url);
@@ -270,6 +327,7 @@ StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& addre
       MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(limits.idle.count()),  //
       MHD_OPTION_NOTIFY_CONNECTION, &Impl::OnConnection, impl.get(),              //
       MHD_OPTION_NOTIFY_COMPLETED, &Impl::OnCompleted, impl.get(),                //
+      MHD_OPTION_UNESCAPE_CALLBACK, &Unescape, nullptr,                           //
       MHD_OPTION_END);
   if (impl->daemon == nullptr) {
     close(listening.fd);

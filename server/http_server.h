@@ -23,14 +23,17 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers = {};  // more of them
 };
 
-// Borrowed for the call.
+// Borrowed for the call. A NUL that path or query spell (%00) stays spelled so: no text of theirs ends early.
 struct HttpRequest {
   std::string_view path;
   std::string_view body;  // of a POST
   // Whether `?name` or `?name=…` was given.
   std::function<bool(const char* name)> has_query;
   std::function<std::optional<std::string>(const char* name)> query;
+  // All of `?name=value&…`, in their order and as often as they were given; none: `?name`.
+  std::function<std::vector<std::pair<std::string, std::optional<std::string>>>()> queries;
   std::function<std::optional<std::string>(const char* name)> header;
+  std::function<size_t(const char* name)> header_count;  // how often it was sent
 };
 
 // What a client can make it spend. A body is refused but of a POST that a server takes.

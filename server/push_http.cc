@@ -1,7 +1,12 @@
 #include "server/push_http.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "featurestore/base/time.h"
 #include "featurestore/ingest/split_events.h"
@@ -79,7 +84,37 @@ HttpResponse Answer(const PushResult& result) {
   return {200, "application/json", Dump(json)};
 }
 
+constexpr std::array<std::string_view, 3> kQueries = {"wait", "skip_bad", "timeout"};
+
+// What nobody would answer as it was meant. None: nothing.
+std::optional<HttpResponse> Unclear(const HttpRequest& request) {
+  std::set<std::string> given;
+  for (const auto& [name, value] : request.queries()) {
+    if (std::find(kQueries.begin(), kQueries.end(), name) == kQueries.end()) {
+      return Wrong(fmt::format("?{} is nothing that can be asked for here; there are {}",
+                               name.substr(0, 64), fmt::join(kQueries, ", ")));
+    }
+    if (!value && name != "skip_bad") return Wrong(fmt::format("?{} wants a value", name));
+    if (!given.insert(name).second) return Wrong(fmt::format("?{} is given twice", name));
+  }
+  for (const char* name : {"Freshet-Producer", "Freshet-Sequence"}) {
+    if (request.header_count(name) > 1)
+      return Wrong(fmt::format("the header {} is sent twice", name));
+  }
+  return std::nullopt;
+}
+
+// `?skip_bad`, as a switch that is only named.
+std::optional<bool> ReadSwitch(const HttpRequest& request, const char* name) {
+  if (!request.has_query(name)) return false;
+  const std::string value = request.query(name).value_or("");
+  if (value.empty() || value == "true" || value == "1") return true;
+  if (value == "false" || value == "0") return false;
+  return std::nullopt;
+}
+
 HttpResponse Handle(Pusher& pusher, const HttpRequest& request) {
+  if (auto unclear = Unclear(request)) return *std::move(unclear);
   PushRequest push;
   push.source = std::string(request.path).substr(kPrefix.size());
   const std::string wait = request.query("wait").value_or("applied");
@@ -87,7 +122,12 @@ HttpResponse Handle(Pusher& pusher, const HttpRequest& request) {
     return Wrong(fmt::format("wait={}: it is applied or durable", wait.substr(0, 64)));
   }
   push.wait_applied = wait == "applied";
-  push.skip_bad = request.has_query("skip_bad");
+  const std::optional<bool> skip_bad = ReadSwitch(request, "skip_bad");
+  if (!skip_bad) {
+    return Wrong(fmt::format("skip_bad={}: it is true or false",
+                             request.query("skip_bad").value_or("").substr(0, 64)));
+  }
+  push.skip_bad = *skip_bad;
   Duration timeout = kDefaultTimeout;
   if (const auto text = request.query("timeout")) {
     const auto read = ParseDuration(*text);

@@ -213,9 +213,10 @@ Status Server::Impl::StartPushes() {
     ASSIGN_OR_RETURN(push_log, KafkaPushLog::Start(std::move(options)));
   }
   push_log->Serve(*catalog);
-  if (!catalog->server.push) return OkStatus();
-  pusher = std::make_unique<Pusher>(catalog, *store, clock, *push_log);
-  dead_letters = std::make_unique<DeadLetters>(catalog, address, *store, *push_log);
+  const bool push = catalog->server.push;
+  if (push) pusher = std::make_unique<Pusher>(catalog, *store, clock, *push_log);
+  dead_letters =
+      std::make_unique<DeadLetters>(catalog, address, *store, push ? push_log.get() : nullptr);
   return OkStatus();
 }
 

@@ -181,7 +181,8 @@ constexpr Object kDedupObject{"dedup", kDedupKeys};
 constexpr Shape kDedup{.object = &kDedupObject};
 
 constexpr Key kSourceKeys[] = {
-    {"topic", "The Kafka topic.", &kTopic, true},
+    {"topic", "The Kafka topic; without Kafka the name that the source's own log is known by.",
+     &kTopic, true},
     {"format", "Of the record's value: json.", &kFormat},
     {"key",
      "The field that the record's key holds. A record without a value deletes what views of an "

@@ -4,6 +4,7 @@
 
 #include "featurestore/ingest/row_cache.h"
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/replayed_letter.h"
 
 namespace freshet {
 namespace {
@@ -21,6 +22,20 @@ bool Passes(const std::optional<uint32_t>& where, const Event& event) {
 // A delete finds the rows of an entity that is the record key alone: then all its events and its deletes are in one partition.
 bool CanDelete(const Source& source, const FeatureView& view) {
   return source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key;
+}
+
+// Of a copy of a record that another server refused as of the future: the record itself counts here, since its time had come when it
+// was read. Where it is of another partition it may not have been read yet: it will be accepted, as the copy's time, which is its own,
+// has come. What the log no longer holds is as good as refused (Store::IsRefused), so no copy is dropped for that.
+StatusOr<bool> OriginalCounts(const Source& source, const Store& store, FutureRule future,
+                              const SourceRecord& record, const Coordinates& at) {
+  if (record.raw.headers.empty() || future == FutureRule::kNone) return false;
+  if (record.broker_time) return false;  // everyone refused it: the record says when it was read
+  const auto original = ReadCopiedFrom(source.name, record.raw.headers);
+  if (!original || original->incarnation != at.incarnation) return false;
+  if (original->partition == at.partition && original->offset >= at.offset) return false;
+  ASSIGN_OR_RETURN(const bool refused, store.IsRefused(source.name, *original));
+  return !refused;
 }
 
 }  // namespace
@@ -162,6 +177,12 @@ Status BatchDecoder::DecodeOne(const SourceRecord& record, const Coordinates& at
                     FormatTimestamp(event.time), FormatDuration(source_.max_future_skew),
                     record.broker_time ? "the broker's record time" : "the wall clock",
                     source_.name));
+  }
+  ASSIGN_OR_RETURN(const bool counts_already,
+                   OriginalCounts(source_, store_, options_.future, record, at));
+  if (counts_already) {
+    delta.repeated.push_back(at.offset);
+    return OkStatus();
   }
   if (decoded.tombstone) {
     // "With clock: event_time the greatest event time passed in its partition": of this batch here, of those before it by view.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <condition_variable>
+#include <limits>
 #include <memory>
 
 #include "featurestore/base/hash.h"
@@ -12,6 +13,7 @@
 #include "featurestore/ingest/kafka_source.h"
 #include "featurestore/ingest/source_plan.h"
 #include "featurestore/model/push_headers.h"
+#include "featurestore/model/replayed_letter.h"
 
 namespace freshet {
 namespace {
@@ -19,7 +21,9 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::string_view kReplayedHeader = "replayed";
-constexpr size_t kKeysAtOnce = 2'000'000;  // that one call looks at
+constexpr size_t kKeysAtOnce = 2'000'000;  // that a list looks at
+// A replay looks at all there are, within its time: what it had not seen it would send again, or never.
+constexpr size_t kAllKeys = std::numeric_limits<size_t>::max();
 // Sent, and then marked: after a crash in between so many are known to their partitions still (model/push_headers.h).
 constexpr size_t kChunk = 200;
 constexpr size_t kLettersAtOnce = 20'000;
@@ -82,7 +86,7 @@ using Place = std::pair<std::string, Coordinates>;
 }  // namespace
 
 DeadLetters::DeadLetters(const std::shared_ptr<const Catalog>& catalog, const LogAddress& address,
-                         Store& store, PushLog& log)
+                         Store& store, PushLog* log)
     : catalog_(catalog),
       kafka_(catalog->kafka),
       group_(fmt::format("{}-{}-dlq", catalog->kafka.group, catalog->server.name)),
@@ -100,7 +104,8 @@ Status DeadLetters::CheckFilter(const LetterFilter& filter) const {
   return OkStatus();
 }
 
-StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, const Visit& visit) {
+StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, size_t at_most,
+                                           const Visit& visit) {
   if (address_.bootstrap.empty()) return true;
   KafkaSourceOptions options;
   options.bootstrap = address_.bootstrap;
@@ -127,7 +132,7 @@ StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, const Visit& vis
   LogBatch batch;
   for (size_t seen = 0; !ends.empty(); seen += batch.records.size()) {
     if (over(deadline)) return TimeIsOver(seen);
-    if (seen > kKeysAtOnce) return false;
+    if (seen > at_most) return false;
     RETURN_IF_ERROR(topic->Poll({}, batch));
     for (const SourceRecord& record : batch.records) {
       const auto end = ends.find(record.partition);
@@ -151,12 +156,12 @@ StatusOr<bool> DeadLetters::ForEachOfTopic(SteadyTime deadline, const Visit& vis
   return true;
 }
 
-StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadline,
+StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadline, size_t at_most,
                                     const Visit& visit) {
   const auto fitting = [&](const std::string& key, std::optional<Letter> letter) {
     if (!letter || Fits(filter, *letter)) visit(key, std::move(letter));
   };
-  ASSIGN_OR_RETURN(bool whole, ForEachOfTopic(deadline, fitting));
+  ASSIGN_OR_RETURN(bool whole, ForEachOfTopic(deadline, at_most, fitting));
   ASSIGN_OR_RETURN(const std::vector<std::string> sources, store_.DeadLetterSources());
   for (const std::string& source : sources) {
     if (!filter.source.empty() && source != filter.source) continue;
@@ -171,17 +176,19 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
   return whole;
 }
 
-StatusOr<bool> DeadLetters::ReadMarks(SteadyTime deadline, std::set<uint64_t>& marked) {
-  return ForEachOfTopic(deadline, [&](const std::string& key, const std::optional<Letter>& letter) {
-    if (!letter) marked.insert(Hash64(key));
-  });
+StatusOr<bool> DeadLetters::ReadMarks(SteadyTime deadline, size_t at_most,
+                                      std::set<uint64_t>& marked) {
+  return ForEachOfTopic(deadline, at_most,
+                        [&](const std::string& key, const std::optional<Letter>& letter) {
+                          if (!letter) marked.insert(Hash64(key));
+                        });
 }
 
 StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max_letters,
                                           bool with_payload, SteadyTime deadline) {
   RETURN_IF_ERROR(CheckFilter(filter));
   std::set<uint64_t> marked;
-  ASSIGN_OR_RETURN(const bool all_marks, ReadMarks(deadline, marked));
+  ASSIGN_OR_RETURN(const bool all_marks, ReadMarks(deadline, kKeysAtOnce, marked));
   ListedLetters listed;
   std::set<uint64_t> seen;
   std::map<std::pair<int64_t, Place>, Letter> newest;
@@ -205,7 +212,7 @@ StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max
     newest.emplace(place, *std::move(letter));
     if (newest.size() > max_letters) newest.erase(newest.begin());
   };
-  ASSIGN_OR_RETURN(const bool all, ForEach(filter, deadline, visit));
+  ASSIGN_OR_RETURN(const bool all, ForEach(filter, deadline, kKeysAtOnce, visit));
   listed.incomplete = !all || !all_marks;
   if (filter.place && seen.empty()) {
     return NotFound("there is no dead letter {}", KeyOf(filter.source, *filter.place));
@@ -218,6 +225,11 @@ StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max
 }
 
 StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, SteadyTime deadline) {
+  if (log_ == nullptr) {
+    return MakeStatus(absl::StatusCode::kUnimplemented,
+                      "letters are sent again as pushes are, and those are switched off on this "
+                      "server (server.push: false)");
+  }
   RETURN_IF_ERROR(CheckFilter(filter));
   const std::shared_ptr<const Catalog> catalog = catalog_.load();
   if (!filter.source.empty() && !catalog->SourceIndex(filter.source)) {
@@ -230,7 +242,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
   if (!lock.owns_lock()) return Unavailable("another replay of dead letters runs; try again later");
 
   std::set<uint64_t> marked;
-  RETURN_IF_ERROR(ReadMarks(deadline, marked).status());
+  RETURN_IF_ERROR(ReadMarks(deadline, kAllKeys, marked).status());
   ReplayedLetters done;
   std::set<uint64_t> seen;
   std::map<Place, Letter> first;  // in the order of the log as many as are held at once
@@ -257,7 +269,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
       ++done.left;
     }
   };
-  RETURN_IF_ERROR(ForEach(filter, deadline, visit).status());
+  RETURN_IF_ERROR(ForEach(filter, deadline, kAllKeys, visit).status());
   if (filter.place && seen.empty()) {
     return NotFound("there is no dead letter {}", KeyOf(filter.source, *filter.place));
   }
@@ -295,7 +307,6 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     std::map<int32_t, LogBounds> bounds;
   };
   std::map<std::string, Log> logs;
-  ASSIGN_OR_RETURN(const auto stored, store_.ReadLogs());
   size_t held = 0;
   const Letter* first = nullptr;
   for (const Letter& letter : letters) {
@@ -304,11 +315,7 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
     const auto [known, is_new] = logs.try_emplace(letter.source);
     Log& log = known->second;
     if (is_new) {
-      const auto read = stored.find(source.name);
-      const Store::SourceLog* const found =
-          read == stored.end() ? nullptr
-                               : FindSourceLog(read->second, source.topic, address_.log_id);
-      if (found != nullptr) log.incarnation = found->incarnation;
+      ASSIGN_OR_RETURN(log.incarnation, IncarnationOf(source));
     }
     if (letter.at.incarnation != log.incarnation) continue;
     auto bounds = log.bounds.find(letter.at.partition);
@@ -336,9 +343,19 @@ Status DeadLetters::CheckNotInLog(const Catalog& catalog, std::span<const Letter
       first->source, held, KeyOf(first->source, first->at));
 }
 
+StatusOr<std::optional<uint32_t>> DeadLetters::IncarnationOf(const Source& source) const {
+  ASSIGN_OR_RETURN(const auto stored, store_.ReadLogs());
+  const auto read = stored.find(source.name);
+  const Store::SourceLog* const found =
+      read == stored.end() ? nullptr : FindSourceLog(read->second, source.topic, address_.log_id);
+  if (found == nullptr) return std::nullopt;
+  return found->incarnation;
+}
+
 Status DeadLetters::SendChunk(const Source& source, std::span<const Letter> letters,
                               SteadyTime deadline) {
   std::vector<PushRecord> records;
+  ASSIGN_OR_RETURN(const auto incarnation, IncarnationOf(source));
   for (const Letter& letter : letters) {
     PushRecord& record = records.emplace_back();
     record.key = letter.letter.key;
@@ -351,6 +368,10 @@ Status DeadLetters::SendChunk(const Source& source, std::span<const Letter> lett
     record.spread_by = producer;
     record.headers = {{std::string(kProducerHeader), producer},
                       {std::string(kSequenceHeader), "1"}};
+    // Another server may read the record itself later than its time, and accept it.
+    if (letter.letter.reason == kReplayedFuture && letter.at.incarnation == incarnation) {
+      record.headers.emplace_back(kReplayedReasonHeader, kReplayedFuture);
+    }
   }
   RETURN_IF_ERROR(AppendAndWait(source, std::move(records), deadline));
   if (!address_.bootstrap.empty()) return Mark(letters, deadline);
@@ -372,7 +393,9 @@ Status DeadLetters::Mark(std::span<const Letter> letters, SteadyTime deadline) {
 
 Status DeadLetters::AppendAndWait(const Source& source, std::vector<PushRecord> records,
                                   SteadyTime deadline) {
-  RETURN_IF_ERROR(log_.Ready(source));
+  const Status ready = log_->Ready(source);
+  if (absl::IsNotFound(ready)) return FailedPrecondition("{}", MessageOf(ready));
+  RETURN_IF_ERROR(ready);
   struct Told {
     std::mutex mutex;
     std::condition_variable changed;
@@ -381,7 +404,7 @@ Status DeadLetters::AppendAndWait(const Source& source, std::vector<PushRecord> 
   };
   const auto told = std::make_shared<Told>();
   told->left = records.size();
-  log_.Append(source, std::move(records), [told](size_t, const PushedTo& to) {
+  log_->Append(source, std::move(records), [told](size_t, const PushedTo& to) {
     const std::lock_guard lock(told->mutex);
     if (told->failed.ok()) told->failed = to.status;
     --told->left;

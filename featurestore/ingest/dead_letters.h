@@ -67,9 +67,9 @@ struct ReplayedLetters {
 class DeadLetters {
  public:
   // Without Kafka (no `address.bootstrap`) letters are in the outbox alone. `log` is where they are sent again; it knows the dead-letter
-  // topic, too.
+  // topic, too. Null: nothing is sent here, and Replay says so.
   DeadLetters(const std::shared_ptr<const Catalog>& catalog, const LogAddress& address,
-              Store& store, PushLog& log);
+              Store& store, PushLog* log);
 
   // Calls that come from here on know the sources of `catalog`.
   void Serve(std::shared_ptr<const Catalog> catalog) { catalog_ = std::move(catalog); }
@@ -77,7 +77,7 @@ class DeadLetters {
   // UNAVAILABLE where the topic cannot be read. NOT_FOUND for a place at which there is no letter.
   StatusOr<ListedLetters> List(const LetterFilter& filter, size_t max_letters, bool with_payload,
                                std::chrono::steady_clock::time_point deadline);
-  // Sent are letters of reason `future` and those whose record the log no longer holds; with any other among them, none is.
+  // UNIMPLEMENTED where nothing is sent here. Sent are letters of reason `future` and those whose record the log no longer holds; with any other among them, none is.
   StatusOr<ReplayedLetters> Replay(const LetterFilter& filter,
                                    std::chrono::steady_clock::time_point deadline);
 
@@ -94,13 +94,16 @@ class DeadLetters {
     return stopping_ || std::chrono::steady_clock::now() >= deadline;
   }
   // All of the topic as it is now, and then the outbox; a letter may be seen twice. True where nothing was left out.
-  StatusOr<bool> ForEach(const LetterFilter& filter, SteadyTime deadline, const Visit& visit);
-  StatusOr<bool> ForEachOfTopic(SteadyTime deadline, const Visit& visit);
+  StatusOr<bool> ForEach(const LetterFilter& filter, SteadyTime deadline, size_t at_most,
+                         const Visit& visit);
+  StatusOr<bool> ForEachOfTopic(SteadyTime deadline, size_t at_most, const Visit& visit);
   // Hashes of the keys of letters that were replayed.
-  StatusOr<bool> ReadMarks(SteadyTime deadline, std::set<uint64_t>& marked);
+  StatusOr<bool> ReadMarks(SteadyTime deadline, size_t at_most, std::set<uint64_t>& marked);
   // FAILED_PRECONDITION where the log still holds the record of one of them: a view that is rebuilt after its declaration was mended
   // reads the record there, and a copy of it would count twice. Not of `future`, which a rebuild refuses as the first reading did.
   Status CheckNotInLog(const Catalog& catalog, std::span<const Letter> letters);
+  // Of the log that the source is read from; none where nothing was read of it.
+  StatusOr<std::optional<uint32_t>> IncarnationOf(const Source& source) const;
   // Of one source.
   Status SendChunk(const Source& source, std::span<const Letter> letters, SteadyTime deadline);
   Status Mark(std::span<const Letter> letters, SteadyTime deadline);
@@ -111,7 +114,7 @@ class DeadLetters {
   const std::string group_;
   const LogAddress address_;
   Store& store_;
-  PushLog& log_;
+  PushLog* log_;
   Source letters_topic_;  // as PushLog wants it
   std::atomic<bool> stopping_{false};
   std::mutex replaying_;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <functional>
 
 namespace freshet {
 namespace {
@@ -118,10 +119,9 @@ void ReadSetting(std::string_view name, std::string_view value, TopicSettings& s
   }
 }
 
-}  // namespace
-
-StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& topic,
-                                         int timeout_ms) {
+// Each setting of the topic that the broker tells.
+Status DescribeTopic(rd_kafka_t* handle, const std::string& topic, int timeout_ms,
+                     const std::function<void(std::string_view, std::string_view)>& visit) {
   const KafkaQueue queue(rd_kafka_queue_new(handle));
   const KafkaAdminOptions options(
       rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
@@ -143,17 +143,39 @@ StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& 
       failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return DescribeFailed(topic, failed, rd_kafka_ConfigResource_error_string(told[0]));
   }
-  TopicSettings settings;
-  bool is_deleted = true;
   size_t count = 0;
   const rd_kafka_ConfigEntry_t** const entries = rd_kafka_ConfigResource_configs(told[0], &count);
   for (size_t i = 0; i < count; ++i) {
     const char* const value = rd_kafka_ConfigEntry_value(entries[i]);
     if (value == nullptr) continue;  // sensitive
-    ReadSetting(rd_kafka_ConfigEntry_name(entries[i]), value, settings, is_deleted);
+    visit(rd_kafka_ConfigEntry_name(entries[i]), value);
   }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& topic,
+                                         int timeout_ms) {
+  TopicSettings settings;
+  bool is_deleted = true;
+  RETURN_IF_ERROR(
+      DescribeTopic(handle, topic, timeout_ms, [&](std::string_view name, std::string_view value) {
+        ReadSetting(name, value, settings, is_deleted);
+      }));
   if (!is_deleted) settings.retention.reset();
   return settings;
+}
+
+StatusOr<size_t> AskMaxMessageBytes(rd_kafka_t* handle, const std::string& topic, int timeout_ms) {
+  size_t bytes = 0;
+  RETURN_IF_ERROR(
+      DescribeTopic(handle, topic, timeout_ms, [&](std::string_view name, std::string_view value) {
+        if (name != "max.message.bytes") return;
+        std::from_chars(value.data(), value.data() + value.size(), bytes);
+      }));
+  if (bytes == 0) return Unavailable("topic {}: no broker tells its max.message.bytes", topic);
+  return bytes;
 }
 
 }  // namespace freshet

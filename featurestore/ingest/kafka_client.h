@@ -66,5 +66,7 @@ StatusOr<int32_t> TopicPartitions(rd_kafka_t* handle, const std::string& topic, 
 // By DescribeConfigs. UNAVAILABLE where no broker answers; PERMISSION_DENIED and others where it will not say.
 StatusOr<TopicSettings> AskTopicSettings(rd_kafka_t* handle, const std::string& topic,
                                          int timeout_ms);
+// Of a batch that the topic takes: its max.message.bytes. As above.
+StatusOr<size_t> AskMaxMessageBytes(rd_kafka_t* handle, const std::string& topic, int timeout_ms);
 
 }  // namespace freshet

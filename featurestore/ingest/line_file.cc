@@ -5,11 +5,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "featurestore/base/hash.h"
+
 namespace freshet {
 namespace {
 
 constexpr size_t kChunkBytes = 256 * 1024;
 constexpr size_t kMaxLineBytes = 64 * 1024 * 1024;
+// As ever: the id of a file that was sent before must be the same.
+constexpr size_t kHashedAtOnce = 1 << 20;
 
 }  // namespace
 
@@ -27,6 +31,35 @@ StatusOr<LineFile> LineFile::Open(const std::filesystem::path& path) {
   if (file == nullptr) return NotFound("{}: {}", path.string(), std::strerror(errno));
   gzbuffer(file.get(), kChunkBytes);
   return LineFile(std::move(file), path.string(), size);
+}
+
+StatusOr<size_t> LineFile::Read(std::span<char> room) {
+  const int count = gzread(file_.get(), room.data(), static_cast<unsigned>(room.size()));
+  int code = 0;
+  std::string_view what = gzerror(file_.get(), &code);  // begins with the path it was opened by
+  if (what.starts_with(name_ + ": ")) what.remove_prefix(name_.size() + 2);
+  if (count < 0) return DataLoss("{}: {}; the file is damaged", name_, what);
+  if (count == 0 && code == Z_BUF_ERROR) {
+    return DataLoss("{}: {}; the file is cut off", name_, what);
+  }
+  return static_cast<size_t>(count);
+}
+
+StatusOr<std::string> LineFile::ContentId(const std::filesystem::path& path) {
+  ASSIGN_OR_RETURN(LineFile file, Open(path));
+  std::vector<char> part(kHashedAtOnce);
+  uint64_t hash = 0, bytes = 0;
+  for (bool more = true; more;) {
+    size_t filled = 0;
+    while (more && filled < part.size()) {
+      ASSIGN_OR_RETURN(const size_t count, file.Read(std::span(part).subspan(filled)));
+      filled += count;
+      more = count > 0;
+    }
+    hash = Hash64({part.data(), filled}, hash);
+    bytes += filled;
+  }
+  return fmt::format("file:{:016x}:{}", hash, bytes);
 }
 
 uint64_t LineFile::bytes_read() const {
@@ -62,21 +95,9 @@ StatusOr<bool> LineFile::Next(std::string_view& line) {
       }
       buffer_.resize(buffer_.size() * 2);
     }
-    const int count =
-        gzread(file_.get(), buffer_.data() + end_, static_cast<unsigned>(buffer_.size() - end_));
-    if (count < 0) {
-      int code = 0;
-      return DataLoss("{}: {}; the file is damaged", name_, gzerror(file_.get(), &code));
-    }
-    end_ += static_cast<size_t>(count);
-    if (count == 0) {
-      int code = 0;
-      const char* what = gzerror(file_.get(), &code);
-      if (code == Z_BUF_ERROR) {
-        return DataLoss("{}: {}; the file is cut off", name_, what);
-      }
-      at_end_ = true;
-    }
+    ASSIGN_OR_RETURN(const size_t count, Read(std::span(buffer_).subspan(end_)));
+    end_ += count;
+    at_end_ = count == 0;
   }
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   return true;

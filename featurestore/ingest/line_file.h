@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ class LineFile {
   // False at the end. `line` comes without its line end, and is valid until the next call. A line beyond 64 MiB is an error.
   StatusOr<bool> Next(std::string_view& line);
 
+  // What the whole file holds once it is unpacked: equal for equal text, however it was packed. An error where it is damaged or cut off.
+  static StatusOr<std::string> ContentId(const std::filesystem::path& path);
+
   // Of the file as it lies on disk.
   uint64_t bytes_read() const;
   uint64_t bytes_total() const { return total_; }
@@ -31,6 +35,8 @@ class LineFile {
     void operator()(gzFile_s* file) const;
   };
   LineFile(std::unique_ptr<gzFile_s, Closer> file, std::string name, uint64_t total);
+  // Into `room`, as much as there is of it; 0: the file has ended.
+  StatusOr<size_t> Read(std::span<char> room);
 
   std::unique_ptr<gzFile_s, Closer> file_;
   std::string name_;

@@ -1,6 +1,7 @@
 #include "featurestore/ingest/pusher.h"
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <set>
 
@@ -14,6 +15,10 @@ using std::chrono::steady_clock;
 
 // Beside its bytes, what an event takes here and in the log's queue.
 constexpr uint64_t kEventOverheadBytes = 256;
+
+// Reasons of a pause that say that the log is not the one that was read.
+constexpr std::array<std::string_view, 5> kLogIsLost = {
+    "topic_recreated", "topic_missing", "records_lost", "offset_out_of_range", "log_replaced"};
 
 uint64_t BytesOf(const PushRequest& request) {
   uint64_t bytes = request.size() * kEventOverheadBytes;
@@ -169,6 +174,7 @@ void Pusher::Start(const CallPtr& call) {
     idle_.notify_all();
     return;
   }
+  call->before = store_.source_status(call->its_source().name).partitions();
   {
     const std::lock_guard lock(mutex_);
     call->to.resize(records.size());
@@ -204,11 +210,29 @@ void Pusher::Forget(const CallPtr& call) {
   unapplied_[call->its_source().name] -= call->bytes;
 }
 
-bool Pusher::IsApplied(const Call& call, const Applied& applied) {
+bool Pusher::IsPassed(const Call& call, const Applied& applied) {
   return std::all_of(call.result.ends.begin(), call.result.ends.end(), [&](const auto& end) {
     const auto partition = applied.partitions.find(end.first);
     return partition != applied.partitions.end() && partition->second.next >= end.second;
   });
+}
+
+const PushedTo* Pusher::InOtherLog(const Call& call, const Applied& applied) {
+  for (const PushedTo& to : call.to) {
+    // None: the loops had not begun, which they do by making sure of the log.
+    const auto before = call.before.find(to.partition);
+    if (!to.status.ok() || before == call.before.end()) continue;
+    // A log's end only grows, so what is appended stands behind each end that was seen before.
+    const auto& [incarnation, next, log_end, least] = before->second;
+    if (to.offset < std::max(next, log_end.value_or(0))) return &to;
+    const auto now = applied.partitions.find(to.partition);
+    if (now != applied.partitions.end() && now->second.incarnation != incarnation) return &to;
+  }
+  return nullptr;
+}
+
+bool Pusher::IsApplied(const Call& call, const Applied& applied) {
+  return IsPassed(call, applied) && !applied.log_is_lost && InOtherLog(call, applied) == nullptr;
 }
 
 std::map<std::string, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::mutex>& lock) {
@@ -220,6 +244,8 @@ std::map<std::string, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::
     applied.partitions = status.partitions();
     const auto [reason, detail] = status.paused();
     if (!reason.empty()) applied.paused = fmt::format("{}: {}", reason, detail);
+    applied.log_is_lost =
+        std::find(kLogIsLost.begin(), kLogIsLost.end(), reason) != kLogIsLost.end();
   }
   lock.lock();
   return all;
@@ -253,7 +279,7 @@ void Pusher::Answer() {
         answered.push_back({call, std::exchange(call->done, {}), call->result});
         --unanswered_;
       }
-      const bool held = log_.unapplied_bytes_max() && !IsApplied(*call, applied->second);
+      const bool held = log_.unapplied_bytes_max() && !IsPassed(*call, applied->second);
       if (!call->done && told && !held) over.push_back(call);
     }
     for (const CallPtr& call : over) Forget(call);
@@ -306,11 +332,12 @@ PushError Pusher::NotTaken(const Call& call) const {
   PushError error;
   error.reason = "NOT_DURABLE";
   size_t first = call.to.size();
-  bool for_what_it_is = false;
+  bool for_what_it_is = false, is_missing = false;
   for (size_t i = 0; i < call.to.size(); ++i) {
     if (call.to[i].status.ok()) continue;
     first = std::min(first, i);
     for_what_it_is = for_what_it_is || absl::IsInvalidArgument(call.to[i].status);
+    is_missing = is_missing || absl::IsNotFound(call.to[i].status);
     if (error.violations.size() < kMaxPushViolations) {
       error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
                                     std::string(MessageOf(call.to[i].status)));
@@ -323,7 +350,12 @@ PushError Pusher::NotTaken(const Call& call) const {
                   PushedField(call.request, call.index_of[first]), MessageOf(call.to[first].status),
                   for_what_it_is ? "it will never be" : HowToRepeat(call.request));
   error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
-  if (!for_what_it_is) error.retry_after = Duration::Seconds(1);
+  if (!for_what_it_is && is_missing) {
+    error.code = absl::StatusCode::kFailedPrecondition;
+    error.reason = "TOPIC_MISSING";
+  } else if (!for_what_it_is) {
+    error.retry_after = Duration::Seconds(1);
+  }
   return error;
 }
 
@@ -334,9 +366,18 @@ PushError Pusher::TooLate(const Call& call, const Applied& applied) const {
   error.reason = told ? "NOT_APPLIED_IN_TIME" : "NOT_DURABLE_IN_TIME";
   const std::string when = stopping_ ? "as the server stopped" : "when the call's time was over";
   if (told) {
+    const PushedTo* const elsewhere = InOtherLog(call, applied);
     error.message = fmt::format(
-        "all {} are durable and will be applied, but were not {}{}{}", call.to.size(), when,
-        applied.paused.empty() ? "" : "; the source stands still: ", applied.paused);
+        "all {} are durable{}, but were not {}", call.to.size(),
+        elsewhere == nullptr && applied.paused.empty() ? " and will be applied" : "", when);
+    if (!applied.paused.empty()) {
+      error.message += fmt::format("; the source stands still: {}", applied.paused);
+    } else if (elsewhere != nullptr) {
+      error.message += fmt::format(
+          "; they are in another log than this server reads (partition {} at offset {}, where that "
+          "had been written before): the topic was made anew, or lost its end",
+          elsewhere->partition, elsewhere->offset);
+    }
   } else {
     error.message =
         fmt::format("{} of {} were known to be durable {}; the others may become so yet; {}",

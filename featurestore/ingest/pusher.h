@@ -110,9 +110,10 @@ class Pusher {
     const Source& its_source() const { return catalog->sources[source]; }
     uint64_t bytes = 0;
     bool appended = false;
-    size_t pending = 0;            // records that the log has not told of
-    std::vector<size_t> index_of;  // by record: in the request
-    std::vector<PushedTo> to;      // by record
+    size_t pending = 0;                         // records that the log has not told of
+    std::vector<size_t> index_of;               // by record: in the request
+    std::vector<PushedTo> to;                   // by record
+    std::map<int32_t, PartitionStatus> before;  // how far the loops were when nothing was appended
     PushResult result;
   };
   using CallPtr = std::shared_ptr<Call>;
@@ -120,6 +121,8 @@ class Pusher {
   struct Applied {
     std::map<int32_t, PartitionStatus> partitions;
     std::string paused;  // why they stand still
+    bool log_is_lost =
+        false;  // paused since the log is not what was read: what is pushed is not read from it
   };
 
   std::optional<PushError> Admit(const PushRequest& request, uint64_t bytes);
@@ -135,7 +138,12 @@ class Pusher {
   std::map<std::string, Applied> AskApplied(std::unique_lock<std::mutex>& lock);
   // Answered, or at the end of its time: what `done` is to be told. Under the lock.
   bool Settle(Call& call, const Applied& applied, bool at_end) const;
+  // The loops are past these offsets, of whichever log.
+  static bool IsPassed(const Call& call, const Applied& applied);
   static bool IsApplied(const Call& call, const Applied& applied);
+  // A record of the call that stands where the log that the loops read had been written before: it is in another log, whose topic was
+  // made anew or lost its end. What they pass there is not this record.
+  static const PushedTo* InOtherLog(const Call& call, const Applied& applied);
   void CountRepeated(const Call& call, PushResult& result) const;
   PushError NotTaken(const Call& call) const;
   PushError TooLate(const Call& call, const Applied& applied) const;

@@ -218,11 +218,33 @@ uint64_t Store::dead_letter_bytes(const std::string& source) const {
 }
 uint64_t Store::dead_letter_bytes() const { return impl_->outbox.bytes(); }
 
+namespace {
+
+// Before a partition's first offset: the log's start as it was when refusals were removed last. What was refused before it is not
+// known any more.
+constexpr int64_t kKnownFromPlace = -1;
+
+StatusOr<int64_t> RefusalsKnownFrom(const auto& store, const std::string& source,
+                                    const Coordinates& at) {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status got = store.db->Get(
+      {}, store.refusals, keys::RecordKey(source, {at.incarnation, at.partition, kKnownFromPlace}),
+      &value);
+  if (got.IsNotFound()) return 0;
+  RETURN_IF_ERROR(FromRocks(got, "read a refusal", store.folder()));
+  return ByteReader({value.data(), value.size()}).Ordered64();
+}
+
+}  // namespace
+
 StatusOr<bool> Store::IsRefused(const std::string& source, const Coordinates& at) const {
   rocksdb::PinnableSlice value;
   const rocksdb::Status got =
       impl_->db->Get({}, impl_->refusals, keys::RecordKey(source, at), &value);
-  if (got.IsNotFound()) return false;
+  if (got.IsNotFound()) {
+    ASSIGN_OR_RETURN(const int64_t known_from, RefusalsKnownFrom(*impl_, source, at));
+    return at.offset < known_from;
+  }
   RETURN_IF_ERROR(FromRocks(got, "read a refusal", impl_->folder()));
   return true;
 }
@@ -237,17 +259,27 @@ StatusOr<std::optional<int64_t>> Store::LastRefused(const std::string& source, u
   RETURN_IF_ERROR(FromRocks(at->status(), "read refusals", impl_->folder()));
   if (!at->Valid() || !at->key().starts_with(prefix)) return std::nullopt;
   ByteReader offset({at->key().data() + prefix.size(), at->key().size() - prefix.size()});
-  return offset.Ordered64();
+  const int64_t last = offset.Ordered64();
+  return last < 0 ? std::nullopt : std::optional(last);
 }
 
 Status Store::PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
                             int64_t before_offset) {
+  const Coordinates known_from{incarnation, partition, kKnownFromPlace};
+  const std::string known_from_key = keys::RecordKey(source, known_from);
   const std::string end = keys::RecordKey(source, {incarnation, partition, before_offset});
   const std::string prefix = end.substr(0, end.size() - sizeof before_offset);
   rocksdb::WriteBatch batch;
+  ASSIGN_OR_RETURN(const int64_t known_before, RefusalsKnownFrom(*impl_, source, known_from));
+  if (before_offset > known_before) {
+    std::string value;
+    ByteWriter(value).Ordered64(before_offset);
+    (void)batch.Put(impl_->refusals, known_from_key, value);
+  }
   RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->refusals, prefix,
                                       [&](std::string_view key, std::string_view) {
                                         if (key >= end) return false;
+                                        if (key == known_from_key) return true;
                                         (void)batch.Delete(impl_->refusals, AsSlice(key));
                                         return true;
                                       }),

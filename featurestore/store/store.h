@@ -230,7 +230,8 @@ class Store {
   uint64_t dead_letter_bytes(const std::string& source) const;
   uint64_t dead_letter_bytes() const;
 
-  // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records.
+  // Refusals by the wall clock, kept so that a restart and a rebuild refuse the same records. What stands before the place that they were
+  // pruned to is said to be refused: nobody knows any more.
   StatusOr<bool> IsRefused(const std::string& source, const Coordinates& at) const;
   // The greatest offset of a partition that was refused. None: none was.
   StatusOr<std::optional<int64_t>> LastRefused(const std::string& source, uint32_t incarnation,

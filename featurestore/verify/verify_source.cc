@@ -8,6 +8,7 @@
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_progress.h"
 #include "featurestore/model/entity_key.h"
+#include "featurestore/model/replayed_letter.h"
 #include "featurestore/oracle/oracle.h"
 #include "featurestore/verify/log_replay.h"
 #include "featurestore/verify/row_comparison.h"
@@ -212,6 +213,8 @@ class Group {
         if (was_refused) offered.seen_at = Timestamp::Min();
       }
     }
+    ASSIGN_OR_RETURN(const bool counts_already, OriginalCounts(record, offered));
+    if (counts_already) return OkStatus();
     const bool tombstone = !record.raw.value.has_value();
     const uint64_t repeated = oracle.repeated_pushes();
     const std::optional<oracle::Refusal> refusal = oracle.Offer(offered, at);
@@ -223,6 +226,16 @@ class Group {
     if (!facts.first_accepted) facts.first_accepted = time;
     facts.newest_accepted = std::max(facts.newest_accepted, time);
     return OkStatus();
+  }
+
+  // "Who accepted the record itself drops the copy": of a letter of reason future, whose own time has come.
+  StatusOr<bool> OriginalCounts(const SourceRecord& record, const oracle::Record& offered) const {
+    if (record.broker_time || offered.seen_at != Timestamp::Max()) return false;
+    const auto original = ReadCopiedFrom(source_.name, record.raw.headers);
+    if (!original || original->incarnation != incarnation_) return false;
+    if (original->partition == record.partition && original->offset >= record.offset) return false;
+    ASSIGN_OR_RETURN(const bool refused, store_.IsRefused(source_.name, *original));
+    return !refused;
   }
 
   bool LacksRecords(int32_t partition, const Progress& stored) const {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -88,6 +89,26 @@ StatusOr<v1::ListDeadLettersResponse> AskList(const DlqArguments& arguments, boo
   return answer;
 }
 
+// What came from outside, for a terminal: what could move its cursor or forge a line is spelled out.
+std::string ForTerminal(std::string_view text, bool keep_lines = false) {
+  std::string shown;
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t length = Utf8Length(text, pos);
+    const auto byte = static_cast<uint8_t>(text[pos]);
+    const bool is_c1 = length == 2 && byte == 0xc2 && static_cast<uint8_t>(text[pos + 1]) < 0xa0;
+    const bool is_kept = text[pos] == '\t' || (keep_lines && text[pos] == '\n');
+    if (length == 0 || is_c1 || (!is_kept && (byte < 0x20 || byte == 0x7f))) {
+      for (size_t i = 0; i < std::max<size_t>(length, 1); ++i) {
+        shown += fmt::format("\\x{:02x}", static_cast<uint8_t>(text[pos + i]));
+      }
+    } else {
+      shown.append(text.substr(pos, length));
+    }
+    pos += std::max<size_t>(length, 1);
+  }
+  return shown;
+}
+
 std::string TimeText(bool has, int64_t us) { return has ? FormatTimestamp({us}) : "-"; }
 
 Json LetterAsJson(const v1::DeadLetter& letter) {
@@ -139,7 +160,8 @@ int List(const DlqArguments& arguments) {
   if (!answer->letters().empty()) fmt::print("\nthe newest:\n");
   for (const v1::DeadLetter& letter : answer->letters()) {
     fmt::print("  {}  {}{}: {}\n", PlaceText(letter.place()), letter.reason(),
-               letter.replayed() ? " (replayed)" : "", Shortened(letter.detail(), kShownDetail));
+               letter.replayed() ? " (replayed)" : "",
+               ForTerminal(Shortened(letter.detail(), kShownDetail)));
   }
   return 0;
 }
@@ -155,11 +177,11 @@ int Show(const DlqArguments& arguments) {
     return 0;
   }
   fmt::print("place    {}\nreason   {}\ndetail   {}\ntime     {}\nstate    {}, {}\n",
-             PlaceText(letter.place()), letter.reason(), letter.detail(),
+             PlaceText(letter.place()), letter.reason(), ForTerminal(letter.detail()),
              TimeText(letter.has_record_time_us(), letter.record_time_us()),
              letter.relayed() ? "in the dead-letter topic" : "in the server's outbox",
              letter.replayed() ? "replayed" : "not replayed");
-  fmt::print("key      {}\n", letter.has_key() ? letter.key() : "(none)");
+  fmt::print("key      {}\n", letter.has_key() ? ForTerminal(letter.key()) : "(none)");
   if (!letter.has_value()) {
     fmt::print("value    (none: a tombstone)\n");
     return 0;
@@ -168,7 +190,7 @@ int Show(const DlqArguments& arguments) {
              letter.value().size() < letter.value_bytes()
                  ? fmt::format(", of which the topic holds the first {}", letter.value().size())
                  : "",
-             letter.value());
+             ForTerminal(letter.value(), /*keep_lines=*/true));
   return 0;
 }
 

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <vector>
 
-#include "featurestore/base/hash.h"
 #include "featurestore/ingest/line_file.h"
 #include "server/client_channel.h"
 #include "server/commands/commands.h"
@@ -33,21 +31,6 @@ struct IngestArguments {
   std::string address;
 };
 
-// What the file holds, packed or not: who sends it, so that a second time changes nothing.
-StatusOr<std::string> ContentId(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> buffer(1 << 20);
-  uint64_t hash = 0, bytes = 0;
-  while (file) {
-    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    const auto got = static_cast<size_t>(file.gcount());
-    hash = Hash64({buffer.data(), got}, hash);
-    bytes += got;
-  }
-  if (!file.eof()) return Unavailable("{}: cannot be read", path);
-  return fmt::format("file:{:016x}:{}", hash, bytes);
-}
-
 // Sends a file's lines in calls, one after the other, each repeated until the server has applied it.
 class FilePush {
  public:
@@ -55,7 +38,8 @@ class FilePush {
       : arguments_(arguments), channel_(address), stop_(stop) {}
 
   Status Run() {
-    ASSIGN_OR_RETURN(const std::string id, ContentId(arguments_.file));
+    // All of it is read first, so that of a file that is cut off or damaged nothing is sent.
+    ASSIGN_OR_RETURN(const std::string id, LineFile::ContentId(arguments_.file));
     ASSIGN_OR_RETURN(LineFile file, LineFile::Open(arguments_.file));
     Begin(id, 1);
     std::string_view line;
@@ -82,6 +66,9 @@ class FilePush {
     bar_.End();
     return OkStatus();
   }
+
+  // Whether anything of it is there.
+  bool any() const { return applied_ + repeated_ > 0; }
 
   // What it came to: 0, or 1 where lines were refused.
   int Report() {
@@ -156,10 +143,13 @@ int IngestFile(const IngestArguments& arguments) {
   FilePush push(arguments, *address, stop);
   const Status pushed = push.Run();
   if (!pushed.ok()) {
-    push.Report();
-    return Fail(MakeStatus(pushed.code(),
-                           "{}; run it again to go on: what is there already is not counted again",
-                           MessageOf(pushed)));
+    if (push.any()) push.Report();
+    const bool passes = absl::IsUnavailable(pushed) || absl::IsDeadlineExceeded(pushed) ||
+                        absl::IsCancelled(pushed);
+    if (!passes && !push.any()) return Fail(pushed);
+    return Fail(MakeStatus(pushed.code(), "{}; {}: what is there already is not counted again",
+                           MessageOf(pushed),
+                           passes ? "run it again to go on" : "once that is mended run it again"));
   }
   return push.Report();
 }

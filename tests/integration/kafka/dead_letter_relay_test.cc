@@ -141,7 +141,7 @@ TEST_CASE("a letter with a part of its key is not replayed") {
   const auto sent = std::make_shared<FakeLog>(1);
   FakePushLog push_log(sent);
   DeadLetters dead_letters(catalog, LogAddress{.bootstrap = outbox.bootstrap},
-                           *outbox.running.store, push_log);
+                           *outbox.running.store, &push_log);
   const auto replayed =
       dead_letters.Replay({}, std::chrono::steady_clock::now() + std::chrono::seconds(20));
   INFO(MessageOf(replayed.status()));

@@ -3,6 +3,7 @@ acknowledgement, and the retry at the other replica; dead letters listed, shown 
 
 import datetime
 import gzip
+import http.client
 import json
 import pathlib
 import random
@@ -189,6 +190,52 @@ class Pushes(unittest.TestCase):
             wrong = folder.run(*ingest[:3], "trip", *ingest[4:])
             self.assertEqual(wrong.returncode, 1)
             self.assertIn("trips", wrong.stderr)
+            self.assertNotIn("run it again", wrong.stderr)
+            # The same content, packed or not.
+            plain = folder.write("trips.jsonl", "\n".join(lines))
+            unpacked = folder.run("ingest", plain, *ingest[2:])
+            self.assertIn("0 applied, 2,499 already there, 1 refused", unpacked.stdout)
+            # Nothing is sent of a file that is not whole.
+            cut = folder.path / "cut.jsonl.gz"
+            whole = gzip.compress("".join(json.dumps(trip("cut", i, i)) + "\n" for i in range(9000)).encode())
+            cut.write_bytes(whole[:-len(whole) // 5])
+            torn = folder.run("ingest", str(cut), *ingest[2:])
+            self.assertEqual((torn.returncode, torn.stdout), (1, ""), torn.stderr)
+            self.assertIn("cut off", torn.stderr)
+            self.assertEqual(torn.stderr.count("cut.jsonl.gz"), 1)
+            self.assertNotIn("run it again", torn.stderr)
+            self.assertEqual(folder.rows([{"rider": "cut"}])[0]["statuses"]["trips_lifetime"], "NOT_FOUND")
+
+    def test_what_is_asked_for_unclearly_is_refused(self):
+        folder = self.folder()
+        folder.serve()
+        folder.wait_ready()
+        mixed = [trip("u", 1), {"at": "nonsense"}]
+        for query, named in (("wiat=durable", "wiat"), ("foo", "foo"), ("wait=durable&wait=applied", "wait"),
+                             ("skip_bad=no", "skip_bad=no"), ("wait", "wait"), ("wait=durable%00", "wait")):
+            status, told = push(folder.admin, [trip("u", 1)], query)
+            self.assertEqual((status, told["error"]["reason"]), (400, "BAD_REQUEST"), query)
+            self.assertIn(named, told["error"]["message"])
+        self.assertEqual(push(folder.admin, mixed, "skip_bad=false")[0], 400)
+        for query in ("skip_bad", "skip_bad=true"):
+            status, told = push(folder.admin, mixed, query)
+            self.assertEqual((status, len(told["bad"])), (200, 1), query)
+        self.assertEqual(push(folder.admin, [trip("u", 1)], source="trips%00")[0], 404)
+        twice = http.client.HTTPConnection(folder.admin, timeout=20)
+        twice.putrequest("POST", "/push/trips")
+        for name, value in (("Freshet-Producer", "p"), ("Freshet-Sequence", "1"), ("freshet-sequence", "7"),
+                            ("Content-Length", "2")):
+            twice.putheader(name, value)
+        twice.endheaders(b"{}")
+        answer = twice.getresponse()
+        self.assertEqual(answer.status, 400)
+        self.assertIn("Freshet-Sequence is sent twice", answer.read().decode())
+        twice.close()
+        other = http.client.HTTPConnection(folder.admin, timeout=20)
+        other.request("PUT", "/push/trips", "{}")
+        answer = other.getresponse()
+        self.assertEqual((answer.status, answer.read().decode(), answer.getheader("Allow")), (405, "only POST\n", "POST"))
+        other.close()
 
     def test_dead_letters_are_listed_shown_and_replayed_once(self):
         folder = self.folder()
@@ -207,6 +254,17 @@ class Pushes(unittest.TestCase):
         self.assertIn("km", shown["detail"])
         self.assertIn("mistyped", dlq("list").stdout)
         self.assertIn("mistyped", dlq("show", place).stdout)
+        # What a record holds does nothing to a terminal.
+        hostile = folder.write("hostile.tsv", "k\x1b[2Jey\t\x1b]0;title\x07\rforged\u009b\n")
+        done = folder.run("replay", hostile, "--project", str(folder.path), "--source", "trips", "--address", folder.grpc,
+                          "--key-separator", "\\t", "--wait")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(lambda: "malformed" in dlq("list").stdout, "its letter")
+        malformed = json.loads(dlq("list", "--output", "json", "--reason", "malformed").stdout)["letters"][0]["place"]
+        text = dlq("show", malformed).stdout
+        self.assertIn("\\x1b]0;title\\x07\\x0dforged\\xc2\\x9b", text)
+        self.assertIn("k\\x1b[2Jey", text)
+        self.assertNotIn("\x1b", text)
         self.assertIn("no dead letter", dlq("show", "trips/9/9/9").stderr)
         self.assertIn("source/incarnation", dlq("show", "nonsense").stderr)
         self.assertEqual(dlq("replay").returncode, 1)
@@ -237,7 +295,8 @@ class Pushes(unittest.TestCase):
         counts = lambda: json.loads(dlq("list", "--output", "json").stdout)["counts"]  # noqa: E731
         wait_until(lambda: counts() and counts()[0]["reason"] == "future", "the letter")
         wait_until(lambda: datetime.datetime.now(datetime.timezone.utc) > soon, "its time to come")
-        self.assertIn("1 replayed, 0 had been before", dlq("replay", "--source", "trips").stdout)
+        replayed = dlq("replay", "--source", "trips")
+        self.assertIn("1 replayed, 0 had been before", replayed.stdout, replayed.stderr)
         wait_until(lambda: self.totals(folder, "f")[0] == 2, "the replayed one")
         self.assertIn("0 replayed, 1 had been before", dlq("replay", "--all").stdout)
         self.assertEqual(self.totals(folder, "f"), (2, 2))
@@ -250,6 +309,13 @@ class Pushes(unittest.TestCase):
         file = folder.write("trips.jsonl", json.dumps(trip("r", 1)) + "\n")
         refused = folder.run("ingest", file, "--source", "trips", "--address", folder.grpc)
         self.assertIn("server.push: false", refused.stderr)
+        self.assertNotIn("run it again", refused.stderr)
+        # Letters can be looked at; sending them again is what is off.
+        listed = folder.run("dlq", "list", "--address", folder.grpc)
+        self.assertEqual((listed.returncode, listed.stdout), (0, "no dead letters\n"), listed.stderr)
+        again = folder.run("dlq", "replay", "--all", "--address", folder.grpc)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("server.push: false", again.stderr)
         self.assertEqual(off.stop(), 0)
         elsewhere = folder.serve("--set", "server.push_http=127.0.0.1:0")
         address = elsewhere.says(r"POST http://(127[^/]+)/push").group(1)

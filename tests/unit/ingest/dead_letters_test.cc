@@ -26,7 +26,7 @@ struct Letters {
     const auto loop = running.Live();
     running.ReadAll(*loop);
     letters = std::make_unique<DeadLetters>(std::make_shared<Catalog>(catalog), LogAddress{},
-                                            *running.store, push_log);
+                                            *running.store, &push_log);
   }
   static std::chrono::steady_clock::time_point Soon() {
     return std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -132,6 +132,13 @@ TEST_CASE("what cannot be replayed says why") {
   CHECK(MessageOf(unknown.status()).find("payments") != std::string_view::npos);
   fixture.push_log.SetReady(Unavailable("no broker answers"));
   CHECK(absl::IsUnavailable(fixture.letters->Replay({}, Letters::Soon()).status()));
+  // Where pushes are switched off they are listed all the same.
+  DeadLetters unsent(std::make_shared<Catalog>(fixture.catalog), LogAddress{},
+                     *fixture.running.store, nullptr);
+  CHECK(absl::IsUnimplemented(unsent.Replay({}, Letters::Soon()).status()));
+  CHECK(unsent.List({}, 10, false, Letters::Soon())->letters.size() == 4);
+  fixture.push_log.SetReady(NotFound("the topic does not exist"));  // no letter that is unknown
+  CHECK(absl::IsFailedPrecondition(fixture.letters->Replay({}, Letters::Soon()).status()));
   fixture.letters->Stop();
   fixture.push_log.SetReady(OkStatus());
   CHECK(fixture.letters->Replay({}, Letters::Soon())->left == 4);

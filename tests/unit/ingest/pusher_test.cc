@@ -319,6 +319,39 @@ TEST_CASE(
   CHECK(Mentions(*durable.error, "disk_full: make room"));
 }
 
+TEST_CASE(
+    "what is pushed to a topic that was made anew is not said to be applied by the old one's "
+    "place") {
+  PushServer server;
+  std::vector<std::string> events;
+  for (int i = 0; i < 8; ++i) events.push_back(P("a", i));
+  REQUIRE_FALSE(server.PushApplied(server.Request(std::move(events))).error);
+  for (FakeLog::Partition& partition : server.log->partitions) partition = {};
+  PushRequest request = server.Request({P("a", 9)});
+  request.deadline = steady_clock::now() + std::chrono::milliseconds(50);
+  const PushResult unseen = server.Push(request).get();
+  REQUIRE(unseen.error);
+  CHECK(unseen.error->reason == "NOT_APPLIED_IN_TIME");
+  CHECK(unseen.durable == 1);
+  CHECK(unseen.applied == 0);
+  CHECK(Mentions(*unseen.error, "in another log than this server reads"));
+  CHECK_FALSE(Mentions(*unseen.error, "will be applied"));
+
+  SourceStatus& status = server.running.store->source_status("payments");
+  status.SetPaused("topic_recreated", "reset the source");
+  request.deadline = steady_clock::now() + std::chrono::milliseconds(50);
+  const PushResult seen = server.Push(request).get();
+  REQUIRE(seen.error);
+  CHECK(Mentions(*seen.error, "stands still: topic_recreated: reset the source"));
+  // What is written on before anybody looks: offsets of the new log behind the old one's end.
+  for (int i = 0; i < 20; ++i) server.log->Append(0, P("b", i));
+  for (int i = 0; i < 20; ++i) server.log->Append(1, P("b", i));
+  request.deadline = steady_clock::now() + std::chrono::milliseconds(50);
+  auto stopped = server.Push(request);
+  for (int32_t partition : {0, 1}) status.SetPartition(partition, {0, 100, 100, 100});
+  CHECK(stopped.get().error);
+}
+
 TEST_CASE("a log that keeps little takes no more than is applied") {
   PushServer server;
   server.push_log.SetUnapplied(700);

@@ -132,9 +132,17 @@ TEST_CASE("refusals are kept until the log's start passes them") {
   }
   auto store = folder.Open();
   REQUIRE(store->PruneRefusals("s", 0, 2, 9).ok());
-  CHECK_FALSE(*store->IsRefused("s", {0, 2, 1}));
-  CHECK_FALSE(*store->IsRefused("s", {0, 2, 5}));
+  CHECK(store->LastRefused("s", 0, 2).value() == 9);
   CHECK(*store->IsRefused("s", {0, 2, 9}));
+  CHECK_FALSE(*store->IsRefused("s", {0, 2, 10}));
+  REQUIRE(store->PruneRefusals("s", 0, 2, 12).ok());
+  REQUIRE(store->PruneRefusals("s", 0, 2, 11).ok());  // a log's start never goes back
+  CHECK_FALSE(store->LastRefused("s", 0, 2).value());
+  // Of what the log held before its start nobody knows any more: it may have been.
+  CHECK(*store->IsRefused("s", {0, 2, 8}));
+  CHECK(*store->IsRefused("s", {0, 2, 11}));
+  CHECK_FALSE(*store->IsRefused("s", {0, 2, 12}));
+  CHECK_FALSE(*store->IsRefused("s", {0, 3, 0}));
   CHECK(*store->IsRefused("s", {0, 3, 1}));
   CHECK(*store->IsRefused("s", {1, 2, 1}));
   CHECK(*store->IsRefused("t", {0, 2, 1}));

@@ -1,0 +1,23 @@
+// What a replayed dead letter carries beside its event and its place, which is its producer id (push_headers.h).
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "featurestore/model/event.h"
+
+namespace freshet {
+
+// Of a letter of reason `future` whose record is of the log that the copy was sent to: that record counts wherever its time had come
+// once it was read.
+inline constexpr std::string_view kReplayedReasonHeader = "freshet-reason";
+inline constexpr std::string_view kReplayedFuture = "future";
+
+// The record of `source` that a record with these headers is such a copy of. None: it is none.
+std::optional<Coordinates> ReadCopiedFrom(
+    std::string_view source,
+    std::span<const std::pair<std::string_view, std::string_view>> headers);
+
+}  // namespace freshet
