@@ -198,7 +198,7 @@ StepResult LiveLoop::ReadBatch() {
   if (TakeHandovers()) return {StepKind::kHeld, {}};
   if (outbox_full) return {StepKind::kOutboxFull, {}};
   if (refresh) {
-    if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+    if (StepResult refreshed = Refresh(); !refreshed.ok() || !stop_.ok()) return refreshed;
   }
   if (StepResult grown = CountPartitions(); !grown.ok()) return grown;
   if (writer_->pending()) return CommitProgress();
@@ -228,6 +228,12 @@ StepResult LiveLoop::PollBatch() {
   auto gaps = CheckGaps(*log_, context_.source.topic, read_to_, context_.every_gap_is_loss,
                         /*cut_at_loss=*/true, polled_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
+  if (gaps->gaps > 0) {
+    if (LogVerdict compacted = topic_check_.AskAgain(*log_); !compacted.ok()) {
+      polled_.Clear();
+      gaps->lost = std::move(compacted);
+    }
+  }
   stop_after_ = gaps->lost;
   polled_waits_ = !polled_.records.empty() || !polled_.ends.empty();
   polled_taken_ = 0;
@@ -345,6 +351,10 @@ StepResult LiveLoop::Refresh() {
   if (!bounds.ok()) return LogError(bounds.status());
   next_count_ = now + kCountEvery;
   if (StepResult grown = HasGrown(bounds->size()); !grown.ok()) return grown;
+  if (!context_.every_gap_is_loss) {
+    stop_ = topic_check_.AskAgain(*log_);
+    if (!stop_.ok()) return {StepKind::kStopped, {}};
+  }
   for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {

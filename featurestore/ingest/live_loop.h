@@ -80,7 +80,8 @@ class LiveLoop final : public IngestLoop {
   // What was read ends before a loss, and all of it was decoded.
   bool MustStop() const { return !polled_waits_ && !stop_after_.ok(); }
   bool RefreshIsDue() const;
-  // Every 30 s: the log's ends for E, refusals that the log has forgotten. Where it prepared a commit that is pending.
+  // Every 30 s: whether it is the same log still, and compacted; its ends for E, refusals that it has forgotten. Where it prepared a
+  // commit that is pending.
   StepResult Refresh();
   // Every 5 s, and then beside what is being written: new partitions.
   StepResult CountPartitions();

@@ -35,6 +35,7 @@ struct FakeLog {
   };
   std::vector<Partition> partitions;
   StatusOr<TopicSettings> settings = TopicSettings{};  // what the broker says of the topic
+  int settings_asked = 0;
 
   explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
   void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
@@ -122,6 +123,7 @@ class FakeLogSource final : public LogSource {
   StatusOr<TopicSettings> Settings() override {
     const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
+    ++log_->settings_asked;
     return log_->settings;
   }
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override {
