@@ -351,10 +351,7 @@ StepResult LiveLoop::Refresh() {
   if (!bounds.ok()) return LogError(bounds.status());
   next_count_ = now + kCountEvery;
   if (StepResult grown = HasGrown(bounds->size()); !grown.ok()) return grown;
-  if (!context_.every_gap_is_loss) {
-    stop_ = topic_check_.AskAgain(*log_);
-    if (!stop_.ok()) return {StepKind::kStopped, {}};
-  }
+  if (StepResult checked = CheckLog(*bounds); !checked.ok() || !stop_.ok()) return checked;
   for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {
@@ -373,6 +370,28 @@ StepResult LiveLoop::Refresh() {
   });
   if (!any) writer_->Discard();
   return {};
+}
+
+StepResult LiveLoop::CheckLog(const std::map<int32_t, LogBounds>& bounds) {
+  if (context_.every_gap_is_loss) return {};
+  stop_ = topic_check_.AskAgain(*log_);
+  if (!stop_.ok()) return {StepKind::kStopped, {}};
+  auto same = anchors_.Check(*log_, context_.source.topic, bounds, writer_->progress(), read_to_,
+                             topic_check_.compacted());
+  if (!same.ok()) return LogError(same.status());
+  if (same->ok()) return {};
+  // The stored place is told by a record of the new log. With one of the old, a start finds what is wrong, and so does reset-source.
+  writer_->PrepareProgress([&](int32_t partition, Progress& progress) {
+    const auto lost = anchors_.lost().find(partition);
+    if (lost == anchors_.lost().end()) return false;
+    progress.last = lost->second;
+    return true;
+  });
+  const Status applied = writer_->Apply();
+  if (!applied.ok()) writer_->Discard();  // found again at the next refresh
+  if (!applied.ok()) return StoreError(applied);
+  stop_ = *std::move(same);
+  return {StepKind::kStopped, {}};
 }
 
 StepResult LiveLoop::CountPartitions() {
