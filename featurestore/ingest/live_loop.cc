@@ -93,7 +93,9 @@ StepResult LiveLoop::LookForGone(const std::map<int32_t, LogBounds>& bounds) {
   }
   const Timestamp now = context_.clock.Now();
   if (!gone_since_) gone_since_ = now;
-  if (now - *gone_since_ < kGoneAfter) return LogError(Unavailable("{}", gone.detail));
+  if (now - *gone_since_ < kGoneAfter) {
+    return LogError(MakeStatus(absl::StatusCode::kAborted, "{}", gone.detail));
+  }
   stop_ = std::move(gone);
   return {};
 }
