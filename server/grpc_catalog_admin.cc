@@ -56,7 +56,19 @@ grpc::Status AdminServer::GetProgress(grpc::ServerContext*, const v1::GetProgres
                     catalog->project, Suggestion(request->source(), names)),
         {{"source", request->source()}}));
   }
-  for (const Source& source : catalog->sources) {
+  std::vector<Source> sources = catalog->sources;
+  // Those that a reload brings are read before they are served.
+  const Reloading reloading = this->reloading();
+  const ReloadState reloads = reloading.state ? reloading.state() : ReloadState();
+  for (const ReloadState::Waiting& next : reloads.waiting) {
+    for (const Source& source : next.catalog->sources) {
+      const bool known = std::any_of(sources.begin(), sources.end(), [&](const Source& other) {
+        return other.name == source.name;
+      });
+      if (!known && request->source().empty()) sources.push_back(source);
+    }
+  }
+  for (const Source& source : sources) {
     if (!request->source().empty() && source.name != request->source()) continue;
     const SourceStatus& status = store_.source_status(source.name);
     v1::SourceProgress& progress = *response->add_sources();

@@ -33,6 +33,12 @@ void Readiness::FindRequired() {
   }
 }
 
+void Readiness::Reads(const std::vector<Source>& sources) {
+  std::lock_guard lock(mutex_);
+  also_read_.clear();
+  for (const Source& source : sources) also_read_.insert(source.name);
+}
+
 void Readiness::Stopping() {
   std::lock_guard lock(mutex_);
   stopping_ = true;
@@ -97,12 +103,14 @@ ReadinessCondition Readiness::CaughtUp() const {
 
 ReadinessCondition Readiness::Ingesting() const {
   std::string standing;
-  for (const Source& source : current().sources) {
+  std::set<std::string> names = also_read_;
+  for (const Source& source : current().sources) names.insert(source.name);
+  for (const std::string& name : names) {
     if (store_ == nullptr) break;
-    const auto [reason, detail] = store_->source_status(source.name).paused();
+    const auto [reason, detail] = store_->source_status(name).paused();
     if (reason.empty()) continue;
     if (!standing.empty()) standing += "; ";
-    standing += fmt::format("source {} stands still ({}): {}", source.name, reason, detail);
+    standing += fmt::format("source {} stands still ({}): {}", name, reason, detail);
   }
   return {"ingesting", true, standing.empty() ? "no source stands still" : standing};
 }

@@ -30,6 +30,8 @@ class Readiness {
   void StoreOpened(Store& store);
   // Another catalog is served from here on: its sources are asked, and where the start is still waited for, its views.
   void Served(std::shared_ptr<const Catalog> catalog);
+  // Sources that are read from here on, or soon: also for a declaration that is not served yet.
+  void Reads(const std::vector<Source>& sources);
   void Stopping();
   bool ready() const;
   std::vector<ReadinessCondition> Conditions() const;
@@ -57,6 +59,7 @@ class Readiness {
   bool had_data_ = false;                  // some view was complete when the store was opened
   std::vector<uint32_t> required_;         // views
   std::set<uint32_t> required_sources_;
+  std::set<std::string> also_read_;  // sources by name
   bool stopping_ = false;
   // What ended the waiting; empty while it lasts.
   mutable std::string latched_;

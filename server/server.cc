@@ -161,6 +161,7 @@ void Server::Impl::StartReloader() {
       .before =
           [this](const Catalog& together) {
             push_log->Serve(together);
+            readiness.Reads(together.sources);
             return broker != nullptr ? broker->AddTopics(EmbeddedTopics(together)) : OkStatus();
           },
       .hold =
@@ -369,7 +370,8 @@ StartSummary Server::summary() const {
     const FeatureView& view = catalog.views[i];
     const bool complete = impl_->store->IsComplete(ViewId{i});
     const bool known = impl_->store->CompleteVersion(view.name).has_value();
-    summary.views.push_back(fmt::format("{}: {} features, {}", view.name, view.features.size(),
+    summary.views.push_back(fmt::format("{}: {} feature{}, {}", view.name, view.features.size(),
+                                        view.features.size() == 1 ? "" : "s",
                                         complete ? "complete"
                                         : known  ? "changed: rebuilt from the log"
                                                  : "new: read from the log's start"));

@@ -25,7 +25,9 @@ struct ViewNumber {
 
 constexpr ViewNumber kViewGauges[] = {
     {&StoreStatistics::View::estimate_num_keys, "freshet_view_keys",
-     "Entities of the view, RocksDB's estimate."},
+     "Entities of the view, RocksDB's estimate: a row that was written again before compaction "
+     "came "
+     "to it counts each time."},
     {&StoreStatistics::View::estimate_num_keys, "freshet_rocksdb_estimate_num_keys",
      "rocksdb.estimate-num-keys"},
     {&StoreStatistics::View::live_sst_files_bytes, "freshet_rocksdb_live_sst_files_bytes",

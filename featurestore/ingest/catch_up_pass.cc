@@ -175,6 +175,10 @@ StepResult CatchUpPass::PollBatch(const Positions& live) {
   const auto gaps = CheckGaps(*log_, context_.source.topic, PositionsOf(writer_.progress()),
                               context_.every_gap_is_loss, /*cut_at_loss=*/true, batch_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
+  if (gaps->gaps > 0) {
+    stop_ = topic_check_.AskAgain(*log_);
+    if (!stop_.ok()) return {StepKind::kStopped, {}};
+  }
   losses_ = gaps->losses;
   if (!gaps->lost.ok()) {
     context_.log.Warn("pass_lost_records", gaps->lost.detail, {{"source", context_.source.name}});

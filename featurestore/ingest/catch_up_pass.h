@@ -52,7 +52,7 @@ class CatchUpPass final : public IngestLoop {
   std::unique_ptr<LogSource> log_;
   const PollLimits limits_;
   ViewWriter writer_;
-  TopicCheck topic_check_;  // of one that follows
+  TopicCheck topic_check_;
   Watermark watermark_;
   std::set<int32_t> read_to_end_;
   LogBatch batch_;

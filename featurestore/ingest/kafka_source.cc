@@ -147,6 +147,29 @@ StatusOr<std::map<int32_t, RecordFingerprint>> KafkaSource::FirstOfEach(const Po
                      kAskTimeoutMs / 1000);
 }
 
+StatusOr<std::map<int32_t, std::optional<int64_t>>> KafkaSource::FirstAfter(
+    const std::map<int32_t, Timestamp>& times) {
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(times.size())));
+  for (const auto& [partition, time] : times) {
+    // Kafka's times are of milliseconds; it answers with the first record at the time or later.
+    rd_kafka_topic_partition_list_add(list.get(), options_.topic.c_str(), partition)->offset =
+        time.us / 1000 + 1;
+  }
+  const auto error = rd_kafka_offsets_for_times(handle_.get(), list.get(), kSettingsTimeoutMs);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Unavailable("topic {}: offsets of times cannot be asked: {}", options_.topic,
+                       KafkaErrorText(error));
+  }
+  std::map<int32_t, std::optional<int64_t>> found;
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& answer = list->elems[i];
+    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    found[answer.partition] =
+        answer.offset >= 0 ? std::optional<int64_t>(answer.offset) : std::nullopt;
+  }
+  return found;
+}
+
 // Where its queue is full, a broker's thread of librdkafka sleeps for a second, unless something is sent or comes (its issue 2879; from
 // 2.2 on fetch.queue.backoff.ms says how long). Long before, the queue is empty. A question to every leader wakes it; nobody waits
 // for the answer.

@@ -34,6 +34,8 @@ class KafkaSource final : public LogSource {
   StatusOr<TopicSettings> Settings() override;
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override;
   StatusOr<std::map<int32_t, RecordFingerprint>> FirstOfEach(const Positions& at) override;
+  StatusOr<std::map<int32_t, std::optional<int64_t>>> FirstAfter(
+      const std::map<int32_t, Timestamp>& times) override;
   Status Assign(const Positions& next) override;
   Status Poll(const PollLimits& limits, LogBatch& batch) override;
   std::optional<int64_t> KnownEnd(int32_t partition) override;

@@ -93,7 +93,9 @@ StepResult LiveLoop::LookForGone(const std::map<int32_t, LogBounds>& bounds) {
   }
   const Timestamp now = context_.clock.Now();
   if (!gone_since_) gone_since_ = now;
-  if (now - *gone_since_ < kGoneAfter) return LogError(Unavailable("{}", gone.detail));
+  if (now - *gone_since_ < kGoneAfter) {
+    return LogError(MakeStatus(absl::StatusCode::kAborted, "{}", gone.detail));
+  }
   stop_ = std::move(gone);
   return {};
 }
@@ -198,7 +200,7 @@ StepResult LiveLoop::ReadBatch() {
   if (TakeHandovers()) return {StepKind::kHeld, {}};
   if (outbox_full) return {StepKind::kOutboxFull, {}};
   if (refresh) {
-    if (StepResult refreshed = Refresh(); !refreshed.ok()) return refreshed;
+    if (StepResult refreshed = Refresh(); !refreshed.ok() || !stop_.ok()) return refreshed;
   }
   if (StepResult grown = CountPartitions(); !grown.ok()) return grown;
   if (writer_->pending()) return CommitProgress();
@@ -228,6 +230,12 @@ StepResult LiveLoop::PollBatch() {
   auto gaps = CheckGaps(*log_, context_.source.topic, read_to_, context_.every_gap_is_loss,
                         /*cut_at_loss=*/true, polled_);
   if (!gaps.ok()) return {StepKind::kLogError, gaps.status()};
+  if (gaps->gaps > 0) {
+    if (LogVerdict compacted = topic_check_.AskAgain(*log_); !compacted.ok()) {
+      polled_.Clear();
+      gaps->lost = std::move(compacted);
+    }
+  }
   stop_after_ = gaps->lost;
   polled_waits_ = !polled_.records.empty() || !polled_.ends.empty();
   polled_taken_ = 0;
@@ -345,6 +353,7 @@ StepResult LiveLoop::Refresh() {
   if (!bounds.ok()) return LogError(bounds.status());
   next_count_ = now + kCountEvery;
   if (StepResult grown = HasGrown(bounds->size()); !grown.ok()) return grown;
+  if (StepResult checked = CheckLog(*bounds); !checked.ok() || !stop_.ok()) return checked;
   for (const auto& [partition, b] : *bounds) {
     log_ends_[partition] = std::max(log_ends_[partition], b.end);
     if (first || b.start > 0) {
@@ -363,6 +372,28 @@ StepResult LiveLoop::Refresh() {
   });
   if (!any) writer_->Discard();
   return {};
+}
+
+StepResult LiveLoop::CheckLog(const std::map<int32_t, LogBounds>& bounds) {
+  if (context_.every_gap_is_loss) return {};
+  stop_ = topic_check_.AskAgain(*log_);
+  if (!stop_.ok()) return {StepKind::kStopped, {}};
+  auto same = anchors_.Check(*log_, context_.source.topic, bounds, writer_->progress(), read_to_,
+                             topic_check_.compacted());
+  if (!same.ok()) return LogError(same.status());
+  if (same->ok()) return {};
+  // The stored place is told by a record of the new log. With one of the old, a start finds what is wrong, and so does reset-source.
+  writer_->PrepareProgress([&](int32_t partition, Progress& progress) {
+    const auto lost = anchors_.lost().find(partition);
+    if (lost == anchors_.lost().end()) return false;
+    progress.last = lost->second;
+    return true;
+  });
+  const Status applied = writer_->Apply();
+  if (!applied.ok()) writer_->Discard();  // found again at the next refresh
+  if (!applied.ok()) return StoreError(applied);
+  stop_ = *std::move(same);
+  return {StepKind::kStopped, {}};
 }
 
 StepResult LiveLoop::CountPartitions() {

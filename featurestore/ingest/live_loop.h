@@ -13,6 +13,7 @@
 
 #include "featurestore/ingest/handover.h"
 #include "featurestore/ingest/ingest_loop.h"
+#include "featurestore/ingest/log_anchors.h"
 #include "featurestore/ingest/loop_context.h"
 #include "featurestore/ingest/side_thread.h"
 #include "featurestore/ingest/source_plan.h"
@@ -80,8 +81,11 @@ class LiveLoop final : public IngestLoop {
   // What was read ends before a loss, and all of it was decoded.
   bool MustStop() const { return !polled_waits_ && !stop_after_.ok(); }
   bool RefreshIsDue() const;
-  // Every 30 s: the log's ends for E, refusals that the log has forgotten. Where it prepared a commit that is pending.
+  // Every 30 s: whether it is the same log still, and compacted; its ends for E, refusals that it has forgotten. Where it prepared a
+  // commit that is pending.
   StepResult Refresh();
+  // Of Refresh.
+  StepResult CheckLog(const std::map<int32_t, LogBounds>& bounds);
   // Every 5 s, and then beside what is being written: new partitions.
   StepResult CountPartitions();
   StepResult HasGrown(size_t partitions) const;
@@ -106,6 +110,7 @@ class LiveLoop final : public IngestLoop {
   std::vector<std::shared_ptr<Handover>> handovers_;
   std::optional<std::chrono::steady_clock::time_point> held_since_;
   TopicCheck topic_check_;
+  LogAnchors anchors_;
   Watermark watermark_;
   Positions ends_at_start_;
   std::set<int32_t> read_to_end_;

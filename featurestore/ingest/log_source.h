@@ -86,6 +86,13 @@ class LogSource {
     }
     return found;
   }
+  // The first record whose time is later, by partition; none: there is no such record. Partitions of which that is not known are left
+  // out, which may be all.
+  virtual StatusOr<std::map<int32_t, std::optional<int64_t>>> FirstAfter(
+      const std::map<int32_t, Timestamp>& times) {
+    (void)times;
+    return std::map<int32_t, std::optional<int64_t>>{};
+  }
   // What Poll reads from here on.
   virtual Status Assign(const Positions& next) = 0;
   virtual Status Poll(const PollLimits& limits, LogBatch& batch) = 0;

@@ -23,6 +23,8 @@ std::string LogPauseReason(const Status& status) {
       return "broker_down";
     case absl::StatusCode::kFailedPrecondition:
       return "topic_unreadable";
+    case absl::StatusCode::kAborted:
+      return "partitions_gone";
     case absl::StatusCode::kOutOfRange:
       return "offset_out_of_range";
     default:
@@ -65,6 +67,11 @@ void LoopRunner::ReportNotBegun(const StepResult& failed) {
   const std::string reason = LogPauseReason(failed.status);
   const bool down = reason == "broker_down";
   if (pass_of_.empty()) context_.all_metrics.SetBrokerUp(brokers_, !down);
+  if (reason == "partitions_gone") {
+    return Pause(reason, detail +
+                             "; asked again first, as a broker that has not heard of all "
+                             "partitions yet says so too");
+  }
   if (!down) return Pause(reason, detail);
   const std::string replaced = context_.log_replaced ? context_.log_replaced() : std::string();
   if (!replaced.empty()) return Pause("log_replaced", replaced);

@@ -19,7 +19,7 @@ struct ReadView {
 
 struct ReadLog {
   std::vector<Store::SourceLog> logs;  // all of the source
-  Store::SourceLog* now = nullptr;     // in it
+  Store::SourceLog* now = nullptr;     // in it; none: nothing was read of it
   std::vector<ReadView> views;
 
   uint32_t unused_incarnation() const {
@@ -38,12 +38,7 @@ StatusOr<ReadLog> ReadWhatWasRead(const Catalog& catalog, uint32_t source,
   for (Store::SourceLog& log : read.logs) {
     if (log.topic == declared.topic && log.log_id == log_id) read.now = &log;
   }
-  if (read.now == nullptr) {
-    return FailedPrecondition(
-        "source {} has read nothing of topic {} yet: there is nothing to reset; a start reads it "
-        "from its beginning",
-        declared.name, declared.topic);
-  }
+  if (read.now == nullptr) return read;
   for (uint32_t v = 0; v < catalog.views.size(); ++v) {
     if (catalog.views[v].source != source) continue;
     ReadView view{ViewId{v}, catalog.views[v].name, {}};
@@ -121,23 +116,30 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
     }
     return std::optional<LogChange>();
   }
-  if (another && same) {
+  if (another && same && said != LogChange::kNew) {
     return FailedPrecondition(
-        "topic {} holds what was read in some partitions, and not in others ({}): its end was lost "
-        "and written again. No offset says where to go on; build its views anew from what it "
-        "holds: freshet reset-view",
+        "topic {} holds what was read last in some partitions, and not in others ({}). Either its "
+        "end was lost and written again, and no offset says where to go on; or it was made anew, "
+        "and the former have read the new log already, from a place that nobody knows. In both "
+        "rows hold what the log does not: build its views anew from what it holds (freshet "
+        "reset-view --accept-loss, each of them). Or, where it was made anew, keep the rows by "
+        "--log new: the others are read whole, the former go on where they are and lack what "
+        "stands before",
         topic, Doubts(findings, partitions));
   }
   if (said == LogChange::kTruncated && another) {
     return FailedPrecondition(
         "topic {} does not only lack its end ({}): where it was made anew, say --log new; where "
-        "its end was written again, build its views anew from what it holds: freshet reset-view",
+        "its end was written again, build its views anew from what it holds: freshet reset-view "
+        "--accept-loss",
         topic, Doubts(findings, partitions));
   }
-  if (said == LogChange::kNew && same) {
+  if (said == LogChange::kNew && same && !another) {
     return FailedPrecondition(
         "topic {} still holds records that were read, so that it was not made anew, and what it "
-        "holds would count twice; say --log truncated",
+        "holds would count twice; say --log truncated. If it was made anew all the same, and some "
+        "partitions have read the new log already: build its views anew from what it holds, each "
+        "of them, freshet reset-view --accept-loss",
         topic);
   }
   // Times would not tell either: who produces sets them, and may send what is old.
@@ -146,7 +148,7 @@ StatusOr<std::optional<LogChange>> Decide(const std::string& topic, const Findin
         "topic {} holds other records than were read of it ({}), which does not tell what became "
         "of it. Where it was made anew, say --log new: it is read whole. Where its end was lost "
         "and written again, no offset says where to go on; build its views anew from what it "
-        "holds: freshet reset-view",
+        "holds: freshet reset-view --accept-loss",
         topic, Doubts(findings, partitions));
   }
   if (!said && !another) {
@@ -173,6 +175,18 @@ StatusOr<std::set<int32_t>> LostEnds(const ReadView& view, const Findings& findi
     }
   }
   return lost;
+}
+
+// Partitions of a log that was made anew of which `view` has read last what the new one holds.
+StatusOr<std::set<int32_t>> ReadAnew(const ReadView& view, int32_t partitions, LogSource& log) {
+  PartitionProgress still = view.progress;
+  std::erase_if(still, [&](const auto& progress) { return progress.first >= partitions; });
+  ASSIGN_OR_RETURN(const Findings own, ExamineLog(log, still));
+  std::set<int32_t> read;
+  for (const auto& [partition, found] : own) {
+    if (found.finding == LogFinding::kSame) read.insert(partition);
+  }
+  return read;
 }
 
 // Under the new incarnation of a log that lost its end, whoever is not told where to go on begins at the log's start, on rows that hold
@@ -215,6 +229,12 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
                                   LogSource& log, Store& store) {
   const Source& declared = catalog.sources[source];
   ASSIGN_OR_RETURN(ReadLog read, ReadWhatWasRead(catalog, source, log_id, store));
+  if (read.now == nullptr) {
+    return FailedPrecondition(
+        "source {} has read nothing of topic {} yet: there is nothing to reset; a start reads it "
+        "from its beginning",
+        declared.name, declared.topic);
+  }
   ASSIGN_OR_RETURN(const int32_t partitions, log.Partitions());
   ASSIGN_OR_RETURN(const Findings findings, Examine(read, partitions, log));
   ASSIGN_OR_RETURN(const std::optional<LogChange> decided,
@@ -228,7 +248,12 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   const uint32_t incarnation = decided ? read.unused_incarnation() : read.now->incarnation;
   Commit commit(store);
   bool incomplete = false;
+  const bool of_both = decided == LogChange::kNew && Has(findings, LogFinding::kSame);
   for (const ReadView& view : read.views) {
+    std::set<int32_t> read_anew;
+    if (of_both) {
+      ASSIGN_OR_RETURN(read_anew, ReadAnew(view, partitions, log));
+    }
     std::set<int32_t> lost_ends;
     if (decided == LogChange::kTruncated) {
       ASSIGN_OR_RETURN(lost_ends, LostEnds(view, findings, log));
@@ -244,7 +269,10 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
       if (partition >= partitions) continue;
       const PartitionFinding& found = findings.at(partition);
       Progress after = before;
-      if (decided == LogChange::kNew) {
+      if (read_anew.contains(partition)) {
+        after.incarnation = incarnation;
+        NoteLoss(after);  // from where on it has read the new log, nobody knows
+      } else if (decided == LogChange::kNew) {
         after = BeginProgress(incarnation, found.bounds.start, &before);
         NoteLoss(after);  // how much of the old log was never read, nobody knows
       } else {
@@ -275,6 +303,10 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
     report.partitions.push_back(
         partition >= partitions
             ? fmt::format("partition {} is not in the topic any more", partition)
+        : of_both && found.finding == LogFinding::kSame
+            ? fmt::format("partition {} goes on where it was: it has read the new log already, and "
+                          "may lack what that holds before",
+                          partition)
         : decided == LogChange::kNew
             ? fmt::format("partition {} is read from offset {}, the start of the new log",
                           partition, start)
@@ -293,7 +325,65 @@ StatusOr<ResetReport> ResetSource(const Catalog& catalog, uint32_t source,
   report.completeness =
       incomplete ? "complete_since of the source's views rises to the first event that is read now"
                  : "complete_since stays as it was";
+  if (of_both) {
+    report.completeness +=
+        ". Rows hold events of both logs; to have the new one whole, and nothing else, build the "
+        "source's views anew before you start (freshet reset-view --accept-loss, each of them)";
+  }
   return report;
+}
+
+StatusOr<ViewReset> PrepareViewReset(const Catalog& catalog, ViewId view, const std::string& log_id,
+                                     bool accept_loss, LogSource& log, Store& store) {
+  const uint32_t source = catalog.views[view.index].source;
+  const Source& declared = catalog.sources[source];
+  ASSIGN_OR_RETURN(ReadLog read, ReadWhatWasRead(catalog, source, log_id, store));
+  if (!accept_loss) {
+    ASSIGN_OR_RETURN(const auto missing, MissingBeginning(declared.topic, log));
+    if (missing) return FailedPrecondition("{}; --accept-loss does it all the same", *missing);
+    ASSIGN_OR_RETURN(const PartitionProgress progress, store.ReadProgress(view));
+    for (const auto& [partition, p] : progress) {
+      if (p.incarnation == 0) continue;
+      return FailedPrecondition(
+          "the rows of view {} may hold events of an earlier log of source {}, which topic {} does "
+          "not hold any more; --accept-loss forgets them all the same",
+          catalog.views[view.index].name, declared.name, declared.topic);
+    }
+  }
+  ViewReset reset;
+  if (read.now == nullptr) return reset;
+  const auto partitions = log.Partitions();
+  const auto findings =
+      partitions.ok() ? Examine(read, *partitions, log) : StatusOr<Findings>(partitions.status());
+  if (!findings.ok() && !accept_loss) return findings.status();
+  if (findings.ok()) {
+    const std::string doubts = Doubts(*findings, *partitions);
+    if (doubts.empty()) return reset;
+    if (!accept_loss) {
+      return FailedPrecondition(
+          "topic {} is not the log that was read ({}): what the rows of view {} hold of that is "
+          "nowhere else. `freshet reset-source` says how to go on with them; --accept-loss forgets "
+          "them, and the view is built anew from what the topic holds now",
+          declared.topic, doubts, catalog.views[view.index].name);
+    }
+  }
+  reset.new_incarnation = true;
+  const uint32_t incarnation = read.unused_incarnation();
+  Commit commit(store);
+  // The view's own place as well: a crash before its rows are gone leaves a source that stops as it did.
+  for (const ReadView& other : read.views) {
+    for (const auto& [partition, before] : other.progress) {
+      Progress after = before;
+      after.incarnation = incarnation;
+      commit.Advance(other.id, partition, after);
+    }
+    if (findings.ok() && !(other.id == view)) reset.others.push_back(other.name);
+  }
+  read.now->incarnation = incarnation;
+  commit.PutLogs(declared.name, read.logs);
+  RETURN_IF_ERROR(commit.Apply());
+  RETURN_IF_ERROR(store.Flush());
+  return reset;
 }
 
 StatusOr<std::optional<std::string>> MissingBeginning(const std::string& topic, LogSource& log) {

@@ -51,6 +51,9 @@ namespace {
 
 // A mock answers such a question never, and must not keep its records from being read.
 constexpr int kAskedInVain = 3;
+constexpr Duration kAnswerIsGoodFor = Duration::Seconds(5);
+// Each vain question may take its whole time, in which nothing is read.
+constexpr Duration kFailureIsGoodFor = Duration::Seconds(25);
 
 }  // namespace
 
@@ -59,6 +62,7 @@ StatusOr<LogVerdict> TopicCheck::Ask(LogSource& log) {
   in_vain_ = absl::IsUnavailable(settings.status()) ? in_vain_ + 1 : 0;
   if (in_vain_ > 0 && in_vain_ < kAskedInVain) return settings.status();
   const bool first = !std::exchange(warned_, true);
+  answers_ = settings.ok();
   if (!settings.ok()) {
     if (first) {
       context_.log.Warn("topic_settings_unknown",
@@ -70,7 +74,7 @@ StatusOr<LogVerdict> TopicCheck::Ask(LogSource& log) {
     }
     return LogVerdict{};
   }
-  LogVerdict verdict = CheckCompaction(context_, *settings);
+  LogVerdict verdict = Take(*settings);
   if (!first || !verdict.ok()) return verdict;
   for (const ProcessorView& view : context_.views) {
     const auto warning = RetentionWarning(context_.source.topic, *settings, view.layout->view());
@@ -79,6 +83,20 @@ StatusOr<LogVerdict> TopicCheck::Ask(LogSource& log) {
                       {{"source", context_.source.name}, {"view", view.layout->view().name}});
   }
   return verdict;
+}
+
+LogVerdict TopicCheck::AskAgain(LogSource& log) {
+  if (!answers_ || (next_ && context_.clock.Now() < *next_)) return {};
+  const auto settings = log.Settings();
+  if (settings.ok()) return Take(*settings);
+  next_ = context_.clock.Now() + kFailureIsGoodFor;
+  return {};
+}
+
+LogVerdict TopicCheck::Take(const TopicSettings& settings) {
+  compacted_ = settings.compacted.value_or(false);
+  next_ = context_.clock.Now() + kAnswerIsGoodFor;
+  return CheckCompaction(context_, settings);
 }
 
 }  // namespace freshet

@@ -1,4 +1,5 @@
-// What a topic's own settings mean for the views that are made of it: asked of the broker whenever reading begins.
+// What a topic's own settings mean for the views that are made of it: asked of the broker whenever reading begins, and, since they can
+// be changed at any time, while it goes on.
 #pragma once
 
 #include <optional>
@@ -28,11 +29,22 @@ class TopicCheck {
  public:
   explicit TopicCheck(const LoopContext& context) : context_(context) {}
   StatusOr<LogVerdict> Ask(LogSource& log);
+  // While it is read: every 30 s, and before a batch with gaps is taken, which are by right or what compaction left. Asks nobody where
+  // the last answer is younger than 5 s, and not before the next Ask where that had none. A failure is ignored: until then the topic is
+  // what it was.
+  LogVerdict AskAgain(LogSource& log);
+  // As last heard.
+  bool compacted() const { return compacted_; }
 
  private:
+  LogVerdict Take(const TopicSettings& settings);
+
   const LoopContext& context_;
   bool warned_ = false;
-  int in_vain_ = 0;  // asked without an answer, since the last one
+  int in_vain_ = 0;      // asked without an answer, since the last one
+  bool answers_ = true;  // Ask had an answer, or was not called yet
+  bool compacted_ = false;
+  std::optional<Timestamp> next_;  // AskAgain asks then
 };
 
 }  // namespace freshet

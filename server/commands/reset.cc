@@ -43,6 +43,14 @@ StatusOr<std::unique_ptr<Store>> OpenStopped(const Catalog& catalog, const char*
   return store;
 }
 
+Status OpenViews(const Catalog& catalog, Store& store) {
+  for (const FeatureView& view : catalog.views) {
+    RETURN_IF_ERROR(
+        store.OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
+  }
+  return OkStatus();
+}
+
 StatusOr<LogAddress> Address(const Catalog& catalog) {
   const std::optional<LogAddress> found =
       catalog.kafka.kind == KafkaSettings::Kind::kNone ? std::nullopt : FindLog(catalog);
@@ -77,10 +85,7 @@ StatusOr<uint32_t> Find(const std::vector<Named>& declared, const std::string& n
 Status RunResetSource(const ResetSourceArguments& arguments, const Catalog& catalog) {
   ASSIGN_OR_RETURN(const uint32_t source, Find(catalog.sources, arguments.source, "source"));
   ASSIGN_OR_RETURN(const auto store, OpenStopped(catalog, "reset-source"));
-  for (const FeatureView& view : catalog.views) {
-    RETURN_IF_ERROR(
-        store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
-  }
+  RETURN_IF_ERROR(OpenViews(catalog, *store));
   ASSIGN_OR_RETURN(const LogAddress address, Address(catalog));
   ASSIGN_OR_RETURN(const auto log, OpenLog(catalog, address, catalog.sources[source]));
   std::optional<LogChange> change;
@@ -91,7 +96,7 @@ Status RunResetSource(const ResetSourceArguments& arguments, const Catalog& cata
                    ResetSource(catalog, source, address.log_id, change, *log, *store));
   fmt::print("source {}, topic {}:\n", arguments.source, catalog.sources[source].topic);
   for (const std::string& line : report.partitions) fmt::print("  {}\n", line);
-  fmt::print("{}. Start the server now.\n", report.completeness);
+  fmt::print("{}. Then start the server.\n", report.completeness);
   return OkStatus();
 }
 
@@ -111,24 +116,40 @@ Status ResetUndeclared(const ResetViewArguments& arguments, Store& store) {
 
 Status RunResetView(const ResetViewArguments& arguments, const Catalog& catalog) {
   const auto index = Find(catalog.views, arguments.view, "view");
-  const auto opened = OpenStopped(catalog, "reset-view");
+  auto opened = OpenStopped(catalog, "reset-view");
   if (!index.ok()) {
     const bool held = opened.ok() && !(*opened)->VersionsOf(arguments.view).empty();
     return held ? ResetUndeclared(arguments, **opened) : index.status();
   }
   RETURN_IF_ERROR(opened.status());
-  const std::unique_ptr<Store>& store = *opened;
+  std::unique_ptr<Store> store = *std::move(opened);
   const Source& source = catalog.sources[catalog.views[*index].source];
-  if (!arguments.accept_loss) {
-    ASSIGN_OR_RETURN(const LogAddress address, Address(catalog));
-    ASSIGN_OR_RETURN(const auto log, OpenLog(catalog, address, source));
-    ASSIGN_OR_RETURN(const auto missing, MissingBeginning(source.topic, *log));
-    if (missing) return FailedPrecondition("{}; --accept-loss does it all the same", *missing);
+  ViewReset reset;
+  const auto address = Address(catalog);
+  if (!arguments.accept_loss) RETURN_IF_ERROR(address.status());
+  if (address.ok() && !store->VersionsOf(arguments.view).empty()) {
+    RETURN_IF_ERROR(OpenViews(catalog, *store));
+    ASSIGN_OR_RETURN(const auto log, OpenLog(catalog, *address, source));
+    ASSIGN_OR_RETURN(reset, PrepareViewReset(catalog, {*index}, address->log_id,
+                                             arguments.accept_loss, *log, *store));
+    store.reset();  // no view may be open whose rows go
+    ASSIGN_OR_RETURN(store, OpenStopped(catalog, "reset-view"));
   }
   RETURN_IF_ERROR(store->ResetView(arguments.view));
   RETURN_IF_ERROR(store->Flush());
   fmt::print("view {}: its rows are gone; a start builds it anew from the beginning of topic {}\n",
              arguments.view, source.topic);
+  if (reset.new_incarnation) {
+    fmt::print(
+        "The log counts as another than was read before: complete_since says since when the "
+        "view is whole.\n");
+  }
+  if (!reset.others.empty()) {
+    fmt::print(
+        "Other views of source {} stand on the log that it was ({}): reset each of them as "
+        "well, or let `freshet reset-source` say how to go on with their rows.\n",
+        source.name, fmt::join(reset.others, ", "));
+  }
   return OkStatus();
 }
 
@@ -173,9 +194,10 @@ void AddResetViewCommand(CLI::App& app, Run& run) {
   AddProjectArguments(*command, *arguments);
   command->add_option("VIEW", arguments->view, "The view, as declared, or as the folder holds it")
       ->required();
-  command->add_flag("--accept-loss", arguments->accept_loss,
-                    "Also where the log has lost its beginning, or cannot be asked, or is not "
-                    "known, since the view is not declared");
+  command->add_flag(
+      "--accept-loss", arguments->accept_loss,
+      "Also where the log has lost its beginning, is another than was read, cannot be "
+      "asked, or is not known, since the view is not declared");
   command->footer("Example:\n  freshet reset-view config/quickstart carrier_punctuality");
   command->callback(
       [arguments, &run] { run = [arguments] { return RunReset(*arguments, &RunResetView); }; });

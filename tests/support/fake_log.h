@@ -35,6 +35,8 @@ struct FakeLog {
   };
   std::vector<Partition> partitions;
   StatusOr<TopicSettings> settings = TopicSettings{};  // what the broker says of the topic
+  int settings_asked = 0;
+  int times_asked = 0;  // FirstAfter
 
   explicit FakeLog(int32_t count = 1) : partitions(static_cast<size_t>(count)) {}
   void Append(int32_t partition, std::string value, Timestamp time = Timestamp{1'000'000}) {
@@ -122,6 +124,7 @@ class FakeLogSource final : public LogSource {
   StatusOr<TopicSettings> Settings() override {
     const std::lock_guard lock(log_->mutex);
     RETURN_IF_ERROR(log_->away);
+    ++log_->settings_asked;
     return log_->settings;
   }
   StatusOr<std::optional<RecordFingerprint>> FirstAt(int32_t partition, int64_t offset) override {
@@ -131,6 +134,20 @@ class FakeLogSource final : public LogSource {
       if (record.offset >= offset) return FingerprintOf(View(partition, record));
     }
     return std::nullopt;
+  }
+  StatusOr<std::map<int32_t, std::optional<int64_t>>> FirstAfter(
+      const std::map<int32_t, Timestamp>& times) override {
+    const std::lock_guard lock(log_->mutex);
+    RETURN_IF_ERROR(log_->away);
+    ++log_->times_asked;
+    std::map<int32_t, std::optional<int64_t>> found;
+    for (const auto& [partition, time] : times) {
+      std::optional<int64_t>& first = found[partition];
+      for (const FakeRecord& record : log_->partitions.at(static_cast<size_t>(partition)).records) {
+        if (!first && record.time > time) first = record.offset;
+      }
+    }
+    return found;
   }
   Status Assign(const Positions& next) override {
     const std::lock_guard lock(log_->mutex);

@@ -204,7 +204,8 @@ class Resets(unittest.TestCase):
         self.holds(reader, sums)
         reader.stop()
         # One view is built anew, of what the log holds; the other stays.
-        self.assertIn("a start builds it anew", self.command(reader, "reset-view", "spend"))
+        self.assertIn("events of an earlier log", self.refused(reader, "reset-view", "spend"))
+        self.assertIn("a start builds it anew", self.command(reader, "reset-view", "spend", "--accept-loss"))
         server = reader.start(ready=False)
         wait_until(lambda: 'view_complete' in server.text and '"spend"' in server.text, "the rebuilt view")
         answer = wait_until(lambda: reader.answers(["cut"]), "its answer")["cut"]

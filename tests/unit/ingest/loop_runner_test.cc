@@ -73,6 +73,23 @@ TEST_CASE("a broker that was replaced is told from one that is away") {
   CHECK(status.paused().second == "another one was started at 127.0.0.1:2");
 }
 
+TEST_CASE("a broker that names fewer partitions than were read is not said to be down") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(2);
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  log->partitions.resize(1);
+  SourceStatus& status = running.store->source_status("payments");
+  LoopRunner runner(*running.context, "127.0.0.1:1");
+  std::jthread thread([&](const std::stop_token& stop) {
+    runner.Run(
+        *loop, stop, [] {}, [] { return LogVerdict(); });
+  });
+  CHECK(Eventually([&] { return status.paused().first == "partitions_gone"; }));
+  CHECK(status.paused().second.find("trying until they answer") == std::string::npos);
+}
+
 TEST_CASE("without Kafka a full outbox does not speak of a topic") {
   const TempFolder folder;
   const auto log = std::make_shared<FakeLog>(1);

@@ -58,6 +58,23 @@ StatusOr<ResetReport> Reset(const TempFolder& folder, const std::shared_ptr<Fake
   return ResetSource(catalog, 0, "", change, source, *running.store);
 }
 
+// `freshet reset-view`, of the first of `views`.
+StatusOr<ViewReset> ResetRows(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
+                              bool accept_loss, std::vector<FeatureView> views = {PaymentsView()}) {
+  const std::string name = views[0].name;
+  StatusOr<ViewReset> reset = Unavailable("");
+  {
+    Running running(folder.path(), std::move(views), log);
+    Catalog catalog;
+    catalog.sources = {running.source};
+    catalog.views = running.declared_views;
+    FakeLogSource source(log);
+    reset = PrepareViewReset(catalog, {0}, "", accept_loss, source, *running.store);
+  }
+  if (reset.ok()) CHECK(Running(folder.path(), {}, log).store->ResetView(name).ok());
+  return reset;
+}
+
 // Refused with these words, and what is stored is as it was.
 void CheckRefused(const TempFolder& folder, const std::shared_ptr<FakeLog>& log,
                   std::optional<LogChange> change, const std::string& words) {
@@ -213,10 +230,102 @@ TEST_CASE("an end that was lost and written again can only be read from the begi
   Live(folder, LogOf({5, 5}));
   auto written_again = LogOf({2, 5});
   for (int i = 0; i < 4; ++i) written_again->Append(0, Payment(kNoon, "a", 10));
-  for (const auto change : {std::optional<LogChange>(), std::optional(LogChange::kNew),
-                            std::optional(LogChange::kTruncated)}) {
+  for (const auto change : {std::optional<LogChange>(), std::optional(LogChange::kTruncated)}) {
     CheckRefused(folder, written_again, change, "reset-view");
   }
+}
+
+TEST_CASE(
+    "a topic made anew of which a partition was read on before another told: it goes on where it "
+    "stands") {
+  const TempFolder folder;
+  Live(folder, LogOf({5, 5}));
+  const auto anew = LogOf({8, 8}, 10, Timestamp{2'000'000});
+  {
+    // Partition 1 has read the new log from offset 5 on.
+    Running running(folder.path(), {PaymentsView()}, anew);
+    Commit commit(*running.store);
+    Progress read = running.store->ReadProgress({0})->at(1);
+    read.next = 8;
+    FakeLogSource source(anew);
+    read.last = source.FirstAt(1, 7)->value();
+    commit.Advance({0}, 1, read);
+    REQUIRE(commit.Apply().ok());
+  }
+  CHECK(Live(folder, anew).stop.reason == "topic_recreated");
+  CheckRefused(folder, anew, std::nullopt, "by --log new");
+  CheckRefused(folder, anew, LogChange::kTruncated, "by --log new");
+  const auto report = Reset(folder, anew, LogChange::kNew);
+  REQUIRE(report.ok());
+  CHECK_THAT(report->partitions.at(0), Catch::Contains("partition 0 is read from offset 0"));
+  CHECK_THAT(report->partitions.at(1), Catch::Contains("goes on where it was"));
+  CHECK_THAT(report->completeness, Catch::Contains("Rows hold events of both logs"));
+  anew->Append(1, Payment(kNoon, "a", 1000), Timestamp{2'000'000});
+  const Life after = Live(folder, anew);
+  CHECK(after.stop.ok());
+  CHECK(after.cents == 10 + 80 + 1000);
+  CHECK(after.progress.at(1).incarnation == 1);
+  CHECK(after.progress.at(1).complete_since == kNoon);
+}
+
+TEST_CASE("a view is not built anew from another log without consent, nor in the old incarnation") {
+  const TempFolder folder;
+  const FeatureView spend = PaymentsView(), beside = PaymentsView("beside");
+  Live(folder, LogOf({5}), {spend, beside});
+  const auto anew = GENERATE(LogOf({8}, 10), LogOf({2}, 10));
+  const auto refused = ResetRows(folder, anew, false, {spend, beside});
+  CHECK_THAT(std::string(MessageOf(refused.status())),
+             Catch::Contains("is not the log that was read"));
+  const auto reset = ResetRows(folder, anew, true, {spend, beside});
+  REQUIRE(reset.ok());
+  CHECK(reset->new_incarnation);
+  CHECK(reset->others == std::vector<std::string>{"beside"});
+  // The other view's place still tells what is wrong.
+  CHECK(Live(folder, anew, {beside, spend}).stop.reason == "topic_recreated");
+  REQUIRE(ResetRows(folder, anew, true, {beside, spend}).ok());
+  for (const auto& views : {std::vector{spend, beside}, std::vector{beside, spend}}) {
+    const Life after = Live(folder, anew, views);
+    CHECK(after.stop.ok());
+    CHECK(after.cents == 10 * after.progress.at(0).next);
+    CHECK(after.progress.at(0).incarnation == 2);
+    CHECK(after.progress.at(0).complete_since == kNoon);
+  }
+}
+
+TEST_CASE("rows that a reset kept of an earlier log are not forgotten without consent") {
+  const TempFolder folder;
+  Live(folder, LogOf({5}));
+  const auto anew = LogOf({8}, 10);
+  REQUIRE(Reset(folder, anew, LogChange::kNew).ok());
+  Live(folder, anew);
+  const auto refused = ResetRows(folder, anew, false);
+  CHECK_THAT(std::string(MessageOf(refused.status())), Catch::Contains("an earlier log"));
+  CHECK_FALSE(ResetRows(folder, anew, true)->new_incarnation);
+  CHECK(Live(folder, anew).cents == 80);
+}
+
+TEST_CASE("a view is built anew from the log that was read, in its incarnation") {
+  const TempFolder folder;
+  const auto log = LogOf({5});
+  Live(folder, log);
+  CHECK_FALSE(ResetRows(folder, log, false)->new_incarnation);
+  const Life after = Live(folder, log);
+  CHECK(after.cents == 5);
+  CHECK(after.progress.at(0).incarnation == 0);
+  CHECK_FALSE(after.progress.at(0).complete_since);
+}
+
+TEST_CASE("a view is reset with consent where the log cannot be asked: it may be another") {
+  const TempFolder folder;
+  const auto log = LogOf({5});
+  Live(folder, log);
+  log->SetAway(Unavailable("no broker"));
+  CHECK(absl::IsUnavailable(ResetRows(folder, log, false).status()));
+  CHECK(ResetRows(folder, log, true)->new_incarnation);
+  log->SetAway(OkStatus());
+  const Life after = Live(folder, log);
+  CHECK(after.cents == 5);
+  CHECK(after.progress.at(0).incarnation == 1);
 }
 
 TEST_CASE("an end that was written again in all partitions is not taken for a topic made anew") {

@@ -121,6 +121,85 @@ TEST_CASE("a broker that is there and never tells a topic's settings is read all
   CHECK(loop->stop().reason == "compacted_topic");
 }
 
+TEST_CASE(
+    "compaction that is switched on while the topic is read stops the source, before a gap or "
+    "within half a minute") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  running.ReadAll(*loop);
+  log->settings = TopicSettings{true, std::nullopt};
+  SECTION("a gap") {
+    log->Skip(0, 5);
+    log->Append(0, Payment(kNoon, "a", 1));
+    running.clock.Advance(Duration::Seconds(6));
+  }
+  SECTION("a refresh") { running.clock.Advance(Duration::Seconds(31)); }
+  StepResult step = loop->Step();
+  for (int i = 0; i < 3 && step.kind != StepKind::kStopped; ++i) step = loop->Step();
+  CHECK(step.kind == StepKind::kStopped);
+  CHECK(loop->stop().reason == "compacted_topic");
+  // Nothing behind the gap counts.
+  CHECK(running.store->ReadProgress({0})->at(0).next == 1);
+}
+
+TEST_CASE("gaps ask for a topic's settings once in five seconds, and none where nobody answers") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  const bool answers = GENERATE(true, false);
+  if (!answers) log->settings = Unavailable("a mock");
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto loop = running.Live();
+  for (int i = 0; i < 2 && !answers; ++i) CHECK_FALSE(loop->Begin().ok());
+  REQUIRE(loop->Begin().ok());
+  const int at_begin = std::exchange(log->settings_asked, 0);
+  CHECK(at_begin == (answers ? 1 : 3));
+  int64_t read = 0;
+  const auto gap = [&] {
+    log->Skip(0);
+    log->Append(0, Payment(kNoon, "a", 1));
+    read += 2;
+    while (loop->Step().kind == StepKind::kRead) continue;
+    CHECK(running.store->ReadProgress({0})->at(0).next == read);
+  };
+  gap();
+  CHECK(log->settings_asked == 0);
+  running.clock.Advance(Duration::Seconds(6));
+  gap();
+  gap();
+  CHECK(log->settings_asked == (answers ? 1 : 0));
+  // A question in vain is no reason to stop, nor to ask at every gap.
+  log->settings = Unavailable("it took too long");
+  running.clock.Advance(Duration::Seconds(6));
+  gap();
+  running.clock.Advance(Duration::Seconds(6));
+  gap();
+  CHECK(log->settings_asked == (answers ? 2 : 0));
+  CHECK(loop->stop().ok());
+}
+
+TEST_CASE("a pass does not take for gaps what compaction has taken") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  log->Append(0, Payment(kNoon, "a", 1));
+  log->Skip(0, 3);
+  log->Append(0, Payment(kNoon, "a", 1));
+  Running running(folder.path(), {PaymentsView()}, log);
+  const auto handover = std::make_shared<Handover>();
+  handover->Publish({{0, 5}});
+  LoopView view;
+  view.id = running.context->views[0].id;
+  view.layout = running.context->views[0].layout;
+  CatchUpPass pass(*running.context, {.views = {view}, .handover = handover},
+                   std::make_unique<FakeLogSource>(log));
+  REQUIRE(pass.Begin().ok());
+  log->settings = TopicSettings{true, std::nullopt};
+  CHECK(pass.Step().kind == StepKind::kStopped);
+  CHECK(pass.stop().reason == "compacted_topic");
+}
+
 TEST_CASE("a topic that keeps records for less than a view looks back is told with both figures") {
   const TopicSettings week{false, Duration::Days(7)};
   CHECK_FALSE(RetentionWarning("t", week, Daily(Duration::Days(7))));

@@ -69,6 +69,20 @@ TEST_CASE("at a first start all views must have caught up, however long that tak
   CHECK(readiness.ready());
 }
 
+TEST_CASE("a source of a declaration that is not served yet is named where it stands still") {
+  Fixture f;
+  Readiness readiness(f.catalog, f.clock);
+  f.OpenStore();
+  readiness.StoreOpened(*f.store);
+  std::vector<Source> sources = f.catalog.sources;
+  sources.emplace_back().name = "late";
+  f.store->source_status("late").SetPaused("topic_missing", "make the topic");
+  CHECK(ReadyPage(readiness, true).body.find("no source stands still") != std::string::npos);
+  readiness.Reads(sources);
+  CHECK(ReadyPage(readiness, true).body.find("source late stands still (topic_missing)") !=
+        std::string::npos);
+}
+
 TEST_CASE("a rebuilding view does not hold back a server with data") {
   Fixture f;
   f.OpenStore();
