@@ -15,6 +15,7 @@ size_t CoveredRun(const FeatureView& view, const FeaturePlan& feature, const Run
                   Timestamp newest, Timestamp q) {
   const size_t none = list.size();
   size_t run = list.size();
+  if (run == 0) return none;  // of a row that was deleted
   if (feature.window.kind == WindowKind::kLifetime) return run - 1;
   const auto is_over = [&](size_t i) { return q - list.end(i) >= feature.window.length; };
   if (!feature.window.completed) return is_over(run - 1) ? none : run - 1;
