@@ -11,7 +11,7 @@ namespace freshet {
 namespace {
 
 constexpr size_t kShownOfARow = 3;
-constexpr const char* kGone = "their events are gone from the log";
+constexpr const char* kGone = "they are older than what the log is known to hold whole";
 constexpr const char* kReachesBelow = "they reach below what the log holds";
 constexpr const char* kOrder = "they depend on the order in which partitions were read";
 constexpr const char* kRemoved = "compaction may have removed them before their newest event came";

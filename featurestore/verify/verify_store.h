@@ -65,7 +65,11 @@ struct ViewVerified {
   uint64_t differences = 0;
   std::vector<RowDifference> first;  // of the differences
 
-  bool compared() const { return !not_built && not_verified.empty(); }
+  // Rows are stored, and all of them were left out: nothing is known of them.
+  bool nothing_comparable() const {
+    return not_verified.empty() && rows_stored > 0 && rows_compared == 0 && differences == 0;
+  }
+  bool compared() const { return !not_built && not_verified.empty() && !nothing_comparable(); }
   bool ok() const { return compared() && differences == 0; }
 };
 

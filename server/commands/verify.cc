@@ -74,7 +74,9 @@ std::string AsJson(const VerifyReport& report) {
                      {"version", one.version},
                      {"source", one.source},
                      {"verified", one.compared()},
-                     {"not_verified", one.not_built ? "not built yet" : one.not_verified},
+                     {"not_verified", one.not_built              ? "not built yet"
+                                      : one.nothing_comparable() ? "all its rows are left out"
+                                                                 : one.not_verified},
                      {"complete", one.complete},
                      {"rows_stored", one.rows_stored},
                      {"rows_compared", one.rows_compared},
@@ -112,6 +114,9 @@ std::string AsText(const ViewVerified& one) {
                   WithThousands(one.rows_different), WithThousands(one.reads),
                   WithThousands(one.cells_compared),
                   one.complete ? "" : "; still being built: compared as far as it is");
+  if (one.nothing_comparable()) {
+    text += "  NOT VERIFIED: nothing could be compared, as all its rows are left out\n";
+  }
   if (one.log_holds_since) {
     text +=
         fmt::format("  the log does not hold all of what was read: nothing before {} is compared\n",
@@ -237,7 +242,11 @@ void AddVerifyCommand(CLI::App& app, Run& run) {
       ->add_option("--sample", arguments->sample,
                    "So many rows a view, chosen by the hash of their keys; without it, all")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check([](const std::string& text) {
+        const bool number = !text.empty() && text.find_first_not_of("0123456789") == text.npos &&
+                            text.find_first_not_of('0') != text.npos;
+        return number ? std::string() : fmt::format("{} is not a number of rows: 1 or more", text);
+      });
   command
       ->add_option("--memory", arguments->memory,
                    "What events of a log may take at once; where they are more, the log is read "
@@ -252,7 +261,7 @@ void AddVerifyCommand(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->footer(
       "Exit status: 0 where all that can be compared is equal, 1 where something differs or a view "
-      "cannot be compared at all.\n"
+      "cannot be compared at all (also where it has rows, and all of them are left out).\n"
       "Example:\n  freshet verify config/quickstart --sample 10000");
   command->callback([arguments, &run] { run = [arguments] { return Verify(*arguments); }; });
 }

@@ -57,4 +57,16 @@ TEST_CASE("of exact windows and rows those events are told of that the answer co
   CHECK(Explain(f, At(100), 0).start == At(40));
 }
 
+TEST_CASE("of a row that was deleted there is no session, and no lifetime's one run, to tell of") {
+  const Window open{.kind = WindowKind::kSession, .length = Duration::Minutes(1)};
+  Fixture f({Over("count", std::nullopt, open), Over("count", std::nullopt, Ended(Duration{1})),
+             Over("count", std::nullopt, {.kind = WindowKind::kLifetime})});
+  f.Add(At(0));
+  CHECK(Explain(f, At(1)).start == At(0));
+  f.row->Delete(At(2));
+  for (const uint32_t feature : {0U, 1U, 2U}) {
+    CHECK(Explain(f, At(3), feature).events.value_or(0) == 0);
+  }
+}
+
 }  // namespace freshet
