@@ -59,7 +59,7 @@ VENDORS = [
 
 _SYSTEM = re.compile(
     r"(sys|netinet|arpa|net|linux|bits)/.+\.h"
-    r"|(unistd|fcntl|poll|signal|netdb|pthread|dirent|errno|time|ctype|string|stdlib|stdint|stdio|malloc|sched"
+    r"|(unistd|fcntl|poll|signal|netdb|pthread|dirent|errno|time|ctype|strings?|stdlib|stdint|stdio|malloc|sched"
     r"|termios|pwd|grp|semaphore|immintrin|x86intrin|cxxabi|execinfo|math|float|limits|endian|spawn)\.h")
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 _LINKED = re.compile(r"freshet_module\(\s*(\w+)[^)]*?\bMODULES\b([^)]*?)(?:\bVENDORS\b|\))", re.S)
