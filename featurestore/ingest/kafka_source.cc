@@ -174,16 +174,12 @@ StatusOr<std::map<int32_t, std::optional<int64_t>>> KafkaSource::FirstAfter(
 // 2.2 on fetch.queue.backoff.ms says how long). Long before, the queue is empty. A question to every leader wakes it; nobody waits
 // for the answer.
 void KafkaSource::KeepFetching() {
-  // Since it slept last, the queue cannot have been full before so much was taken.
+  // It was not full since it was woken last, unless so much was taken. Whether the log holds more, only a broker could tell: what is
+  // known of its end is of the last fetch, all of which is in the queue where the source keeps up.
   const bool was_full =
       records_since_wake_ >= kFullQueueRecords / 2 || bytes_since_wake_ >= options_.queue_bytes / 2;
   const size_t queued = rd_kafka_queue_length(queue_.get());
   if (!was_full || queued > kFullQueueRecords / 3) return;
-  int64_t left = 0;
-  for (const auto& [partition, next] : next_) {
-    left += std::max<int64_t>(KnownEnd(partition).value_or(next) - next, 0);
-  }
-  if (left <= static_cast<int64_t>(queued)) return;
   records_since_wake_ = bytes_since_wake_ = 0;
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(next_.size())));
   for (const auto& [partition, next] : next_) {

@@ -46,7 +46,7 @@ class KafkaSource final : public LogSource {
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque);
 
   Status AssignList(const rd_kafka_topic_partition_list_t* list);
-  // Has librdkafka look at once whether to fetch, where its queue runs low and the log holds more.
+  // Has librdkafka look at once whether to fetch, where its queue was full, as far as is known, and runs low.
   void KeepFetching();
   void NotePolled(const LogBatch& batch);
   // Takes what the queue gives: appends to `batch` and messages_.
