@@ -13,6 +13,7 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
@@ -82,11 +83,22 @@ public final class StreamsProgram {
     final BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
     for (String line; (line = in.readLine()) != null; ) {
       final String[] words = line.split(" ");
-      final ReadOnlyKeyValueStore<Bytes, byte[]> rows =
-          streams.store(StoreQueryParameters.fromNameAndType(ROWS, QueryableStoreTypes.keyValueStore()));
-      final byte[] found = rows.get(Bytes.wrap(words[1].getBytes()));
+      final byte[] found = find(streams, Bytes.wrap(words[1].getBytes()));
       final String features = found == null ? "null" : Arrays.toString(row.features(found, Long.parseLong(words[2])));
       Progress.say("row " + words[1] + " " + features);
+    }
+  }
+
+  /** Waits while partitions are on their way from one thread to another: until then nothing can be asked. */
+  private static byte[] find(KafkaStreams streams, Bytes card) throws InterruptedException {
+    while (true) {
+      try {
+        final ReadOnlyKeyValueStore<Bytes, byte[]> rows =
+            streams.store(StoreQueryParameters.fromNameAndType(ROWS, QueryableStoreTypes.keyValueStore()));
+        return rows.get(card);
+      } catch (InvalidStateStoreException notYet) {
+        Thread.sleep(20);
+      }
     }
   }
 
