@@ -176,7 +176,12 @@ def main():
         sound = letters(broker, "clean.dead")  # made by being read, empty
     check_letters(wanted, found, sound, args.pairs + 1)
     report("malformed", "malformed_vs_clean", "records/s, one in ten malformed and dead-lettered, against as many sound ones, from a real Kafka",
-           "records/s", rates["dirty"], rates["clean"], {"records": args.events, "malformed": len(wanted)})
+           "records/s", rates["dirty"], rates["clean"], rocksdb_of(args.binary), {"records": args.events, "malformed": len(wanted)})
+
+
+def rocksdb_of(binary):
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"RocksDB ([^)]*?), gRPC", said)[1]
 
 
 def check_letters(wanted, found, sound, runs):
