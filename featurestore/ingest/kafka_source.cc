@@ -98,7 +98,7 @@ StatusOr<TopicSettings> KafkaSource::Settings() {
 
 Status KafkaSource::AssignList(const rd_kafka_topic_partition_list_t* list) {
   Release();
-  next_.clear();
+  assigned_.clear();
   const auto error = rd_kafka_assign(handle_.get(), list);
   lost_connection_.clear();
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return OkStatus();
@@ -112,7 +112,7 @@ Status KafkaSource::Assign(const Positions& next) {
         offset;
   }
   RETURN_IF_ERROR(AssignList(list.get()));
-  next_ = next;
+  for (const auto& [partition, offset] : next) assigned_.push_back(partition);
   return OkStatus();
 }
 
@@ -181,25 +181,12 @@ void KafkaSource::KeepFetching() {
   const size_t queued = rd_kafka_queue_length(queue_.get());
   if (!was_full || queued > kFullQueueRecords / 3) return;
   records_since_wake_ = bytes_since_wake_ = 0;
-  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(next_.size())));
-  for (const auto& [partition, next] : next_) {
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(assigned_.size())));
+  for (const int32_t partition : assigned_) {
     rd_kafka_topic_partition_list_add(list.get(), options_.topic.c_str(), partition)->offset =
         RD_KAFKA_OFFSET_END;
   }
   rd_kafka_offsets_for_times(handle_.get(), list.get(), kWakeTimeoutMs);
-}
-
-void KafkaSource::NotePolled(const LogBatch& batch) {
-  records_since_wake_ += batch.records.size();
-  bytes_since_wake_ += batch.bytes;
-  for (size_t i = 0; i < batch.records.size(); ++i) {
-    const SourceRecord& record = batch.records[i];
-    const bool last = i + 1 == batch.records.size();
-    if (last || batch.records[i + 1].partition != record.partition) {
-      next_[record.partition] = record.offset + 1;
-    }
-  }
-  for (const auto& [partition, end] : batch.ends) next_[partition] = end;
 }
 
 Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
@@ -214,7 +201,8 @@ Status KafkaSource::Poll(const PollLimits& limits, LogBatch& batch) {
     RETURN_IF_ERROR(Take(0, std::min(limits.records - batch.records.size(), kTakeAtOnce), batch));
     if (messages_.size() == before) break;
   }
-  NotePolled(batch);
+  records_since_wake_ += batch.records.size();
+  bytes_since_wake_ += batch.bytes;
   // Records that came after the connection was lost may be another log's: they are read again once that was verified.
   if (!lost_connection_.empty()) {
     Release();

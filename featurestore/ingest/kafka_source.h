@@ -48,7 +48,6 @@ class KafkaSource final : public LogSource {
   Status AssignList(const rd_kafka_topic_partition_list_t* list);
   // Has librdkafka look at once whether to fetch, where its queue was full, as far as is known, and runs low.
   void KeepFetching();
-  void NotePolled(const LogBatch& batch);
   // Takes what the queue gives: appends to `batch` and messages_.
   Status Take(int timeout_ms, size_t at_most, LogBatch& batch);
   Status Append(rd_kafka_message_t* message, LogBatch& batch);
@@ -64,7 +63,7 @@ class KafkaSource final : public LogSource {
   std::vector<rd_kafka_message_t*> messages_;  // of the last Poll
   std::vector<std::unique_ptr<HeaderList>> headers_;
   std::vector<rd_kafka_message_t*> taken_;  // buffer of Take
-  Positions next_;                          // since the last Assign: after what was polled
+  std::vector<int32_t> assigned_;           // partitions
   size_t records_since_wake_ = 0;           // polled
   uint64_t bytes_since_wake_ = 0;
   KafkaHandle handle_;
