@@ -71,11 +71,11 @@ struct AccumulatorArguments {
   friend auto operator<=>(const AccumulatorArguments&, const AccumulatorArguments&) = default;
 };
 
-// What one event brings.
+// What one event brings. Borrowed for the time of one Add.
 struct Added {
-  Value value;     // of the field; null where the kind reads none, else never
-  Value order_by;  // kMinBy, kMaxBy; kKeyedCount, kKeyedSum: the key. Never null there
-  Position at;
+  const Value& value;     // of the field; null where the kind reads none, else never
+  const Value& order_by;  // kMinBy, kMaxBy; kKeyedCount, kKeyedSum: the key. Never null there
+  const Position& at;
   const AccumulatorArguments& arguments;
   std::span<const Value> columns = {};  // kFirstN, kLastN: of each field, or null
 };

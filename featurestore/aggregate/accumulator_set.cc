@@ -147,6 +147,14 @@ StatusOr<AccumulatorSet> AccumulatorSet::Make(std::vector<AccumulatorSpec> specs
     }
     const std::optional<uint32_t> kept = IsKeyed(spec.kind) ? spec.order_by : spec.field;
     if (kept) slot.arguments.types[types] = source.fields[*kept].type;
+    set.steps_.emplace_back(Step{.ops = ops,
+                                 .offset = set.bytes_,
+                                 .field = spec.field.value_or(kNoField),
+                                 .order_by = spec.order_by.value_or(kNoField),
+                                 .where = spec.where.value_or(kNoField),
+                                 .only_counts = OnlyCounts(spec.kind),
+                                 .columns = !spec.columns.empty()});
+    set.reads_always_ |= FieldsOf(spec).size() == spec.columns.size();
     set.bytes_ += (ops->size + 7) / 8 * 8;
     set.encoded_max_ += ops->encoded_max(slot.arguments);
     set.encoded_one_ += ops->encoded_one(slot.arguments);
@@ -162,42 +170,37 @@ const AccumulatorSet::Slot* AccumulatorSet::Find(const AccumulatorSpec& spec) co
   return found == slots_.end() ? nullptr : &*found;
 }
 
-Value AccumulatorSet::Slot::value(const Event& event) const {
-  if (!spec.field) return {};
-  const Value& value = event.fields[*spec.field];
-  return OnlyCounts(spec.kind) ? value : AsKept(value);
-}
-
-Value AccumulatorSet::Slot::order_by(const Event& event) const {
-  return spec.order_by ? AsKept(event.fields[*spec.order_by]) : Value();
-}
-
-bool AccumulatorSet::Slot::Passes(const Event& event) const {
-  if (!spec.where) return true;
-  const Value& where = event.fields[*spec.where];
-  return !where.is_null() && where.as_bool();
+bool AccumulatorSet::Step::Takes(const Event& event) const {
+  if (where != kNoField) {
+    const Value& passes = event.fields[where];
+    if (passes.is_null() || !passes.as_bool()) return false;
+  }
+  if (field != kNoField) {
+    const Value& value = event.fields[field];
+    if (only_counts ? value.is_null() : !IsKept(value)) return false;
+  }
+  return order_by == kNoField || IsKept(event.fields[order_by]);
 }
 
 bool AccumulatorSet::Reads(const Event& event) const {
-  return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-    return slot.Passes(event) && !(slot.spec.field && slot.value(event).is_null()) &&
-           !(slot.spec.order_by && slot.order_by(event).is_null());
-  });
+  return reads_always_ || std::any_of(steps_.begin(), steps_.end(),
+                                      [&](const Step& step) { return step.Takes(event); });
 }
 
 void AccumulatorSet::Add(std::byte* place, const Event& event) const {
+  static constexpr Value kNone;
   const Position at = event.position();
-  for (const Slot& slot : slots_) {
-    if (!slot.Passes(event)) continue;
-    if (!slot.spec.columns.empty()) {
-      AddColumns(slot, place, event);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (!step.Takes(event)) continue;
+    if (step.columns) {
+      AddColumns(slots_[i], place, event);
       continue;
     }
-    const Value value = slot.value(event);
-    if (slot.spec.field && value.is_null()) continue;
-    const Value order_by = slot.order_by(event);
-    if (slot.spec.order_by && order_by.is_null()) continue;
-    slot.ops->add(place + slot.offset, {value, order_by, at, slot.arguments});
+    step.ops->add(
+        place + step.offset,
+        {step.field == kNoField ? kNone : event.fields[step.field],
+         step.order_by == kNoField ? kNone : event.fields[step.order_by], at, slots_[i].arguments});
   }
 }
 
@@ -218,14 +221,14 @@ void AccumulatorSet::Destroy(std::byte* place) const {
 
 void AccumulatorSet::Encode(const std::byte* place, ByteWriter& out,
                             const CodingContext& context) const {
-  for (const Slot& slot : slots_) {
-    slot.ops->encode(place + slot.offset, out, {context.base, &slot.arguments});
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i].ops->encode(place + steps_[i].offset, out, {context.base, &slots_[i].arguments});
   }
 }
 
 void AccumulatorSet::Decode(std::byte* place, ByteReader& in, const CodingContext& context) const {
-  for (const Slot& slot : slots_) {
-    slot.ops->decode(place + slot.offset, in, {context.base, &slot.arguments});
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i].ops->decode(place + steps_[i].offset, in, {context.base, &slots_[i].arguments});
   }
 }
 

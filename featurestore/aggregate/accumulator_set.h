@@ -42,11 +42,6 @@ class AccumulatorSet {
     const AccumulatorOps* ops = nullptr;
     uint32_t offset = 0;
     AccumulatorArguments arguments;  // the spec's, with types
-
-    // What it takes of an event that passes its where; null, too, where a text is too long to be kept.
-    bool Passes(const Event& event) const;
-    Value value(const Event& event) const;
-    Value order_by(const Event& event) const;
   };
 
   AccumulatorSet() = default;
@@ -67,7 +62,7 @@ class AccumulatorSet {
   uint64_t encoded_one() const { return encoded_one_; }
   uint64_t encoded_min() const { return slots_.size(); }
 
-  // False: Add would change nothing (every field that is read is null, or its where not true).
+  // False: Add would change nothing (every field that is read is null, or a text too long to be kept, or its where not true).
   bool Reads(const Event& event) const;
   void Add(std::byte* place, const Event& event) const;
   void Destroy(std::byte* place) const;
@@ -77,9 +72,25 @@ class AccumulatorSet {
   size_t heap_bytes(const std::byte* place) const;
 
  private:
+  static constexpr uint32_t kNoField = UINT32_MAX;
+  // What every event asks of a slot: of all slots side by side in memory.
+  struct Step {
+    const AccumulatorOps* ops;
+    uint32_t offset;
+    uint32_t field = kNoField;
+    uint32_t order_by = kNoField;
+    uint32_t where = kNoField;
+    bool only_counts;  // it asks of its field whether it is null, or hashes it
+    bool columns;
+
+    bool Takes(const Event& event) const;
+  };
+
   static void AddColumns(const Slot& slot, std::byte* place, const Event& event);
 
   std::vector<Slot> slots_;
+  std::vector<Step> steps_;    // of each slot
+  bool reads_always_ = false;  // some slot takes every event
   uint32_t bytes_ = 0;
   uint64_t encoded_max_ = 0;
   uint64_t encoded_one_ = 0;

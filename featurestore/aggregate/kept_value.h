@@ -15,11 +15,11 @@ namespace freshet {
 // A longer text is null to whatever keeps texts (docs/decisions/0012): it is no category, and thousands of them would be a row
 // of megabytes. Asked here alone; what only counts or hashes a text takes any. A row written before may hold longer ones.
 inline constexpr size_t kKeptTextBytesMost = 1024;
-inline Value AsKept(const Value& value) {
-  const bool too_long =
-      value.kind() == Value::Kind::kText && value.as_text().size() > kKeptTextBytesMost;
-  return too_long ? Value() : value;
+inline bool IsKept(const Value& value) {
+  return !value.is_null() &&
+         (value.kind() != Value::Kind::kText || value.as_text().size() <= kKeptTextBytesMost);
 }
+inline Value AsKept(const Value& value) { return IsKept(value) ? value : Value(); }
 
 // A value or null; its text owned, or borrowed from the bytes it was decoded from. All zero bytes are null; it may be moved
 // by memcpy. A copy of one that borrows, borrows.

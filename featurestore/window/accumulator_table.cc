@@ -67,6 +67,7 @@ void AccumulatorTable::Erase(size_t i) {
 
 size_t AccumulatorTable::memory_bytes() const {
   size_t total = size_t{capacity_} * stride_;
+  if (!set_->destroys()) return total;
   for (size_t i = 0; i < size(); ++i) total += set_->heap_bytes(accumulators(i));
   return total;
 }
