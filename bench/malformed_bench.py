@@ -153,7 +153,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./run bench malformed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="records in each of the two topics (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build" / "dev" / "server" / "freshet")
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build" / "release" / "server" / "freshet")
     args = parser.parse_args()
     required()
     drawn = Drawn(args.events, 1)

@@ -158,7 +158,7 @@ class Flink(Peer):
 class Freshet(Program):
     """`freshet serve` of config/bench; `applied` is asked of /metrics."""
 
-    BINARY = ROOT / "build" / "dev" / "server" / "freshet"
+    BINARY = ROOT / "build" / "release" / "server" / "freshet"
 
     def __init__(self, broker, topic, folder, ask_every=0.1):
         folder.mkdir(parents=True, exist_ok=True)
