@@ -31,9 +31,8 @@ StatusOr<bool> OriginalCounts(const Source& source, const Store& store, FutureRu
                               const SourceRecord& record, const Coordinates& at) {
   if (record.raw.headers.empty() || future == FutureRule::kNone) return false;
   if (record.broker_time) return false;  // everyone refused it: the record says when it was read
-  const auto original = ReadCopiedFrom(source.name, record.raw.headers);
-  if (!original || original->incarnation != at.incarnation) return false;
-  if (original->partition == at.partition && original->offset >= at.offset) return false;
+  const auto original = ReadCopiedFrom(source.name, record.raw.headers, at);
+  if (!original) return false;
   ASSIGN_OR_RETURN(const bool refused, store.IsRefused(source.name, *original));
   return !refused;
 }

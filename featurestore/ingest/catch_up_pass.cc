@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "featurestore/ingest/pause_reasons.h"
+
 namespace freshet {
 namespace {
 
@@ -92,7 +94,7 @@ Status CatchUpPass::Verify(std::map<int32_t, int64_t>& lost) {
   ASSIGN_OR_RETURN(const auto wrong,
                    VerifyPartitions(*log_, context_.source.topic, writer_.progress()));
   for (const auto& [partition, verdict] : wrong) {
-    if (verdict.reason != "records_lost") {
+    if (verdict.reason != pause_reasons::kRecordsLost) {
       stop_ = verdict;
       return OkStatus();
     }

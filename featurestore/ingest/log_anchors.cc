@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "featurestore/ingest/pause_reasons.h"
+
 namespace freshet {
 namespace {
 
 LogVerdict MadeAnew(const std::string& topic, int32_t partition, Timestamp time, int64_t before,
                     int64_t now) {
   return {
-      "topic_recreated",
+      pause_reasons::kTopicRecreated,
       fmt::format(
           "topic {}, partition {}: the first record after {} stands at offset {}, and none stood "
           "below {}: this is not the log that was read so far. It was made anew while it was read, "

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "featurestore/ingest/pause_reasons.h"
+
 namespace freshet {
 
 Status ApplyCommit(const LoopContext& context, Commit& commit) {
@@ -15,11 +17,11 @@ Status ApplyCommit(const LoopContext& context, Commit& commit) {
 std::string PauseReason(const Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted:
-      return "disk_full";
+      return pause_reasons::kDiskFull;
     case absl::StatusCode::kDataLoss:
-      return "data_damaged";
+      return pause_reasons::kDataDamaged;
     default:
-      return "commit_failed";
+      return pause_reasons::kCommitFailed;
   }
 }
 

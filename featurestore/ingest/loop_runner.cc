@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "featurestore/ingest/local_log.h"
+#include "featurestore/ingest/pause_reasons.h"
 
 namespace freshet {
 namespace {
@@ -18,15 +19,15 @@ constexpr Duration kOutboxWait = Duration::Millis(100);
 std::string LogPauseReason(const Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kNotFound:
-      return "topic_missing";
+      return pause_reasons::kTopicMissing;
     case absl::StatusCode::kUnavailable:
-      return "broker_down";
+      return pause_reasons::kBrokerDown;
     case absl::StatusCode::kFailedPrecondition:
-      return "topic_unreadable";
+      return pause_reasons::kTopicUnreadable;
     case absl::StatusCode::kAborted:
-      return "partitions_gone";
+      return pause_reasons::kPartitionsGone;
     case absl::StatusCode::kOutOfRange:
-      return "offset_out_of_range";
+      return pause_reasons::kOffsetOutOfRange;
     default:
       return PauseReason(status);
   }
@@ -65,16 +66,16 @@ void LoopRunner::ReportNotBegun(const StepResult& failed) {
   const std::string detail(MessageOf(failed.status));
   if (failed.kind == StepKind::kStoreError) return Pause(PauseReason(failed.status), detail);
   const std::string reason = LogPauseReason(failed.status);
-  const bool down = reason == "broker_down";
+  const bool down = reason == pause_reasons::kBrokerDown;
   if (pass_of_.empty()) context_.all_metrics.SetBrokerUp(brokers_, !down);
-  if (reason == "partitions_gone") {
+  if (reason == pause_reasons::kPartitionsGone) {
     return Pause(reason, detail +
                              "; asked again first, as a broker that has not heard of all "
                              "partitions yet says so too");
   }
   if (!down) return Pause(reason, detail);
   const std::string replaced = context_.log_replaced ? context_.log_replaced() : std::string();
-  if (!replaced.empty()) return Pause("log_replaced", replaced);
+  if (!replaced.empty()) return Pause(pause_reasons::kLogReplaced, replaced);
   Pause(reason, fmt::format("brokers {}: {}; trying until they answer", brokers_, detail));
 }
 
@@ -90,7 +91,7 @@ bool LoopRunner::Step(IngestLoop& loop, const std::stop_token& stop,
       Wait(kHeldWait, stop);
       return true;
     case StepKind::kOutboxFull:
-      Pause("dead_letters_full",
+      Pause(pause_reasons::kDeadLettersFull,
             fmt::format(
                 "{} bytes of dead letters wait {}",
                 context_.store.dead_letter_bytes(context_.source.name),

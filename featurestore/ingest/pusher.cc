@@ -6,6 +6,7 @@
 #include <set>
 
 #include "featurestore/base/nearest.h"
+#include "featurestore/ingest/pause_reasons.h"
 #include "featurestore/ingest/push_errors.h"
 
 namespace freshet {
@@ -15,10 +16,6 @@ using std::chrono::steady_clock;
 
 // Beside its bytes, what an event takes here and in the log's queue.
 constexpr uint64_t kEventOverheadBytes = 256;
-
-// Reasons of a pause that say that the log is not the one that was read.
-constexpr std::array<std::string_view, 5> kLogIsLost = {
-    "topic_recreated", "topic_missing", "records_lost", "offset_out_of_range", "log_replaced"};
 
 uint64_t BytesOf(const PushRequest& request) {
   uint64_t bytes = request.size() * kEventOverheadBytes;
@@ -244,8 +241,7 @@ std::map<std::string, Pusher::Applied> Pusher::AskApplied(std::unique_lock<std::
     applied.partitions = status.partitions();
     const auto [reason, detail] = status.paused();
     if (!reason.empty()) applied.paused = fmt::format("{}: {}", reason, detail);
-    applied.log_is_lost =
-        std::find(kLogIsLost.begin(), kLogIsLost.end(), reason) != kLogIsLost.end();
+    applied.log_is_lost = pause_reasons::LogIsLost(reason);
   }
   lock.lock();
   return all;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "featurestore/ingest/pause_reasons.h"
+
 namespace freshet {
 
 LogVerdict CheckCompaction(const LoopContext& context, const TopicSettings& settings) {
@@ -14,7 +16,7 @@ LogVerdict CheckCompaction(const LoopContext& context, const TopicSettings& sett
     views += (views.empty() ? "" : ", ") + declared.name;
   }
   if (views.empty()) return {};
-  return {"compacted_topic",
+  return {pause_reasons::kCompactedTopic,
           fmt::format("topic {} forgets all but the newest record of each key "
                       "(cleanup.policy=compact), and {} would count only what that left: take "
                       "compact out of the topic's cleanup.policy, or, where just that is meant, "

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "featurestore/ingest/pause_reasons.h"
+
 namespace freshet {
 namespace {
 
 LogVerdict Recreated(const std::string& topic, int32_t partition, const std::string& found) {
   return {
-      "topic_recreated",
+      pause_reasons::kTopicRecreated,
       fmt::format("topic {}, partition {}: {}; this is not the log that was read so far: restore "
                   "the topic, or stop the server, let `freshet reset-source` say how to go on, "
                   "and start it again",
@@ -21,7 +23,7 @@ LogVerdict PartitionsGone(const std::string& topic, const std::map<int32_t, Prog
   for (const auto& [partition, read] : progress) {
     if (bounds.contains(partition)) continue;
     return {
-        "topic_recreated",
+        pause_reasons::kTopicRecreated,
         fmt::format("topic {} has {} partitions, and partition {} was read already; this is not "
                     "the log that was read so far: restore the topic, or stop the server, let "
                     "`freshet reset-source` say how to go on, and start it again",
@@ -32,7 +34,7 @@ LogVerdict PartitionsGone(const std::string& topic, const std::map<int32_t, Prog
 
 LogVerdict RecordsLost(const std::string& topic, int32_t partition, int64_t from, int64_t to) {
   return {
-      "records_lost",
+      pause_reasons::kRecordsLost,
       fmt::format(
           "topic {}, partition {}: records at offsets {} to {} ({} of them) were gone before they "
           "were read; give the topic a longer retention, then stop the server, go on without them "

@@ -10,7 +10,7 @@ namespace freshet {
 
 // Why a source stops until somebody acts; the names are those of SourceStatus and metrics.
 struct LogVerdict {
-  std::string reason;  // "": all is well; "records_lost", "topic_recreated"
+  std::string reason;  // of pause_reasons.h; "": all is well
   std::string detail;  // what was found, and the remedy
   bool ok() const { return reason.empty(); }
 };

@@ -8,8 +8,8 @@
 namespace freshet {
 
 std::optional<Coordinates> ReadCopiedFrom(
-    std::string_view source,
-    std::span<const std::pair<std::string_view, std::string_view>> headers) {
+    std::string_view source, std::span<const std::pair<std::string_view, std::string_view>> headers,
+    const Coordinates& here) {
   const bool is_copy = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == kReplayedReasonHeader && header.second == kReplayedFuture;
   });
@@ -31,6 +31,8 @@ std::optional<Coordinates> ReadCopiedFrom(
   if (!next(at.incarnation) || !next(at.partition) || !next(at.offset) || !place.empty()) {
     return std::nullopt;
   }
+  if (at.incarnation != here.incarnation) return std::nullopt;
+  if (at.partition == here.partition && at.offset >= here.offset) return std::nullopt;
   return at;
 }
 

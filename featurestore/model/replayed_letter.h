@@ -15,9 +15,10 @@ namespace freshet {
 inline constexpr std::string_view kReplayedReasonHeader = "freshet-reason";
 inline constexpr std::string_view kReplayedFuture = "future";
 
-// The record of `source` that a record with these headers is such a copy of. None: it is none.
+// Of the record `here` of `source` with these headers: the record that it is such a copy of, and that counts in its place. None: it
+// is no copy, or one of another log's record, or it stands before that record in the partition.
 std::optional<Coordinates> ReadCopiedFrom(
-    std::string_view source,
-    std::span<const std::pair<std::string_view, std::string_view>> headers);
+    std::string_view source, std::span<const std::pair<std::string_view, std::string_view>> headers,
+    const Coordinates& here);
 
 }  // namespace freshet

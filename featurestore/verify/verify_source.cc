@@ -5,6 +5,7 @@
 #include <set>
 
 #include "featurestore/base/hash.h"
+#include "featurestore/ingest/pause_reasons.h"
 #include "featurestore/ingest/verify.h"
 #include "featurestore/ingest/view_progress.h"
 #include "featurestore/model/entity_key.h"
@@ -112,7 +113,7 @@ class Group {
       ASSIGN_OR_RETURN(const LogVerdict verdict,
                        VerifyPartition(*log_, source_.topic, partition, stored));
       // What is gone from the log is left out of the comparison.
-      if (!verdict.ok() && verdict.reason != "records_lost") return verdict.detail;
+      if (!verdict.ok() && verdict.reason != pause_reasons::kRecordsLost) return verdict.detail;
     }
     return std::string();
   }
@@ -231,9 +232,9 @@ class Group {
   // "Who accepted the record itself drops the copy": of a letter of reason future, whose own time has come.
   StatusOr<bool> OriginalCounts(const SourceRecord& record, const oracle::Record& offered) const {
     if (record.broker_time || offered.seen_at != Timestamp::Max()) return false;
-    const auto original = ReadCopiedFrom(source_.name, record.raw.headers);
-    if (!original || original->incarnation != incarnation_) return false;
-    if (original->partition == record.partition && original->offset >= record.offset) return false;
+    const auto original = ReadCopiedFrom(source_.name, record.raw.headers,
+                                         {incarnation_, record.partition, record.offset});
+    if (!original) return false;
     ASSIGN_OR_RETURN(const bool refused, store_.IsRefused(source_.name, *original));
     return !refused;
   }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "featurestore/ingest/pause_reasons.h"
 #include "featurestore/store/store.h"
 #include "server/client_channel.h"
 #include "server/commands/commands.h"
@@ -46,12 +47,6 @@ struct ViewsShown {
   std::vector<ViewLine> views;
   std::vector<v1::SourceProgress> standing;  // sources
 };
-
-// Of sources that will not go on by themselves.
-bool StoppedForGood(const v1::SourceProgress& source) {
-  const std::string& reason = source.paused_reason();
-  return reason == "records_lost" || reason == "topic_recreated" || reason == "compacted_topic";
-}
 
 std::string StandsStill(const v1::SourceProgress& source) {
   return fmt::format("source {} stands still ({}): {}", source.source(), source.paused_reason(),
@@ -245,7 +240,7 @@ Status SayStanding(ClientChannel& channel, const v1::ListViewsResponse& views,
       fmt::print("{}\n", StandsStill(source));
       std::fflush(stdout);
     }
-    if (StoppedForGood(source) && now - last.at >= kStoppedFor) {
+    if (pause_reasons::StopsForGood(source.paused_reason()) && now - last.at >= kStoppedFor) {
       return FailedPrecondition(
           "source {} has stopped ({}): its views are not built until that is mended; what was "
           "served before goes on",
