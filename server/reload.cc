@@ -31,8 +31,7 @@ StatusOr<std::shared_ptr<const Catalog>> OpenViews(const Catalog& catalog, Store
   for (const FeatureView& view : catalog.views) {
     auto id = store.FindOpened(view.name, view.version);
     if (!id) {
-      ASSIGN_OR_RETURN(id,
-                       store.OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
+      ASSIGN_OR_RETURN(id, store.OpenView(StoreView::Of(view)));
     }
     opened->store_views.push_back(id->index);
   }

@@ -225,13 +225,13 @@ Status Server::Impl::OpenStore() {
   StoreOptions options;
   options.path = catalog->storage.path;
   options.project = catalog->project;
-  options.memory_bytes =
-      catalog->storage.memory_bytes - IngestMemoryBytes(catalog->storage.memory_bytes);
+  options.memory_bytes = catalog->storage.memory_bytes - catalog->storage.ingest_bytes();
+  options.write_buffer_bytes = catalog->storage.memtable_bytes();
+  options.TuneFor(catalog->views);
   ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));
   for (const FeatureView& view : catalog->views) {
-    ASSIGN_OR_RETURN(const ViewId id,
-                     store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
+    ASSIGN_OR_RETURN(const ViewId id, store->OpenView(StoreView::Of(view)));
     // A rebuild that was given up leaves a family behind: what is complete and declared again drops it.
     if (store->IsComplete(id)) RETURN_IF_ERROR(store->DropOthers(id));
   }
@@ -243,7 +243,7 @@ Status Server::Impl::OpenStore() {
   ExportStoreMetrics(*store, metrics);
   metrics.GaugeFamily("freshet_memory_budget_bytes", "Share of storage.memory by part.")
       .Add({{"part", "ingest"}})
-      .Set(static_cast<double>(IngestMemoryBytes(catalog->storage.memory_bytes)));
+      .Set(static_cast<double>(catalog->storage.ingest_bytes()));
   readiness.StoreOpened(*store);
   return OkStatus();
 }
@@ -379,7 +379,7 @@ StartSummary Server::summary() const {
   for (const MemoryPart& part : impl_->store->Memory()) {
     summary.memory.push_back(part.part + " " + Bytes(part.budget_bytes));
   }
-  summary.memory.push_back("ingest " + Bytes(IngestMemoryBytes(catalog.storage.memory_bytes)));
+  summary.memory.push_back("ingest " + Bytes(catalog.storage.ingest_bytes()));
   return summary;
 }
 

@@ -53,21 +53,22 @@ Status GeneratedLog::Poll(const PollLimits& limits, LogBatch& batch) {
 
 Pipeline::Pipeline(const Catalog& catalog, const std::filesystem::path& folder)
     : catalog_(catalog), metrics_(registry_), log_(MakeStderrLog(LogLevel::kWarn)) {
-  const uint64_t memory = catalog.storage.memory_bytes;
   StoreOptions options;
   options.path = folder;
   options.project = catalog.project;
-  options.memory_bytes = memory - IngestMemoryBytes(memory);
+  options.memory_bytes = catalog.storage.memory_bytes - catalog.storage.ingest_bytes();
+  options.write_buffer_bytes = catalog.storage.memtable_bytes();
+  options.TuneFor(catalog.views);
   store_ = Take(Store::Open(options));
   const FeatureView& view = catalog.views[0];
-  view_ = Take(store_->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}));
+  view_ = Take(store_->OpenView(StoreView::Of(view)));
   const Source& source = catalog.sources[0];
   context_ = std::unique_ptr<LoopContext>(
       new LoopContext{.source = source,
                       .views = {{view_, catalog.layouts[0].get()}},
                       .derived = catalog.derived[0].get(),
                       .event_time_clock = catalog.clock == ClockKind::kEventTime,
-                      .cache_bytes = IngestMemoryBytes(memory) / 8 * 3,
+                      .cache_bytes = catalog.storage.ingest_bytes() / 8 * 3,
                       .store = *store_,
                       .clock = clock_,
                       .metrics = metrics_.Source(source.name, {view.name}, kReasons),

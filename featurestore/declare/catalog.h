@@ -36,6 +36,14 @@ struct KafkaSettings {
 struct StorageSettings {
   std::string path;  // absolute, or as given relative to the project folder and resolved
   uint64_t memory_bytes = 512ull << 20;
+  double read_share = 0.56;  // of it for reads: the block cache
+
+  // Of what is for writes four sevenths are ingestion's (decoded rows, librdkafka's queues, batches in hand), three memtables'.
+  uint64_t write_bytes() const {
+    return static_cast<uint64_t>(static_cast<double>(memory_bytes) * (1 - read_share));
+  }
+  uint64_t ingest_bytes() const { return write_bytes() / 7 * 4; }
+  uint64_t memtable_bytes() const { return write_bytes() - ingest_bytes(); }
 };
 
 struct ServerSettings {

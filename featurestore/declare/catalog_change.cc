@@ -116,6 +116,9 @@ void CompareViews(const Catalog& a, const Catalog& b, CatalogChange& change) {
       change.built.push_back(v);
     } else if (a.views[*before].ttl != view.ttl) {
       change.lines.push_back(fmt::format("feature view {}: its ttl", view.name));
+    } else if (a.views[*before].tuning != view.tuning) {
+      change.lines.push_back(
+          fmt::format("feature view {}: advanced; counts from the next start on", view.name));
     }
   }
   for (const FeatureView& view : a.views) {

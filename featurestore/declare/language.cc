@@ -83,6 +83,15 @@ constexpr Shape kKafka{.object = &kKafkaObject};
 
 constexpr Shape kMemory{
     .form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
+constexpr Shape kReadShare{.form = Form::kReal, .like = "0.6"};
+constexpr Key kStorageAdvancedKeys[] = {
+    {"read_share",
+     "How much of the memory is for reads, 0.1 to 0.9; the rest is for writes. Default: 0.56.",
+     &kReadShare},
+    {"durability", ""},
+};
+constexpr Object kStorageAdvancedObject{"storage.advanced", kStorageAdvancedKeys};
+constexpr Shape kStorageAdvanced{.object = &kStorageAdvancedObject};
 constexpr Key kStorageKeys[] = {
     {"path", "The data folder, relative to the project folder. Default: data.", &kText},
     {"memory",
@@ -90,7 +99,7 @@ constexpr Key kStorageKeys[] = {
      &kMemory},
     {"checkpoints", ""},
     {"warm", ""},
-    {"advanced", ""},
+    {"advanced", "Splits of the memory budget.", &kStorageAdvanced},
     kDescription,
     kOwner,
     kTagsKey,
@@ -323,6 +332,35 @@ constexpr Shape kViewEntity{.form = Form::kReference, .words = kEntityWords};
 constexpr Shape kKeyMap{.map = &kReference};
 constexpr Word kTtlWords[] = {{"never"}};
 constexpr Shape kTtl{.form = Form::kPositiveDuration, .words = kTtlWords, .like = "30d"};
+constexpr Word kCompactionWords[] = {{"leveled"}, {"universal"}};
+constexpr Shape kCompaction{.form = Form::kWord, .words = kCompactionWords};
+constexpr Shape kFilterBits{.form = Form::kInteger, .least = 2, .most = 24, .like = "10"};
+constexpr Key kFilterKeys[] = {
+    {"bloom", "Bits a key of a Bloom filter.", &kFilterBits},
+    {"ribbon", "Of a Ribbon filter, which is as good as a Bloom filter of so many bits a key.",
+     &kFilterBits},
+};
+constexpr Object kFilterObject{"a filter", kFilterKeys};
+constexpr Word kFilterWords[] = {{"none"}};
+constexpr Shape kFilter{.form = Form::kWord, .words = kFilterWords, .object = &kFilterObject};
+constexpr Shape kBlockSize{.form = Form::kSize, .least = kKiB, .most = kMiB, .like = "8KiB"};
+constexpr Word kCompressionWords[] = {{"none"}, {"snappy"}, {"lz4"}, {"zstd"}};
+constexpr Shape kCompressionName{.form = Form::kWord, .words = kCompressionWords};
+constexpr Key kViewAdvancedKeys[] = {
+    {"compaction", "leveled (default: reads touch fewer files) or universal (writes less).",
+     &kCompaction},
+    {"filter", "Of each file, so that keys it lacks are not looked for. Default: { bloom: 10 }.",
+     &kFilter},
+    {"block_size", "Of a data block, before compression. Default: 4KiB.", &kBlockSize},
+    {"compression", "Of all levels. Default: lz4.", &kCompressionName},
+    {"last_level_compression", "Of the last level, which holds most rows. Default: compression.",
+     &kCompressionName},
+    {"memtable_filter", "A filter in memory too, for keys that are mostly new. Default: false.",
+     &kBool},
+    {"hash_index", "Finds a key in its block without a binary search. Default: false.", &kBool},
+};
+constexpr Object kViewAdvancedObject{"a view's advanced", kViewAdvancedKeys};
+constexpr Shape kViewAdvanced{.object = &kViewAdvancedObject};
 constexpr Key kViewKeys[] = {
     {"source", "The source whose events it counts.", &kViewSource, true},
     {"entity", "What its rows are about.", &kViewEntity, true},
@@ -334,7 +372,7 @@ constexpr Key kViewKeys[] = {
      &kLatestFields},
     {"where", "SQL: events for which it is not true are not for this view.", &kSql},
     {"explode", ""},
-    {"advanced", ""},
+    {"advanced", "How RocksDB keeps its rows; counts from the next start on.", &kViewAdvanced},
     kDescription,
     kOwner,
     kTagsKey,

@@ -131,6 +131,7 @@ class Resolver {
   void ResolveView(const YamlEntry& entry);
   void ResolveKeys(const YamlEntry& entry, bool source_known, FeatureView& view);
   void ResolveTtl(const YamlEntry& entry, FeatureView& view);
+  StorageTuning ResolveTuning(const YamlNode& object);
   void FinishView(const YamlEntry& entry, FeatureView& view);
 
   // resolve_features.cc

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "featurestore/declare/resolve.h"
+#include "featurestore/declare/scalar_forms.h"
 #include "featurestore/declare/version.h"
 #include "featurestore/model/type_text.h"
 #include "featurestore/state/row_layout.h"
@@ -129,6 +130,7 @@ void Resolver::ResolveView(const YamlEntry& entry) {
                         view.name));
     }
     ResolveTtl(entry, view);
+    view.tuning = ResolveTuning(object);
   }
   if (source_known) {
     view.lateness = catalog_.sources[view.source].lateness;
@@ -201,6 +203,45 @@ void Resolver::ResolveKeys(const YamlEntry& entry, bool source_known, FeatureVie
     }
     view.key_fields.push_back(*field);
   }
+}
+
+StorageTuning Resolver::ResolveTuning(const YamlNode& object) {
+  StorageTuning tuning;
+  const YamlNode* advanced = Sound(object, "advanced");
+  if (advanced == nullptr || advanced->kind != YamlNode::Kind::kMap) return tuning;
+  const auto is = [advanced](std::string_view key, std::string_view word) {
+    const YamlNode* node = Sound(*advanced, key);
+    return node != nullptr && node->text == word;
+  };
+  const auto compression = [&is](std::string_view key) -> std::optional<Compression> {
+    if (is(key, "none")) return Compression::kNone;
+    if (is(key, "snappy")) return Compression::kSnappy;
+    if (is(key, "lz4")) return Compression::kLz4;
+    if (is(key, "zstd")) return Compression::kZstd;
+    return std::nullopt;
+  };
+  if (is("compaction", "universal")) tuning.compaction = CompactionStyle::kUniversal;
+  if (is("filter", "none")) tuning.filter = FilterKind::kNone;
+  if (const YamlNode* filter = Sound(*advanced, "filter")) {
+    const YamlNode* bloom = Sound(*filter, "bloom");
+    const YamlNode* ribbon = Sound(*filter, "ribbon");
+    if (bloom != nullptr && ribbon != nullptr) {
+      Error(ribbon->place, "a filter is bloom or ribbon, not both; remove one");
+    }
+    if (ribbon != nullptr) tuning.filter = FilterKind::kRibbon;
+    if (const YamlNode* bits = ribbon != nullptr ? ribbon : bloom) {
+      tuning.filter_bits =
+          static_cast<uint32_t>(ReadInteger(bits->text).value_or(tuning.filter_bits));
+    }
+  }
+  if (const YamlNode* size = Sound(*advanced, "block_size")) {
+    tuning.block_bytes = ReadSize(size->text).value_or(tuning.block_bytes);
+  }
+  tuning.compression = compression("compression");
+  tuning.last_level_compression = compression("last_level_compression");
+  tuning.memtable_filter = is("memtable_filter", "true");
+  tuning.hash_index = is("hash_index", "true");
+  return tuning;
 }
 
 void Resolver::ResolveTtl(const YamlEntry& entry, FeatureView& view) {

@@ -111,6 +111,15 @@ void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder
   catalog.storage.path = std::filesystem::absolute(folder / TextOr(storage, "path", "data"), error)
                              .lexically_normal()
                              .string();
+  if (const YamlNode* share = Sound(Section(storage, "advanced"), "read_share")) {
+    const double read_share = ReadReal(share->text).value_or(0);
+    if (read_share >= 0.1 && read_share <= 0.9) {
+      catalog.storage.read_share = read_share;
+    } else {
+      diagnostics.Error(share->place,
+                        fmt::format("read_share is {}; write one from 0.1 to 0.9", share->Shown()));
+    }
+  }
   const YamlNode* memory = Sound(storage, "memory");
   if (memory == nullptr) return;
   const uint64_t limit = MemoryLimitBytes();
@@ -229,6 +238,8 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   }
   list.Add("storage", "path", catalog.storage.path);
   list.Add("storage", "memory", FormatSize(catalog.storage.memory_bytes));
+  list.AddAt(Section(Section(root, "storage"), "advanced"), "storage.advanced.read_share",
+             "read_share", fmt::to_string(catalog.storage.read_share));
   list.Add("server", "name", server.name);
   list.Add("server", "grpc", server.grpc);
   list.Add("server", "admin", server.admin);

@@ -47,8 +47,6 @@ StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Sourc
   return std::unique_ptr<LogSource>(std::move(opened));
 }
 
-uint64_t IngestMemoryBytes(uint64_t memory_bytes) { return memory_bytes / 4; }
-
 struct Ingest::Impl {
   Impl(std::shared_ptr<const Catalog> first, const LogAddress& log_address, Store& the_store,
        const Clock& the_clock, Metrics& registry, Log& the_log)
@@ -99,8 +97,7 @@ void Ingest::GiveUp() { impl_->sources.GiveUp(); }
 LoopContext Ingest::Impl::MakeContext(const Catalog& of, uint32_t s) {
   // Of a source's share: decoded rows of the live loop 3/8, of its passes 1/8; what librdkafka holds ready 1/8 each; the rest for
   // the batches in hand.
-  const uint64_t share =
-      IngestMemoryBytes(of.storage.memory_bytes) / std::max<size_t>(of.sources.size(), 1);
+  const uint64_t share = of.storage.ingest_bytes() / std::max<size_t>(of.sources.size(), 1);
   const Source& source = of.sources[s];
   std::vector<ProcessorView> views;
   std::vector<std::string> names;

@@ -38,9 +38,6 @@ struct LogAddress {
 StatusOr<std::unique_ptr<LogSource>> OpenLog(const Catalog& catalog, const Source& source,
                                              const LogAddress& address);
 
-// What ingestion takes of the one budget (storage.memory): decoded rows, librdkafka's queues, batches in hand. The store has the rest.
-uint64_t IngestMemoryBytes(uint64_t memory_bytes);
-
 class Ingest {
  public:
   // Threads run when it returns. A broker that is away is not an error: it keeps trying and says so in

@@ -88,8 +88,7 @@ SourceThreads* SourceSet::LoopToFollow(uint32_t source, bool all_views) {
 Status SourceSet::NoteKeeps(const std::vector<uint32_t>& views) {
   for (const uint32_t v : views) {
     const FeatureView& view = next_->views[v];
-    RETURN_IF_ERROR(
-        store_.OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
+    RETURN_IF_ERROR(store_.OpenView(StoreView::Of(view)).status());
   }
   return OkStatus();
 }

@@ -11,6 +11,7 @@
 
 #include "featurestore/base/time.h"
 #include "featurestore/model/source.h"
+#include "featurestore/model/storage_tuning.h"
 #include "featurestore/model/value.h"
 
 namespace freshet {
@@ -121,6 +122,7 @@ struct FeatureView {
   bool latest_values = false;
   std::vector<Feature> features;
   std::string version;  // 16 hex digits: hash of all that decides stored values
+  StorageTuning tuning;
   Annotations about;
 
   // Between ttl and ttl + grace a row is OUTSIDE_MAX_AGE, beyond NOT_FOUND.

@@ -88,8 +88,7 @@ class ScenarioRun {
     options.memory_bytes = kMemoryBytes;
     ASSIGN_OR_RETURN(store_, Store::Open(options));
     for (const FeatureView& view : scenario_.catalog->views) {
-      RETURN_IF_ERROR(
-          store_->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
+      RETURN_IF_ERROR(store_->OpenView(StoreView::Of(view)).status());
     }
     PollLimits limits;
     limits.records = options_.batch_records;

@@ -4,11 +4,14 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/options.h>
 #include <rocksdb/statistics.h>
+#include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "featurestore/model/storage_tuning.h"
 #include "featurestore/store/expiry.h"
 
 namespace freshet {
@@ -19,14 +22,15 @@ namespace freshet {
 struct MemorySplit {
   uint64_t block_cache = 0;
   uint64_t write_buffers =
-      0;  // a quarter, at most 512 MiB: more memtable than that buys nothing but slow restarts
+      0;  // a quarter or as asked, at most 512 MiB: more memtable than that buys nothing but slow restarts
   uint64_t memtable = 0;  // one memtable: 16 MiB where the budget allows it
 };
-MemorySplit SplitMemory(uint64_t memory_bytes);
+MemorySplit SplitMemory(uint64_t memory_bytes, std::optional<uint64_t> write_buffer_bytes);
 
 // What all column families of one Store share.
 struct SharedRocks {
-  explicit SharedRocks(uint64_t memory_bytes);
+  explicit SharedRocks(uint64_t memory_bytes,
+                       std::optional<uint64_t> write_buffer_bytes = std::nullopt);
 
   MemorySplit memory;
   std::shared_ptr<rocksdb::Cache> cache;
@@ -34,9 +38,11 @@ struct SharedRocks {
   std::shared_ptr<rocksdb::Statistics> statistics;
 
   rocksdb::DBOptions DatabaseOptions() const;
+  rocksdb::BlockBasedTableOptions TableOptions(const StorageTuning& tuning) const;
   // meta, progress, dead letters, refusals: small, short values.
   rocksdb::ColumnFamilyOptions FixedFamilyOptions() const;
-  rocksdb::ColumnFamilyOptions ViewFamilyOptions(std::shared_ptr<Expiry> expiry) const;
+  rocksdb::ColumnFamilyOptions ViewFamilyOptions(std::shared_ptr<Expiry> expiry,
+                                                 const StorageTuning& tuning = {}) const;
 };
 
 }  // namespace freshet

@@ -81,7 +81,7 @@ Store::Impl::~Impl() {
 }
 
 Status Store::Impl::OpenDatabase(bool create) {
-  shared = std::make_unique<SharedRocks>(options.memory_bytes);
+  shared = std::make_unique<SharedRocks>(options.memory_bytes, options.write_buffer_bytes);
   if (create) RETURN_IF_ERROR(CreateDatabase(options, *shared));
   std::vector<std::string> names;
   std::vector<std::shared_ptr<Expiry>> expiries;
@@ -96,7 +96,9 @@ Status Store::Impl::OpenDatabase(bool create) {
     for (const std::string& name : names) {
       const bool is_view = name.find('@') != std::string::npos;
       expiries.push_back(is_view ? std::make_shared<Expiry>() : nullptr);
-      descriptors.emplace_back(name, is_view ? shared->ViewFamilyOptions(expiries.back())
+      const auto tuned = options.tuning.find(name.substr(0, name.rfind('@')));
+      const StorageTuning tuning = tuned == options.tuning.end() ? StorageTuning() : tuned->second;
+      descriptors.emplace_back(name, is_view ? shared->ViewFamilyOptions(expiries.back(), tuning)
                                              : shared->FixedFamilyOptions());
     }
     rocksdb::DBOptions db_options = shared->DatabaseOptions();

@@ -17,6 +17,7 @@
 #include "featurestore/base/status.h"
 #include "featurestore/base/time.h"
 #include "featurestore/model/event.h"
+#include "featurestore/model/feature_view.h"
 #include "featurestore/store/live_status.h"
 #include "featurestore/store/progress.h"
 
@@ -56,7 +57,11 @@ struct StoreOptions {
   std::string project;
   uint64_t memory_bytes = 512ull << 20;  // for block cache and write buffers together
   bool create_if_missing = true;
-  bool read_only = false;  // `validate --data`: opens beside a running server
+  bool read_only = false;                       // `validate --data`: opens beside a running server
+  std::optional<uint64_t> write_buffer_bytes;   // of memory_bytes, at most; none: a quarter
+  std::map<std::string, StorageTuning> tuning;  // of views that differ from the default, by name
+
+  void TuneFor(std::span<const FeatureView> views);
   CommitFaults faults;
 };
 
@@ -68,6 +73,12 @@ struct StoreView {
   std::optional<Duration> keep;
   // The same of a row that was deleted, from the delete's time on.
   Duration keep_deleted;
+  StorageTuning
+      tuning;  // of a version that is not in the folder yet; of others StoreOptions says it
+
+  static StoreView Of(const FeatureView& view) {
+    return {view.name, view.version, view.keep(), view.keep_deleted(), view.tuning};
+  }
 };
 
 struct DeadLetter {

@@ -11,6 +11,12 @@
 
 namespace freshet {
 
+void StoreOptions::TuneFor(std::span<const FeatureView> views) {
+  for (const FeatureView& view : views) {
+    if (view.tuning != StorageTuning()) tuning[view.name] = view.tuning;
+  }
+}
+
 StatusOr<ViewId> Store::OpenView(const StoreView& view) {
   const std::lock_guard lock(impl_->views_mutex);
   const std::string name = keys::Family(view.name, view.version);
@@ -35,10 +41,10 @@ StatusOr<ViewId> Store::OpenView(const StoreView& view) {
                       view.name);
     }
     Impl::Family family{view.name, view.version, nullptr, std::make_shared<Expiry>()};
-    RETURN_IF_ERROR(
-        FromRocks(impl_->db->CreateColumnFamily(impl_->shared->ViewFamilyOptions(family.expiry),
-                                                name, &family.handle),
-                  fmt::format("make column family {}", name), impl_->folder()));
+    RETURN_IF_ERROR(FromRocks(
+        impl_->db->CreateColumnFamily(impl_->shared->ViewFamilyOptions(family.expiry, view.tuning),
+                                      name, &family.handle),
+        fmt::format("make column family {}", name), impl_->folder()));
     it = impl_->families.emplace(name, std::move(family)).first;
   }
 

@@ -49,7 +49,7 @@ StatusOr<VerifyReport> VerifyStore(const Catalog& catalog, Store& store, const V
     verified.view = view.name;
     verified.version = view.version;
     verified.source = catalog.sources[view.source].name;
-    const auto id = store.OpenView({view.name, view.version, view.keep(), view.keep_deleted()});
+    const auto id = store.OpenView(StoreView::Of(view));
     if (absl::IsNotFound(id.status())) {
       verified.not_built = true;
       continue;

@@ -30,6 +30,7 @@ StatusOr<std::unique_ptr<Store>> OpenStopped(const Catalog& catalog, const char*
   options.path = catalog.storage.path;
   options.project = catalog.project;
   options.create_if_missing = false;
+  options.TuneFor(catalog.views);
   auto store = Store::Open(options);
   if (IsFolderInUse(store.status())) {
     return FailedPrecondition(
@@ -45,8 +46,7 @@ StatusOr<std::unique_ptr<Store>> OpenStopped(const Catalog& catalog, const char*
 
 Status OpenViews(const Catalog& catalog, Store& store) {
   for (const FeatureView& view : catalog.views) {
-    RETURN_IF_ERROR(
-        store.OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).status());
+    RETURN_IF_ERROR(store.OpenView(StoreView::Of(view)).status());
   }
   return OkStatus();
 }

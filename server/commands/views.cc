@@ -114,7 +114,7 @@ StatusOr<ViewsShown> ReadFolder(const Catalog& catalog) {
     line.view = view.name;
     line.version = view.version;
     line.source = catalog.sources[view.source].name;
-    const auto id = store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()});
+    const auto id = store->OpenView(StoreView::Of(view));
     if (absl::IsNotFound(id.status())) {
       line.state = store->CompleteVersion(view.name) ? "changed" : "new";
       continue;

@@ -62,7 +62,7 @@ struct World {
       catalog->layouts.push_back(*RowLayout::Compile(view, catalog->sources[view.source]));
       auto id = store->FindOpened(view.name, view.version);
       if (!id) {
-        id = store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).value();
+        id = store->OpenView(StoreView::Of(view)).value();
       }
       catalog->store_views.push_back(id->index);
       catalog->views.push_back(std::move(view));
