@@ -36,8 +36,9 @@ struct ClientChannel::Impl {
     arguments.SetMaxReceiveMessageSize(-1);
     // A server that restarts is found again within half a second, not after gRPC's backoff of up to two minutes.
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    // The time-out of an attempt to connect, whatever its name: a busy server takes its time to answer the first one.
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     serving = v1::ServingService::NewStub(channel);

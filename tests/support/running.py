@@ -160,9 +160,11 @@ class Folder:
 
 
 class Proxy:
-    """A fixed address before a broker whose port is not ours to choose: away or there, as a test wishes."""
+    """A fixed address before a broker or server whose port is not ours to choose: away or there, as a test wishes. `delay`: seconds
+    that pass before anything goes through a new connection."""
 
-    def __init__(self):
+    def __init__(self, delay=0.0):
+        self.delay = delay
         self.address = f"127.0.0.1:{free_port()}"
         self.listener = None
 
@@ -179,8 +181,7 @@ class Proxy:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
-    @staticmethod
-    def _accept(listener, target):
+    def _accept(self, listener, target):
         host, port = target.split(":")
         while True:
             try:
@@ -192,10 +193,10 @@ class Proxy:
             except OSError:
                 near.close()
                 continue
-            threading.Thread(target=Proxy._pump, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
 
-    @staticmethod
-    def _pump(near, far):
+    def _pump(self, near, far):
+        time.sleep(self.delay)
         with near, far:
             while True:
                 for ready in select.select([near, far], [], [])[0]:

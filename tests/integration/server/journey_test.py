@@ -350,6 +350,15 @@ feature_services:
         self.assertEqual(nobody.returncode, 1)
         self.assertIn("no freshet server answers", nobody.stderr)
 
+    def test_a_server_that_is_slow_to_answer_is_found(self):
+        self.serve()
+        self.replay(EVENTS)
+        proxy = Proxy(delay=1.0)
+        proxy.up(self.folder.grpc)
+        self.addCleanup(proxy.down)
+        done = self.folder.run("get", "riders", "rider=ann", "--address", proxy.address)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
 
 if __name__ == "__main__":
     BINARY = sys.argv.pop(1)

@@ -160,16 +160,7 @@ class Reader:
         return self.folder.run(name, str(self.folder.path), *words)
 
     def rows(self, rows):
-        """As Folder.rows(); on a machine that is very busy the first connection may take longer than a client waits."""
-        file = self.folder.write("asked.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-
-        def asked():
-            done = self.folder.get("spend", "--rows", file, "--output", "json")
-            if "no freshet server answers" in done.stderr and self.server.process.poll() is None:
-                return None
-            assert done.returncode == 0, done.stderr
-            return [json.loads(line) for line in done.stdout.splitlines()]
-        return wait_until(asked, "an answer", 30)
+        return self.folder.rows(rows, service="spend")
 
     def answers(self, cards):
         """As Sums.answers(); a card that is not there is left out."""
