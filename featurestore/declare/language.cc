@@ -83,12 +83,23 @@ constexpr Shape kKafka{.object = &kKafkaObject};
 
 constexpr Shape kMemory{
     .form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
+constexpr Shape kKeep{.form = Form::kInteger, .least = 1, .most = 1000};
+constexpr Key kCheckpointKeys[] = {
+    {"to",
+     "The folder that they are kept in, on another volume. Relative to the project folder; what it "
+     "stands in must exist.",
+     &kText, true},
+    {"every", "How often one is made. Default: only when one is asked for.", &kPositiveDuration},
+    {"keep", "How many are kept. Default: 6.", &kKeep},
+};
+constexpr Object kCheckpointsObject{"storage.checkpoints", kCheckpointKeys};
+constexpr Shape kCheckpoints{.object = &kCheckpointsObject};
 constexpr Key kStorageKeys[] = {
     {"path", "The data folder, relative to the project folder. Default: data.", &kText},
     {"memory",
      "One budget for caches, buffers and queues: a size, or a share of the machine's such as 70%.",
      &kMemory},
-    {"checkpoints", ""},
+    {"checkpoints", "Copies of the data folder, to restore it from.", &kCheckpoints},
     {"warm", ""},
     {"advanced", ""},
     kDescription,
