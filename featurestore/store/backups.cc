@@ -4,8 +4,6 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <charconv>
-#include <set>
 
 #include "featurestore/base/coding.h"
 #include "featurestore/store/folder.h"

@@ -1,6 +1,7 @@
 #include "featurestore/store/checkpoints.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -26,8 +27,8 @@ Status MakeFolder(const fs::path& folder) {
       folder.string(), error ? error.message() : "it is a file");
 }
 
-// Tables that no checkpoint has yet, and what memory holds, against what is free. A file of RocksDB's that fails to take a write may
-// stop the process (store.cc), so that what may not fit is not begun.
+// Tables that no checkpoint has yet, and what memory holds, against what is free: what does not fit is not begun, since it would fill
+// the disk first.
 Status CheckRoom(const Store::Impl& store, const rocksdb::BackupEngine& engine,
                  const fs::path& folder) {
   std::vector<rocksdb::BackupInfo> infos;
@@ -35,7 +36,11 @@ Status CheckRoom(const Store::Impl& store, const rocksdb::BackupEngine& engine,
   std::set<std::pair<uint64_t, uint64_t>> there;  // number and size
   for (const rocksdb::BackupInfo& info : infos) {
     for (const rocksdb::BackupFileInfo& file : info.file_details) {
-      if (file.file_type == rocksdb::kTableFile) there.emplace(file.file_number, file.size);
+      // shared_checksum/000012_sSESSION_994.sst
+      const std::string name = fs::path(file.relative_filename).filename().string();
+      uint64_t number = 0;
+      std::from_chars(name.data(), name.data() + name.size(), number);
+      there.emplace(number, file.size);
     }
   }
   uint64_t needed = kKeptFree + store.shared->write_buffers->memory_usage();
@@ -152,7 +157,14 @@ Status Checkpointer::RemoveOld(Engine& engine) const {
 StatusOr<std::vector<Checkpoint>> ListCheckpoints(const fs::path& folder) {
   ASSIGN_OR_RETURN(const auto engine, OpenBackups(folder));
   if (engine == nullptr) return std::vector<Checkpoint>();
-  return ReadBackups(*engine, folder);
+  std::vector<Checkpoint> list = ReadBackups(*engine, folder);
+  // One that a server has removed meanwhile is not damaged.
+  std::erase_if(list, [&folder](const Checkpoint& checkpoint) {
+    std::error_code error;
+    return !checkpoint.state.ok() &&
+           !fs::exists(folder / "meta" / std::to_string(checkpoint.id), error);
+  });
+  return list;
 }
 
 Status VerifyCheckpoint(const fs::path& folder, uint32_t id) {
