@@ -3,10 +3,12 @@ server says that was never interrupted."""
 
 import json
 import pathlib
+import random
 import re
 import shutil
 import signal
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
@@ -146,6 +148,29 @@ class Checkpoints(unittest.TestCase):
         self.assertRegex(metrics, r"\nfreshet_checkpoint_duration_seconds_count [1-9]")
         self.assertIn("\nfreshet_checkpoint_failures_total 0\n", metrics)
         self.assertEqual(server.stop(), 0, server.text)
+
+    def test_kill_9_while_one_is_made_leaves_those_that_are_whole(self):
+        folder = self.folder("to: ./to, every: 20ms, keep: 3")
+        folder.start("broker", str(folder.path)).says(r"broker  127\.0\.0\.1:")
+        seed = random.randrange(1 << 32)
+        rng = random.Random(seed)
+        before = 0
+        for round_number in range(4):
+            server = folder.serve()
+            folder.wait_ready()
+            self.put(folder, trips(round_number * 100, round_number * 100 + 100))
+            wait_until(lambda: self.list(folder)[-1:] and self.list(folder)[-1]["id"] > before, "another checkpoint")
+            time.sleep(rng.random() / 4)
+            server.signal(signal.SIGKILL)
+            server.end()
+            self.assertEqual(folder.run("checkpoint", "verify", str(folder.path)).returncode, 0, f"seed {seed}")
+            kept = self.list(folder)
+            self.assertLessEqual(len(kept), 4, f"seed {seed}")
+            before = kept[-1]["id"]
+            self.checkpoint(folder, "restore", str(folder.path), "--replace")
+        folder.serve()
+        folder.wait_ready()
+        self.assertEqual(sum(row["trips_lifetime"] for row in self.values(folder)), 395)  # five are refused
 
     def test_a_folder_that_cannot_be_is_said_and_counted_and_the_schedule_goes_on(self):
         folder = self.folder("to: ./volume/to, every: 200ms")
