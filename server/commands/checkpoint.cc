@@ -258,9 +258,11 @@ void AddCheckpointCommand(CLI::App& app, Run& run) {
     sub->add_flag("--replace", arguments->replace,
                   "What the data folder holds is removed, once the checkpoint stands in its place");
   }
-  command->footer(
+  const char* example =
       "Example:\n  freshet checkpoint create\n  freshet checkpoint verify fraud\n  freshet "
-      "checkpoint restore fraud --replace");
+      "checkpoint restore fraud --replace";
+  command->footer(example);
+  for (CLI::App* sub : command->get_subcommands({})) sub->footer(example);
 }
 
 }  // namespace freshet
