@@ -15,7 +15,8 @@ namespace freshet {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{10};
-constexpr std::chrono::seconds kLettersDeadline{60};  // the whole topic is read
+constexpr std::chrono::seconds kLettersDeadline{60};   // the whole topic is read
+constexpr std::chrono::hours kCheckpointDeadline{24};  // the first one is a copy of everything
 
 std::string ReasonOf(const grpc::Status& status) {
   google::rpc::Status details;
@@ -144,6 +145,22 @@ CallResult ClientChannel::ListViews(v1::ListViewsResponse& answer) {
   return impl_->Do([&](grpc::ClientContext* context) {
     return impl_->admin->ListViews(context, v1::ListViewsRequest(), &answer);
   });
+}
+
+CallResult ClientChannel::CreateCheckpoint(v1::CreateCheckpointResponse& answer) {
+  return impl_->Do(
+      [&](grpc::ClientContext* context) {
+        return impl_->admin->CreateCheckpoint(context, v1::CreateCheckpointRequest(), &answer);
+      },
+      kCheckpointDeadline);
+}
+
+CallResult ClientChannel::ListCheckpoints(v1::ListCheckpointsResponse& answer) {
+  return impl_->Do(
+      [&](grpc::ClientContext* context) {
+        return impl_->admin->ListCheckpoints(context, v1::ListCheckpointsRequest(), &answer);
+      },
+      kLettersDeadline);
 }
 
 CallResult ClientChannel::Reload(v1::ReloadResponse& answer) {

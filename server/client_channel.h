@@ -31,6 +31,8 @@ class ClientChannel {
   CallResult GetFeatures(const v1::GetFeaturesRequest& request, v1::GetFeaturesResponse& answer);
   CallResult ListViews(v1::ListViewsResponse& answer);
   CallResult Reload(v1::ReloadResponse& answer);
+  CallResult CreateCheckpoint(v1::CreateCheckpointResponse& answer);
+  CallResult ListCheckpoints(v1::ListCheckpointsResponse& answer);
   CallResult GetProgress(const std::string& source, v1::GetProgressResponse& answer);
   CallResult PushEvents(const v1::PushEventsRequest& request, v1::PushResponse& answer);
   CallResult DeleteEntities(const v1::DeleteEntitiesRequest& request, v1::PushResponse& answer);

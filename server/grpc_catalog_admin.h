@@ -52,9 +52,13 @@ class AdminServer final : public v1::AdminService::Service {
         store_(store),
         method_(metrics.Method("freshet.v1.AdminService", "GetProgress")),
         list_views_(metrics.Method("freshet.v1.AdminService", "ListViews")),
-        reload_(metrics.Method("freshet.v1.AdminService", "Reload")) {}
+        reload_(metrics.Method("freshet.v1.AdminService", "Reload")),
+        create_checkpoint_(metrics.Method("freshet.v1.AdminService", "CreateCheckpoint")),
+        list_checkpoints_(metrics.Method("freshet.v1.AdminService", "ListCheckpoints")) {}
   // Until it is called, Reload is refused.
   void SetReloading(Reloading reloading);
+  // Until it is called, checkpoints are refused.
+  void SetCheckpointing(Checkpointing checkpointing);
   // NOT_FOUND / UNKNOWN_SOURCE.
   grpc::Status GetProgress(grpc::ServerContext* context, const v1::GetProgressRequest* request,
                            v1::GetProgressResponse* response) override;
@@ -62,17 +66,27 @@ class AdminServer final : public v1::AdminService::Service {
                          v1::ListViewsResponse* response) override;
   grpc::Status Reload(grpc::ServerContext* context, const v1::ReloadRequest* request,
                       v1::ReloadResponse* response) override;
+  grpc::Status CreateCheckpoint(grpc::ServerContext* context,
+                                const v1::CreateCheckpointRequest* request,
+                                v1::CreateCheckpointResponse* response) override;
+  grpc::Status ListCheckpoints(grpc::ServerContext* context,
+                               const v1::ListCheckpointsRequest* request,
+                               v1::ListCheckpointsResponse* response) override;
 
  private:
   Reloading reloading() const;
+  Checkpointing checkpointing() const;
 
   const ServedPlans& plans_;
   Store& store_;
   MethodMetrics& method_;
   MethodMetrics& list_views_;
   MethodMetrics& reload_;
+  MethodMetrics& create_checkpoint_;
+  MethodMetrics& list_checkpoints_;
   mutable std::mutex mutex_;
   Reloading reloading_;
+  Checkpointing checkpointing_;
 };
 
 }  // namespace freshet

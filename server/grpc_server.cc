@@ -192,6 +192,10 @@ void GrpcServer::SetReloading(Reloading reloading) {
   impl_->admin_service.SetReloading(std::move(reloading));
 }
 
+void GrpcServer::SetCheckpointing(Checkpointing checkpointing) {
+  impl_->admin_service.SetCheckpointing(std::move(checkpointing));
+}
+
 void GrpcServer::SetReady(bool ready) {
   std::lock_guard lock(impl_->mutex);
   if (!impl_->drained) impl_->TellHealth(ready);

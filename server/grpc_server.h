@@ -4,12 +4,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "featurestore/base/clock.h"
 #include "featurestore/base/status.h"
 #include "featurestore/declare/catalog.h"
 #include "featurestore/observe/log.h"
 #include "featurestore/observe/metrics.h"
+#include "featurestore/store/checkpoints.h"
 #include "featurestore/store/store.h"
 #include "server/reload_outcome.h"
 
@@ -37,6 +39,13 @@ struct Reloading {
   std::function<ReloadState()> state;
 };
 
+// What AdminService asks of the one who makes checkpoints. Thread-safe. Empty: nobody does.
+struct Checkpointing {
+  std::string folder;
+  std::function<StatusOr<Checkpoint>()> create;
+  std::function<StatusOr<std::vector<Checkpoint>>()> list;
+};
+
 // Thread-safe.
 class GrpcServer {
  public:
@@ -52,6 +61,7 @@ class GrpcServer {
   // Requests that come from here on are answered by `catalog`, whose views are open in the store (Catalog::StoreView).
   void Serve(std::shared_ptr<const Catalog> catalog);
   void SetReloading(Reloading reloading);
+  void SetCheckpointing(Checkpointing checkpointing);
   // grpc.health.v1 for "" (the whole server); each feature service is SERVING while that is and its views are complete, as seen
   // at this call: call it again, every second or so, for views that become complete. NOT_SERVING until the first call.
   void SetReady(bool ready);

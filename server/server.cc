@@ -17,6 +17,7 @@
 #include "featurestore/store/store.h"
 #include "server/admin_http.h"
 #include "server/build_info.h"
+#include "server/checkpoint_schedule.h"
 #include "server/grpc_server.h"
 #include "server/log_address.h"
 #include "server/push_http.h"
@@ -96,6 +97,7 @@ struct Server::Impl {
   Status FindOrStartBroker();
   Status StartPushes();
   void StartReloader();
+  void StartCheckpoints();
   void Serve(const std::shared_ptr<const Catalog>& next);
   Status Stop();
   void WatchReadiness();
@@ -118,6 +120,7 @@ struct Server::Impl {
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Reloader> reloader;
+  std::unique_ptr<CheckpointSchedule> checkpoints;
   std::atomic<Pusher*> http_pusher{nullptr};  // once gRPC listens
   std::unique_ptr<HttpServer> push_http;      // where it has an address of its own
   std::unique_ptr<HttpServer>
@@ -144,6 +147,7 @@ Status Server::Impl::Start(const std::function<bool()>& stop_requested) {
   options.pusher = pusher.get();
   options.dead_letters = dead_letters.get();
   ASSIGN_OR_RETURN(grpc, GrpcServer::Start(catalog, *store, clock, metrics, log, options));
+  StartCheckpoints();
   ASSIGN_OR_RETURN(ingest, Ingest::Start(catalog, address, *store, clock, metrics, log));
   StartReloader();
   http_pusher = pusher.get();
@@ -171,6 +175,15 @@ void Server::Impl::StartReloader() {
       .serve = [this](const std::shared_ptr<const Catalog>& next) { Serve(next); }});
   grpc->SetReloading({.reload = [this] { return reloader->Reload(); },
                       .state = [this] { return reloader->state(); }});
+}
+
+void Server::Impl::StartCheckpoints() {
+  const auto& settings = catalog->storage.checkpoints;
+  if (!settings) return;
+  checkpoints = std::make_unique<CheckpointSchedule>(*settings, *store, clock, metrics, log);
+  grpc->SetCheckpointing({.folder = settings->to,
+                          .create = [this] { return checkpoints->Create(); },
+                          .list = [this] { return checkpoints->List(); }});
 }
 
 void Server::Impl::Serve(const std::shared_ptr<const Catalog>& next) {
@@ -321,6 +334,7 @@ Status Server::Impl::Stop() {
   wake.notify_all();
   if (readiness_watch.joinable()) readiness_watch.join();
   if (pusher != nullptr) pusher->BeginDrain();
+  if (checkpoints != nullptr) checkpoints->Stop();
   // A call of Reload may be in hand till then.
   if (grpc != nullptr) grpc->Drain(kDrainGrace);
   if (reloader != nullptr) reloader->Stop();

@@ -33,9 +33,16 @@ struct KafkaSettings {
   int32_t rebuild_percent = 50;  // of a core, for a view that is built beside live ingestion
 };
 
+struct CheckpointSettings {
+  std::string to;                 // absolute
+  std::optional<Duration> every;  // none: only when one is asked for
+  uint32_t keep = 6;
+};
+
 struct StorageSettings {
   std::string path;  // absolute, or as given relative to the project folder and resolved
   uint64_t memory_bytes = 512ull << 20;
+  std::optional<CheckpointSettings> checkpoints;
   double read_share = 0.56;  // of it for reads: the block cache
 
   // Of what is for writes four sevenths are ingestion's (decoded rows, librdkafka's queues, batches in hand), three memtables'.

@@ -92,12 +92,23 @@ constexpr Key kStorageAdvancedKeys[] = {
 };
 constexpr Object kStorageAdvancedObject{"storage.advanced", kStorageAdvancedKeys};
 constexpr Shape kStorageAdvanced{.object = &kStorageAdvancedObject};
+constexpr Shape kKeep{.form = Form::kInteger, .least = 1, .most = 1000};
+constexpr Key kCheckpointKeys[] = {
+    {"to",
+     "The folder that they are kept in, on another volume. Relative to the project folder; what it "
+     "stands in must exist.",
+     &kText, true},
+    {"every", "How often one is made. Default: only when one is asked for.", &kPositiveDuration},
+    {"keep", "How many are kept. Default: 6.", &kKeep},
+};
+constexpr Object kCheckpointsObject{"storage.checkpoints", kCheckpointKeys};
+constexpr Shape kCheckpoints{.object = &kCheckpointsObject};
 constexpr Key kStorageKeys[] = {
     {"path", "The data folder, relative to the project folder. Default: data.", &kText},
     {"memory",
      "One budget for caches, buffers and queues: a size, or a share of the machine's such as 70%.",
      &kMemory},
-    {"checkpoints", ""},
+    {"checkpoints", "Copies of the data folder, to restore it from.", &kCheckpoints},
     {"warm", ""},
     {"advanced", "Splits of the memory budget.", &kStorageAdvanced},
     kDescription,

@@ -102,6 +102,41 @@ void ResolveKafka(const YamlNode& kafka, const LoadOptions& options, Catalog& ca
   }
 }
 
+// Whether `inner` is `outer`, or lies in it. Both are normal and absolute.
+bool IsWithin(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+  const auto [rest, differs] =
+      std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  return rest == outer.end();
+}
+
+std::filesystem::path FolderPath(const std::filesystem::path& folder, const std::string& text) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::absolute(folder / text, error).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+void ResolveCheckpoints(const YamlNode& checkpoints, const std::filesystem::path& folder,
+                        StorageSettings& storage, Diagnostics& diagnostics) {
+  const YamlNode* to = Sound(checkpoints, "to");
+  if (to == nullptr) return;
+  CheckpointSettings& settings = storage.checkpoints.emplace();
+  const std::filesystem::path path = FolderPath(folder, to->text);
+  settings.to = path.string();
+  if (Sound(checkpoints, "every") != nullptr) {
+    settings.every = DurationOr(checkpoints, "every", Duration());
+  }
+  if (const YamlNode* keep = Sound(checkpoints, "keep")) {
+    settings.keep = static_cast<uint32_t>(ReadInteger(keep->text).value_or(settings.keep));
+  }
+  if (to->text.empty()) {
+    diagnostics.Error(to->place, "to is empty; write the folder of the checkpoints");
+  } else if (IsWithin(path, FolderPath(folder, storage.path))) {
+    diagnostics.Error(to->place,
+                      "to lies in storage.path, so that what loses the data loses the checkpoints; "
+                      "write a folder on another volume");
+  }
+}
+
 void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder, Catalog& catalog,
                     Diagnostics& diagnostics) {
   const YamlNode* path = Sound(storage, "path");
@@ -120,6 +155,7 @@ void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder
                         fmt::format("read_share is {}; write one from 0.1 to 0.9", share->Shown()));
     }
   }
+  ResolveCheckpoints(Section(storage, "checkpoints"), folder, catalog.storage, diagnostics);
   const YamlNode* memory = Sound(storage, "memory");
   if (memory == nullptr) return;
   const uint64_t limit = MemoryLimitBytes();
@@ -240,6 +276,13 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("storage", "memory", FormatSize(catalog.storage.memory_bytes));
   list.AddAt(Section(Section(root, "storage"), "advanced"), "storage.advanced.read_share",
              "read_share", fmt::to_string(catalog.storage.read_share));
+  if (const auto& checkpoints = catalog.storage.checkpoints) {
+    const YamlNode& node = Section(Section(root, "storage"), "checkpoints");
+    list.AddAt(node, "storage.checkpoints.to", "to", checkpoints->to);
+    list.AddAt(node, "storage.checkpoints.every", "every",
+               checkpoints->every ? FormatDuration(*checkpoints->every) : "never");
+    list.AddAt(node, "storage.checkpoints.keep", "keep", fmt::to_string(checkpoints->keep));
+  }
   list.Add("server", "name", server.name);
   list.Add("server", "grpc", server.grpc);
   list.Add("server", "admin", server.admin);

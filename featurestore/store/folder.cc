@@ -53,6 +53,14 @@ StatusOr<FolderState> InspectFolder(const fs::path& folder) {
   }
   if (fs::is_directory(DatabaseFolder(folder), error)) return FolderState::kHasDatabase;
 
+  if (fs::exists(RestoredDatabaseFolder(folder), error) ||
+      fs::exists(ReplacedDatabaseFolder(folder), error)) {
+    return FailedPrecondition(
+        "{}: a restore was cut short; run `freshet checkpoint restore` again, or move the folder "
+        "away",
+        folder.string());
+  }
+
   fs::directory_iterator entries(folder, error);
   if (error) {
     return Unavailable("{}: could not read the data folder: {}; look at its permissions",

@@ -23,6 +23,14 @@ inline std::filesystem::path DatabaseFolder(const std::filesystem::path& folder)
 inline std::filesystem::path UnfinishedDatabaseFolder(const std::filesystem::path& folder) {
   return folder / "rocksdb.new";
 }
+// While a checkpoint is restored (restore.cc): what was copied so far, and what it takes the place of. Where there is one of them and
+// no database, the restore was cut short.
+inline std::filesystem::path RestoredDatabaseFolder(const std::filesystem::path& folder) {
+  return folder / "rocksdb.restored";
+}
+inline std::filesystem::path ReplacedDatabaseFolder(const std::filesystem::path& folder) {
+  return folder / "rocksdb.replaced";
+}
 
 enum class FolderState : uint8_t { kHasDatabase, kMayBeCreated };
 

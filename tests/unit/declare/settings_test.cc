@@ -31,6 +31,29 @@ TEST_CASE(
   CHECK(Find(set, "server.max_rows").origin == "default");
 }
 
+TEST_CASE("checkpoints need a folder, which does not lie in the data's") {
+  const ProjectFiles files(kFirstExample);
+  const Project none = files.Load();
+  CHECK_FALSE(Sound(none)->storage.checkpoints);
+  const Project project =
+      files.Load({"storage.checkpoints.to=../backup/", "storage.checkpoints.every=10m"});
+  const auto& checkpoints = Sound(project)->storage.checkpoints;
+  REQUIRE(checkpoints);
+  CHECK(checkpoints->to == (std::filesystem::temp_directory_path() / "backup").string());
+  CHECK(checkpoints->every == Duration::Minutes(10));
+  CHECK(checkpoints->keep == 6);
+  CHECK(Find(project, "storage.checkpoints.every").value == "10m");
+  const auto error = [&](const std::string& set) {
+    return ToString(files.Load({set}).errors.at(0));
+  };
+  CHECK(error("storage.checkpoints.every=10m").find("checkpoints needs to: ") != std::string::npos);
+  for (const std::string inside : {"data", "data/to", "./data/../data/", "data/."}) {
+    CHECK(error("storage.checkpoints.to=" + inside).find("to lies in storage.path") !=
+          std::string::npos);
+  }
+  CHECK(files.Load({"storage.checkpoints.to=data2"}).errors.empty());
+}
+
 TEST_CASE("mistakes of --set and of the environment name them") {
   const ProjectFiles files(kFirstExample);
   CHECK(ToString(files.Load({"storage.memry=1GiB"}).errors[0]) ==
