@@ -46,6 +46,7 @@ int RunProgram(int argc, char** argv) {
   freshet::AddResetViewCommand(app, run);
   freshet::AddViewsCommand(app, run);
   freshet::AddReloadCommand(app, run);
+  freshet::AddDoctorCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
