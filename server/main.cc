@@ -7,6 +7,7 @@
 
 #include "server/build_info.h"
 #include "server/commands/commands.h"
+#include "server/commands/estimate.h"
 
 namespace {
 
@@ -47,6 +48,8 @@ int RunProgram(int argc, char** argv) {
   freshet::AddViewsCommand(app, run);
   freshet::AddReloadCommand(app, run);
   freshet::AddCheckpointCommand(app, run);
+  freshet::AddDoctorCommand(app, run);
+  freshet::AddEstimateCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

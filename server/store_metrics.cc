@@ -40,8 +40,6 @@ constexpr ViewNumber kViewGauges[] = {
      "1 where a compaction waits."},
     {&StoreStatistics::View::pending_compaction_bytes, "freshet_rocksdb_pending_compaction_bytes",
      "Bytes that compaction has yet to rewrite."},
-    {&StoreStatistics::View::background_errors, "freshet_rocksdb_background_errors",
-     "Errors of flushes and compactions since start: above 0, writes may have stopped."},
 };
 
 // Totals of the whole data folder.
@@ -56,6 +54,10 @@ const std::vector<Total>& Totals() {
   static const std::vector<Total> kTotals = {
       {&StoreStatistics::bloom_useful, kBloom, kBloomHelp, {{"result", "absent"}}},
       {&StoreStatistics::bloom_true_positive, kBloom, kBloomHelp, {{"result", "present"}}},
+      {&StoreStatistics::rows_read,
+       "freshet_rocksdb_rows_read_total",
+       "Rows asked for by requests and ingestion, there or not.",
+       {}},
       {&StoreStatistics::wal_bytes_written,
        "freshet_rocksdb_wal_written_bytes_total",
        "Bytes written to the write-ahead log.",
@@ -149,6 +151,11 @@ class StoreMetrics {
                     .GaugeFamily("freshet_rocksdb_block_cache_pinned_bytes",
                                  "Blocks in the cache that are held by readers or pinned.")
                     .Add({})),
+        background_errors_(metrics
+                               .GaugeFamily("freshet_rocksdb_background_errors",
+                                            "Errors of flushes and compactions since start: above "
+                                            "0, writes may have stopped.")
+                               .Add({})),
         wal_(metrics
                  .GaugeFamily("freshet_rocksdb_wal_bytes",
                               "Write-ahead log files that are held now.")
@@ -216,6 +223,7 @@ class StoreMetrics {
     pinned_.Set(static_cast<double>(now.block_cache_pinned));
     free_.Set(static_cast<double>(now.free_bytes));
     size_.Set(static_cast<double>(now.size_bytes));
+    background_errors_.Set(static_cast<double>(now.background_errors));
     wal_.Set(static_cast<double>(now.wal_bytes));
     delayed_write_rate_.Set(static_cast<double>(now.actual_delayed_write_rate));
     for (const auto& lookups : now.block_cache_lookups) {
@@ -250,6 +258,7 @@ class StoreMetrics {
   Counter& false_positives_;
   Counter& stall_;
   Gauge& pinned_;
+  Gauge& background_errors_;
   Gauge& wal_;
   Gauge& delayed_write_rate_;
   Gauge& free_;

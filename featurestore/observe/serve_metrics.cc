@@ -47,6 +47,10 @@ ServeMetrics::ServeMetrics(Metrics& metrics)
       &metrics.GaugeFamily("freshet_serve_in_flight_requests", "Feature requests in hand").Add({});
   rejected_family_ = &metrics.CounterFamily("freshet_serve_rejected_requests_total",
                                             "Requests refused for the server's own reasons");
+  // From the start, so that the first one is a rise.
+  for (const char* reason : {"OVERLOADED", "DRAINING", "VIEW_REBUILDING"}) {
+    rejected_family_->Add({{"reason", reason}});
+  }
   expression_errors_ = &metrics.CounterFamily(
       "freshet_serve_expression_errors_total",
       "Expressions that failed at a request: derived features that are ERROR, and nulls of the "

@@ -32,7 +32,9 @@ StoreStatistics Store::Statistics() const {
   rocksdb::DB& db = *impl_->db;
   StoreStatistics result;
 
-  for (auto* family : {impl_->meta, impl_->progress, impl_->dead_letters, impl_->refusals}) {
+  for (auto* family :
+       {impl_->meta, impl_->progress, impl_->dead_letters, impl_->refusals, impl_->local_log}) {
+    if (family == nullptr) continue;
     result.size_bytes += Property(db, family, P::kTotalSstFilesSize);
   }
   const std::lock_guard lock(
@@ -53,7 +55,6 @@ StoreStatistics Store::Statistics() const {
     view.mem_table_flush_pending = Property(db, opened.handle, P::kMemTableFlushPending);
     view.compaction_pending = Property(db, opened.handle, P::kCompactionPending);
     view.pending_compaction_bytes = Property(db, opened.handle, P::kEstimatePendingCompactionBytes);
-    view.background_errors = Property(db, opened.handle, P::kBackgroundErrors);
     view.expired_rows_dropped = opened.expiry->dropped();
     rocksdb::ColumnFamilyMetaData levels;
     db.GetColumnFamilyMetaData(opened.handle, &levels);
@@ -76,6 +77,8 @@ StoreStatistics Store::Statistics() const {
                                  tickers.getTickerCount(rocksdb::BLOCK_CACHE_INDEX_MISS)},
                                 {"filter", tickers.getTickerCount(rocksdb::BLOCK_CACHE_FILTER_HIT),
                                  tickers.getTickerCount(rocksdb::BLOCK_CACHE_FILTER_MISS)}};
+  result.rows_read = tickers.getTickerCount(rocksdb::NUMBER_KEYS_READ) +
+                     tickers.getTickerCount(rocksdb::NUMBER_MULTIGET_KEYS_READ);
   result.bloom_useful = tickers.getTickerCount(rocksdb::BLOOM_FILTER_USEFUL);
   result.bloom_positive = tickers.getTickerCount(rocksdb::BLOOM_FILTER_FULL_POSITIVE);
   result.bloom_true_positive = tickers.getTickerCount(rocksdb::BLOOM_FILTER_FULL_TRUE_POSITIVE);
@@ -84,6 +87,8 @@ StoreStatistics Store::Statistics() const {
   result.compaction_bytes_read = tickers.getTickerCount(rocksdb::COMPACT_READ_BYTES);
   result.compaction_bytes_written = tickers.getTickerCount(rocksdb::COMPACT_WRITE_BYTES);
   result.stall_seconds = static_cast<double>(tickers.getTickerCount(rocksdb::STALL_MICROS)) / 1e6;
+  // Counted in the default family, for whatever family it was.
+  result.background_errors = Property(db, impl_->meta, P::kBackgroundErrors);
   result.actual_delayed_write_rate = Property(db, impl_->meta, P::kActualDelayedWriteRate);
 
   rocksdb::VectorLogPtr logs;

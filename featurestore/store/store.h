@@ -136,12 +136,14 @@ struct StoreStatistics {
     std::vector<Level> levels;
     uint64_t estimate_num_keys = 0, live_sst_files_bytes = 0, memtable_bytes = 0;
     uint64_t mem_table_flush_pending = 0, compaction_pending = 0, pending_compaction_bytes = 0,
-             background_errors = 0, expired_rows_dropped = 0;
+             expired_rows_dropped = 0;
   };
   std::vector<View> views;
   uint64_t block_cache_capacity = 0, block_cache_usage = 0, block_cache_pinned = 0;
   uint64_t block_cache_hits = 0, block_cache_misses = 0;
   std::vector<BlockLookups> block_cache_lookups;
+  uint64_t background_errors = 0;  // RocksDB does not say of which view
+  uint64_t rows_read = 0;          // rows asked for, there or not
   uint64_t bloom_useful = 0, bloom_positive = 0, bloom_true_positive = 0;
   uint64_t wal_bytes_written = 0, flush_bytes_written = 0, compaction_bytes_read = 0,
            compaction_bytes_written = 0;

@@ -30,6 +30,7 @@ void AddResetViewCommand(CLI::App& app, Run& run);
 void AddViewsCommand(CLI::App& app, Run& run);
 void AddReloadCommand(CLI::App& app, Run& run);
 void AddCheckpointCommand(CLI::App& app, Run& run);
+void AddDoctorCommand(CLI::App& app, Run& run);
 
 // DIR and --set, which all commands on a project take.
 struct ProjectArguments {

@@ -76,9 +76,7 @@ Running::Running(const std::filesystem::path& folder, std::vector<FeatureView> d
   std::vector<std::string> names;
   for (const FeatureView& view : declared_views) {
     layouts.push_back(Must(RowLayout::Compile(view, source)));
-    views.push_back(
-        {Must(store->OpenView({view.name, view.version, view.keep(), view.keep_deleted()})),
-         layouts.back().get()});
+    views.push_back({Must(store->OpenView(StoreView::Of(view))), layouts.back().get()});
     names.push_back(view.name);
   }
   static constexpr std::string_view kReasons[] = {"malformed", "mistyped", "incomplete", "future",

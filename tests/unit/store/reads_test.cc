@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <fstream>
 #include <random>
 #include <thread>
@@ -121,11 +123,43 @@ TEST_CASE("statistics count what happened") {
   CHECK(after.flush_bytes_written > 0);
   CHECK(after.bloom_useful > 900);
   CHECK(after.bloom_true_positive >= 10);
+  CHECK(after.rows_read - before.rows_read == 1010);
   CHECK(after.block_cache_hits + after.block_cache_misses > 0);
   CHECK(after.block_cache_lookups.size() == 3);
   CHECK(after.size_bytes > 0);
   CHECK(after.free_bytes > 0);
   CHECK(after.block_cache_capacity == folder.options().memory_bytes);
+}
+
+TEST_CASE("an error of a flush is counted, in whatever view it was") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  const ViewId view = OpenView(*store, "v");
+  PutRow(*store, view, "k", "row");
+  CHECK(store->Statistics().background_errors == 0);
+  // Where the next table files are to be, there are folders.
+  std::error_code taken;
+  for (int number = 0; number < 100; ++number) {
+    const std::string name = fmt::format("{:06}.sst", number);
+    std::filesystem::create_directory(folder.data() / "rocksdb" / name, taken);
+  }
+  CHECK_FALSE(store->Flush().ok());
+  CHECK(store->Statistics().background_errors > 0);
+}
+
+TEST_CASE("what was pushed without Kafka counts as disk") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  REQUIRE(store->Flush().ok());
+  const uint64_t before = store->Statistics().size_bytes;
+  std::string noise(1 << 20, '\0');
+  std::mt19937 random(1);
+  for (char& byte : noise) byte = static_cast<char>(random());
+  const std::vector<Store::LocalRecord> records(1, {.value = noise});
+  REQUIRE(store->AppendLocal("s", records).ok());
+  REQUIRE(store->Flush().ok());
+  const StoreStatistics after = store->Statistics();
+  CHECK(after.size_bytes - after.wal_bytes > before + noise.size() / 2);
 }
 
 TEST_CASE("the parts of the memory budget add up to it") {

@@ -153,7 +153,7 @@ class Shops {
     store_ = *std::move(store);
     if (read_only) return;  // verify opens them
     for (const FeatureView& view : catalog_->views) {
-      REQUIRE(store_->OpenView({view.name, view.version, view.keep(), view.keep_deleted()}).ok());
+      REQUIRE(store_->OpenView(StoreView::Of(view)).ok());
     }
   }
 
