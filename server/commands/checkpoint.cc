@@ -61,12 +61,13 @@ std::string ProgressText(const v1::CheckpointState& checkpoint) {
 }
 
 std::string AsTable(const ShownCheckpoints& shown) {
-  std::string text = fmt::format("{}\n{:>5}  {:<20}  {:>12}  {:<7}  {}\n", shown.folder, "id",
-                                 "made", "size", "state", "offsets passed");
+  std::string text = shown.folder + "\n";
+  constexpr auto kLine = "{:>5}  {:<20}  {:>12}  {:<7}  {:<12}  {:>5}  {}\n";
+  text += fmt::format(kLine, "id", "made", "size", "state", "project", "views", "offsets passed");
   for (const v1::CheckpointState& checkpoint : shown.checkpoints) {
     const bool good = checkpoint.damage().empty();
-    text += fmt::format("{:>5}  {:<20}  {:>12}  {:<7}  {}\n", checkpoint.id(), Made(checkpoint),
-                        Bytes(checkpoint.bytes()), good ? "whole" : "DAMAGED",
+    text += fmt::format(kLine, checkpoint.id(), Made(checkpoint), Bytes(checkpoint.bytes()),
+                        good ? "whole" : "DAMAGED", checkpoint.project(), checkpoint.views_size(),
                         good ? ProgressText(checkpoint) : checkpoint.damage());
   }
   return text;

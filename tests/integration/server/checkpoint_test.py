@@ -142,7 +142,7 @@ class Checkpoints(unittest.TestCase):
         folder.wait_ready()
         wait_until(lambda: [c["id"] for c in self.list(folder)][-1:] >= [3], "a third checkpoint")
         self.assertLessEqual(len(self.list(folder)), 3)  # the one before goes once it is whole
-        self.assertIn("whole", self.checkpoint(folder, "list", "--address", folder.grpc))
+        self.assertRegex(self.checkpoint(folder, "list", "--address", folder.grpc), r"\d  2.*Z .* MiB  whole    journeys  +1  trips 0 in \d part")
         metrics = folder.fetch("/metrics")[1]
         self.assertRegex(metrics, r"\nfreshet_checkpoint_last_success_timestamp_seconds 1[0-9e+.]+\n")
         self.assertRegex(metrics, r"\nfreshet_checkpoint_duration_seconds_count [1-9]")
