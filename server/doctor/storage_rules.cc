@@ -232,7 +232,8 @@ Verdict ExpiredRows(const Observed& observed) {
   constexpr double kTolerable = 0.2;
   const auto sampled = observed.last().Of(kSampledRows);
   if (sampled.empty())
-    return {.not_known = "it takes the project's folder, a view that has a ttl, and the wall clock"};
+    return {.not_known =
+                "it takes the project's folder, a view that has a ttl, and the wall clock"};
   Verdict verdict;
   for (const MetricSample* sample : sampled) {
     const double expired = observed.Now(kExpiredRows, sample->labels);
