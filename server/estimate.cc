@@ -166,14 +166,16 @@ SourceEstimate EstimateSource(const Catalog& catalog, uint32_t index, double rat
 
 Status CheckNames(const Catalog& catalog, const EstimateInput& input) {
   for (const auto& [name, number] : input.keys) {
-    const bool known = std::any_of(catalog.entities.begin(), catalog.entities.end(),
-                                   [&](const Entity& entity) { return entity.name == name; });
+    const bool known =
+        std::any_of(catalog.entities.begin(), catalog.entities.end(),
+                    [&name = name](const Entity& entity) { return entity.name == name; });
     if (!known)
       return InvalidArgument("--keys {}={}: the project has no entity {}", name, number, name);
   }
   for (const auto& [name, number] : input.rates) {
-    const bool known = std::any_of(catalog.sources.begin(), catalog.sources.end(),
-                                   [&](const Source& source) { return source.name == name; });
+    const bool known =
+        std::any_of(catalog.sources.begin(), catalog.sources.end(),
+                    [&name = name](const Source& source) { return source.name == name; });
     if (!known)
       return InvalidArgument("--rate {}={}: the project has no source {}", name, number, name);
   }

@@ -91,7 +91,7 @@ std::string AsText(const Estimate& estimate, const EstimateArguments& arguments,
         "  cores    {:.2f} busy, at {:.0f} ns an event, {:.0f} % of which read a row; {} events a "
         "second at most\n"
         "  catch-up {} after {}\n"
-        "  log      {} of retention; its views are built anew from it in {}\n",
+        "  log      to be kept {}; its views are built anew from it in {}\n",
         source.source, Count(source.rate), source.cores, source.event_ns, source.row_reads * 100,
         Count(source.rate_max), Time(source.catch_up_seconds, "never"),
         FormatDuration(input.outage),

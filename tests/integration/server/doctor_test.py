@@ -52,6 +52,20 @@ class Doctor(unittest.TestCase):
         self.assertRegex(done.stdout, r"error +paused\n  what +source trips stands still: broker_down\n  change .*\n  why .*\n")
         self.assertIn("1 finding\n", done.stdout)
 
+    def test_rows_that_expired_long_ago_and_are_still_there(self):
+        self.folder.write("freshet.yaml", re.sub(r"brokers: embedded, embedded: \{[^}]*\}", "brokers: none", PROJECT).replace(
+            "clock: event_time\n", "").replace("ttl: never", "ttl: 2d").replace("history: 30d", "history: 0s"))
+        server = self.folder.serve()
+        self.folder.wait_ready()
+        events = [{"at": "2024-01-01T12:00:00Z", "rider": f"r{n}", "km": n, "tip": 1.0} for n in range(12_000)]
+        file = self.folder.write("events.jsonl", "".join(json.dumps(event) + "\n" for event in events))
+        done = self.folder.run("ingest", file, "--project", str(self.folder.path), "--source", "trips", "--address", self.folder.grpc)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(server.stop(), 0)
+        done = self.doctor(*self.project())
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stdout, r"warning +expired_rows\n  what +100 % of 12000 rows of riders have expired")
+
     def test_where_nothing_can_be_looked_at(self):
         nobody = f"127.0.0.1:{free_port()}"
         done = self.doctor("--address", nobody)

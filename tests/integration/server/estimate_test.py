@@ -93,7 +93,7 @@ class Estimate(unittest.TestCase):
 
         whole = estimate("--keys", "card=1e7", "--rate", "trips=5e4", "--outage", "30m")
         self.assertEqual((whole.returncode, whole.stderr), (0, ""))
-        for fact in ("10,000,000 card", "50,000 events a second", "after 30m", "storage.memory", "25h of retention", "assumed:"):
+        for fact in ("10,000,000 card", "50,000 events a second", "after 30m", "storage.memory", "to be kept 25h", "assumed:"):
             self.assertIn(fact, whole.stdout)
         self.assertIn("no entity cards", estimate("--keys", "cards=1", "--rate", "trips=1").stderr)
         self.assertIn("write a name and a number", estimate("--keys", "card", "--rate", "trips=1").stderr)

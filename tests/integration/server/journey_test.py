@@ -342,7 +342,7 @@ feature_services:
             done = self.folder.run(*args)
             self.assertEqual(done.returncode, 2, args)
             self.assertTrue(done.stderr, args)
-        for command in ("serve", "validate", "config", "broker", "get", "explain", "replay", "test"):
+        for command in ("serve", "validate", "config", "broker", "get", "explain", "replay", "test", "doctor", "estimate"):
             done = self.folder.run(command, "--help")
             self.assertEqual(done.returncode, 0)
             self.assertIn(f"Example:\n  freshet {command}", done.stdout.replace("FRESHET_STORAGE__MEMORY=1GiB ", ""))
