@@ -188,7 +188,7 @@ bool AccumulatorSet::Reads(const Event& event) const {
 }
 
 void AccumulatorSet::Add(std::byte* place, const Event& event) const {
-  static constexpr Value kNone;
+  static constexpr Value kNone{};
   const Position at = event.position();
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];

@@ -1,7 +1,6 @@
 #include "featurestore/ingest/pusher.h"
 
 #include <algorithm>
-#include <array>
 #include <future>
 #include <set>
 
