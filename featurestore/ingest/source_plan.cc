@@ -1,6 +1,8 @@
 #include "featurestore/ingest/source_plan.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 namespace freshet {
 namespace {
@@ -41,21 +43,26 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
 }
 
 // Of a source whose name is new: its views may not be. Their progress says which log they have read; where another name read the
-// same log, it is that one, else one that none of them has read.
+// same log, it is that one, and what was refused of it under that name is refused under this one too: the rows lack it. Else one that
+// none of them has read.
 StatusOr<uint32_t> IncarnationOfRenamed(
     const LoopContext& context, const std::map<std::string, std::vector<Store::SourceLog>>& logs) {
-  for (const auto& [name, read] : logs) {
-    const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
-    if (known != nullptr) return known->incarnation;
-  }
-  uint32_t unread = 0;
+  std::set<uint32_t> passed;
   for (const ProcessorView& view : context.views) {
     ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(view.id));
-    for (const auto& [partition, progress] : stored) {
-      unread = std::max(unread, progress.incarnation + 1);
-    }
+    for (const auto& [partition, progress] : stored) passed.insert(progress.incarnation);
   }
-  return unread;
+  std::optional<uint32_t> of_log;
+  for (const auto& [name, read] : logs) {
+    const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
+    if (known == nullptr || (of_log && *of_log != known->incarnation)) continue;
+    of_log = known->incarnation;
+    // A source that is new, views and all, judges a log by its own clock, whoever reads it beside it.
+    if (!passed.contains(*of_log)) continue;
+    RETURN_IF_ERROR(context.store.CopyRefusals(name, context.source.name, *of_log));
+  }
+  if (of_log) return *of_log;
+  return passed.empty() ? 0 : *passed.rbegin() + 1;
 }
 
 int64_t Passed(const PartitionProgress& progress) {

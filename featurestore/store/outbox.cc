@@ -289,4 +289,24 @@ Status Store::PruneRefusals(const std::string& source, uint32_t incarnation, int
   return impl_->Write(batch, /*sync=*/false, "remove old refusals");
 }
 
+Status Store::CopyRefusals(const std::string& from, const std::string& to, uint32_t incarnation) {
+  std::string prefix = keys::SourcePrefix(from);
+  ByteWriter(prefix).Ordered32(incarnation);
+  std::string copy = keys::SourcePrefix(to);
+  ByteWriter(copy).Ordered32(incarnation);
+  const size_t head = copy.size();
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->refusals, prefix,
+                                      [&](std::string_view key, std::string_view value) {
+                                        copy.resize(head);
+                                        copy += key.substr(prefix.size());
+                                        (void)batch.Put(impl_->refusals, copy, AsSlice(value));
+                                        return true;
+                                      }),
+                            "read refusals", impl_->folder()));
+  if (batch.Count() == 0) return OkStatus();
+  const std::lock_guard lock(impl_->write_mutex);
+  return impl_->Write(batch, /*sync=*/true, "copy refusals");
+}
+
 }  // namespace freshet

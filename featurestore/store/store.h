@@ -251,6 +251,8 @@ class Store {
                                                int32_t partition) const;
   Status PruneRefusals(const std::string& source, uint32_t incarnation, int32_t partition,
                        int64_t before_offset);
+  // What was refused of a log under one source's name is refused under another's as well. Synced.
+  Status CopyRefusals(const std::string& from, const std::string& to, uint32_t incarnation);
 
   // The local log: what is pushed where there is no Kafka. One partition a source, of offsets that follow each other.
   struct LocalRecord {

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "featurestore/ingest/catch_up_pass.h"
 #include "featurestore/ingest/live_loop.h"
 #include "tests/support/payments.h"
 #include "tests/support/temp_folder.h"
@@ -118,6 +119,35 @@ TEST_CASE(
   const auto third = std::make_shared<FakeLog>(1);
   third->Append(0, Payment(kNoon, "a", 4));
   CHECK(life(third, "id3") == std::pair{int64_t{3}, 2u});
+}
+
+TEST_CASE("a source that is renamed goes on refusing what it refused as of the future") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  const Timestamp soon = Timestamp{1'700'000'000'000'000} + Duration::Hours(1);
+  log->Append(0, Payment(soon, "a", 1));
+  const auto life = [&](const std::string& source, std::vector<FeatureView> views) {
+    Running running(folder.path(), std::move(views), log, false);
+    running.source.name = source;
+    if (source != "payments") running.clock.Set(soon);
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    for (auto& plan : loop->TakePasses()) {
+      CatchUpPass pass(*running.context, std::move(plan), std::make_unique<FakeLogSource>(log));
+      REQUIRE(pass.Begin().ok());
+      for (int i = 0; i < 4; ++i) pass.Step();
+    }
+    std::vector<size_t> rows;
+    for (uint32_t i = 0; i < running.layouts.size(); ++i) rows.push_back(running.Rows({i}).size());
+    return rows;
+  };
+  CHECK(life("payments", {PaymentsView()}) == std::vector<size_t>{0});
+  SECTION("also for a view that is new under the new name") {
+    CHECK(life("renamed", {PaymentsView(), PaymentsView("again")}) == std::vector<size_t>{0, 0});
+  }
+  SECTION("and a source that is new, views and all, judges the log by its own clock") {
+    CHECK(life("other", {PaymentsView("again")}) == std::vector<size_t>{1});
+  }
 }
 
 TEST_CASE("another topic of a source is another log: what was refused of the old says nothing") {

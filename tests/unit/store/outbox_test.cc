@@ -148,6 +148,23 @@ TEST_CASE("refusals are kept until the log's start passes them") {
   CHECK(*store->IsRefused("t", {0, 2, 1}));
 }
 
+TEST_CASE(
+    "what one source refused of a log is refused under another name too, and of no other log") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  Commit commit(*store);
+  for (const int64_t offset : {5, 9}) commit.AddRefusal("s", {0, 2, offset});
+  commit.AddRefusal("s", {1, 2, 3});
+  REQUIRE(commit.Apply().ok());
+  REQUIRE(store->PruneRefusals("s", 0, 2, 7).ok());
+  REQUIRE(store->CopyRefusals("s", "renamed", 0).ok());
+  CHECK(*store->IsRefused("renamed", {0, 2, 9}));
+  CHECK(*store->IsRefused("renamed", {0, 2, 6}));  // nobody knows any more, whatever the name
+  CHECK_FALSE(*store->IsRefused("renamed", {0, 2, 8}));
+  CHECK_FALSE(*store->IsRefused("renamed", {1, 2, 3}));
+  CHECK(*store->IsRefused("s", {0, 2, 9}));
+}
+
 TEST_CASE("a dead letter cut short is damaged, not misread") {
   const std::string bytes =
       EncodeDeadLetter({.reason = "r", .detail = "d", .key = "k", .value = "v"});
