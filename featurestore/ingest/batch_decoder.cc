@@ -24,19 +24,6 @@ bool CanDelete(const Source& source, const FeatureView& view) {
   return source.key && view.key_fields.size() == 1 && view.key_fields[0] == *source.key;
 }
 
-// Of a copy of a record that another server refused as of the future: the record itself counts here, since its time had come when it
-// was read. Where it is of another partition it may not have been read yet: it will be accepted, as the copy's time, which is its own,
-// has come. What the log no longer holds is as good as refused (Store::IsRefused), so no copy is dropped for that.
-StatusOr<bool> OriginalCounts(const Source& source, const Store& store, FutureRule future,
-                              const SourceRecord& record, const Coordinates& at) {
-  if (record.raw.headers.empty() || future == FutureRule::kNone) return false;
-  if (record.broker_time) return false;  // everyone refused it: the record says when it was read
-  const auto original = ReadCopiedFrom(source.name, record.raw.headers, at);
-  if (!original) return false;
-  ASSIGN_OR_RETURN(const bool refused, store.IsRefused(source.name, *original));
-  return !refused;
-}
-
 }  // namespace
 
 BatchDecoder::BatchDecoder(const Source& source, const std::vector<ProcessorView>& views,
@@ -84,10 +71,12 @@ void BatchDecoder::KeepProducers(BatchOutcome& outcome) {
     std::vector<ProducerChange> changes = sequences.Keep();
     if (!changes.empty()) outcome.partitions[partition].producers = std::move(changes);
   }
+  refused_kept_ = std::exchange(refused_, {});
 }
 
 void BatchDecoder::ForgetDecoded() {
   for (auto& [partition, sequences] : producers_) sequences.RevertKept();
+  refused_kept_.clear();
 }
 
 bool BatchDecoder::IsRepeated(const SourceRecord& record, const Coordinates& at) {
@@ -100,6 +89,7 @@ bool BatchDecoder::IsRepeated(const SourceRecord& record, const Coordinates& at)
 void BatchDecoder::Begin() {
   now_ = clock_.Now();
   for (auto& [partition, sequences] : producers_) sequences.Revert();
+  refused_.clear();
   // The live loop may have refused more since: it is ahead of whoever only follows what it recorded.
   if (options_.future == FutureRule::kRecorded) last_refused_.clear();
 }
@@ -177,8 +167,7 @@ Status BatchDecoder::DecodeOne(const SourceRecord& record, const Coordinates& at
                     record.broker_time ? "the broker's record time" : "the wall clock",
                     source_.name));
   }
-  ASSIGN_OR_RETURN(const bool counts_already,
-                   OriginalCounts(source_, store_, options_.future, record, at));
+  ASSIGN_OR_RETURN(const bool counts_already, OriginalCounts(record, at));
   if (counts_already) {
     delta.repeated.push_back(at.offset);
     return OkStatus();
@@ -301,7 +290,19 @@ StatusOr<bool> BatchDecoder::InFuture(const SourceRecord& record, const Coordina
   if (options_.future == FutureRule::kRecorded) return false;
   if (time <= now_ + skew) return false;
   commit.AddRefusal(source_.name, at);
+  refused_.insert(at);
   return true;
+}
+
+StatusOr<bool> BatchDecoder::OriginalCounts(const SourceRecord& record,
+                                            const Coordinates& at) const {
+  if (record.raw.headers.empty() || options_.future == FutureRule::kNone) return false;
+  if (record.broker_time) return false;  // everyone refused it: the record says when it was read
+  const auto original = ReadCopiedFrom(source_.name, record.raw.headers, at);
+  if (!original) return false;
+  if (refused_.contains(*original) || refused_kept_.contains(*original)) return false;
+  ASSIGN_OR_RETURN(const bool refused, store_.IsRefused(source_.name, *original));
+  return !refused;
 }
 
 void BatchDecoder::Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,

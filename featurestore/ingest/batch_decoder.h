@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -65,6 +66,10 @@ class BatchDecoder {
   // Whether the event is refused as of the future; what decides it is recorded in `commit`.
   StatusOr<bool> InFuture(const SourceRecord& record, const Coordinates& at, Timestamp time,
                           Commit& commit);
+  // Of a copy of a record that another server refused as of the future: the record itself counts here, since its time had come when
+  // it was read. Where it is of another partition it may not have been read yet: it will be accepted, as the copy's time, which is
+  // its own, has come. What the log no longer holds is as good as refused (Store::IsRefused), so no copy is dropped for that.
+  StatusOr<bool> OriginalCounts(const SourceRecord& record, const Coordinates& at) const;
   void Refuse(const SourceRecord& record, const Coordinates& at, Refusal refusal,
               std::string detail, Commit& commit, BatchOutcome& outcome) const;
 
@@ -83,6 +88,9 @@ class BatchDecoder {
   Timestamp now_;
   // By partition, the last offset that an earlier reading refused (-1: none); beyond it there is nothing to look up.
   std::map<int32_t, int64_t> last_refused_;
+  // Refused as of the future in this batch, and in the one before it, which may not be written yet when this one is decoded.
+  std::set<Coordinates> refused_;
+  std::set<Coordinates> refused_kept_;
   std::map<int32_t, ProducerSequences> producers_;  // by partition
   AtHand at_hand_;
   uint64_t derived_text_bytes_ = 0;

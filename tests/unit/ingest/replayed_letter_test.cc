@@ -55,4 +55,46 @@ TEST_CASE("a replayed letter of the future counts where its record was refused, 
   CHECK(dropped(last) == std::vector<int64_t>{2});
 }
 
+TEST_CASE("a replayed letter counts where its record's refusal is decoded and not written yet") {
+  const TempFolder folder;
+  const auto log = std::make_shared<FakeLog>(1);
+  Running running(folder.path(), {PaymentsView()}, log, /*event_time_clock=*/false);
+  const Timestamp soon = running.clock.Now() + Duration::Minutes(6);
+  log->Append(0, Payment(soon, "a", 1));
+  log->Push(0,
+            {{std::string(kProducerHeader), fmt::format("{}payments/0/0/0", kReplayedLetterPrefix)},
+             {std::string(kSequenceHeader), "1"},
+             {std::string(kReplayedReasonHeader), std::string(kReplayedFuture)}},
+            std::nullopt, Payment(soon, "a", 1));
+  FakeLogSource source(log);
+  REQUIRE(source.Assign({{0, 0}}).ok());
+  LogBatch batch;
+  REQUIRE(source.Poll({}, batch).ok());
+  REQUIRE(batch.records.size() == 2);
+  Processor processor(running.source, {{ViewId{0}, running.layouts[0].get()}}, *running.store,
+                      running.clock, {.future = FutureRule::kDecide});
+  const auto decode = [&](size_t record) {
+    DecodedBatch decoded;
+    Commit commit(*running.store);
+    BatchOutcome outcome;
+    REQUIRE(
+        processor.Decode(std::span(batch.records).subspan(record, 1), 0, decoded, commit, outcome)
+            .ok());
+    return std::pair{outcome, decoded.events.size()};
+  };
+  CHECK(decode(0).first.refused[static_cast<size_t>(Refusal::kFuture)] == 1);
+  running.clock.Set(soon);
+  SECTION("while it is being written") {
+    const auto [outcome, events] = decode(1);
+    CHECK(outcome.partitions.at(0).repeated.empty());
+    CHECK(events == 1);
+  }
+  SECTION("and not where it was thrown away: the record itself counts when it is read again") {
+    processor.ForgetDecoded();
+    const auto [outcome, events] = decode(1);
+    CHECK(outcome.partitions.at(0).repeated == std::vector<int64_t>{1});
+    CHECK(events == 0);
+  }
+}
+
 }  // namespace freshet
