@@ -1,4 +1,5 @@
-// The Kafka key of an event, from its JSON: what a producer of the source's topic would have keyed it by.
+// The Kafka key of what is pushed: the plain text of the field that the source's `key` names. An event and a delete of one entity
+// have the same, however each spells it, so that both come to one partition (docs/semantics.md, Deletes).
 #pragma once
 
 #include <memory>
@@ -16,12 +17,19 @@ class KeyText {
  public:
   explicit KeyText(const Source& source);
 
-  // The key field's value as it stands in the text: a string without its quotes, a number as written. Nullopt where the source
-  // has no key, the field is null or of another type, or the line is not JSON.
+  // Of an event's JSON. A string without its quotes, bytes as they are, numbers in decimal, a time in UTC or as a number of the
+  // field's unit: what a tombstone's key is read from again. Nullopt where the source has no key or it is not found in the JSON (a
+  // path of `$key`), where the field is null or mistyped, or the line is not JSON.
   std::optional<std::string> Of(std::string_view event);
+  // Of a delete's key, which is plain text already, in any spelling. Nullopt where it is no value of the field's type.
+  std::optional<std::string> OfPlain(std::string_view text);
 
  private:
-  std::unique_ptr<Decoder> decoder_;  // of one field; none: no key
+  std::optional<std::string> Decoded(Decoder& decoder, const RawRecord& record);
+
+  std::optional<TimeUnit> unit_;
+  std::unique_ptr<Decoder> json_;   // of one field, found in the event; none: no key
+  std::unique_ptr<Decoder> plain_;  // of the same one, found in the record's key
   TextArena arena_;
 };
 

@@ -39,9 +39,10 @@ std::optional<std::string> PushCheck::CannotDelete() const {
                      source_.name, source_.fields[*source_.key].name);
 }
 
-std::string PushCheck::TombstoneKey(const std::string& value) const {
+std::string PushCheck::TombstoneKey(const std::string& value) {
   const Field& field = source_.fields[*source_.key];
-  if (!StandsInKey(field) || field.path.size() == 1) return value;
+  if (!StandsInKey(field)) return key_text_.OfPlain(value).value_or(value);
+  if (field.path.size() == 1) return value;
   // In the JSON of the key, as the type writes it.
   const bool is_text = field.type == Type::kString || field.type == Type::kBytes ||
                        (field.type == Type::kTimestamp && !field.unit);

@@ -37,7 +37,7 @@ class PushCheck {
   // The record's key, if the event holds it.
   std::optional<std::string> KeyOf(std::string_view event) { return key_text_.Of(event); }
   // The key of a tombstone for a value of the source's `key`, as its field's path wants it.
-  std::string TombstoneKey(const std::string& value) const;
+  std::string TombstoneKey(const std::string& value);
   // None: it will be accepted, as far as anybody can tell before it is read.
   std::optional<RefusedPush> Check(const PushRecord& record, Timestamp now);
 
