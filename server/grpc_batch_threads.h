@@ -10,7 +10,7 @@
 
 namespace freshet {
 
-// Thread-safe. What waits is bounded by FeatureHandler's admission.
+// Thread-safe. What waits is bounded by who puts it: FeatureHandler's admission, or TryPut.
 class BatchThreads {
  public:
   explicit BatchThreads(int threads) : count_(threads) {}
@@ -24,6 +24,16 @@ class BatchThreads {
       waiting_.push_back(std::move(work));
     }
     changed_.notify_one();
+  }
+  // False, and nothing is done, where `at_most` wait already.
+  bool TryPut(std::function<void()> work, size_t at_most) {
+    {
+      std::lock_guard lock(mutex_);
+      if (waiting_.size() >= at_most) return false;
+      waiting_.push_back(std::move(work));
+    }
+    changed_.notify_one();
+    return true;
   }
   // Ends once all that waits was done. Idempotent.
   void Stop() {

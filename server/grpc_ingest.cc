@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "server/counted_call.h"
 #include "server/push_error.h"
 
 namespace freshet {
@@ -11,12 +10,25 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr Duration kLettersDeadline = Duration::Seconds(30);
+// One is answered after the other: each reads the dead-letter topic.
+constexpr size_t kLetterCallsWaiting = 16;
 
 ServeError SwitchedOff() {
   ServeError error;
   error.code = absl::StatusCode::kUnimplemented;
   error.reason = "PUSH_OFF";
   error.message = "pushes are switched off on this server (server.push: false)";
+  return error;
+}
+
+ServeError TooManyLetterCalls() {
+  ServeError error;
+  error.code = absl::StatusCode::kResourceExhausted;
+  error.reason = "OVERLOADED";
+  error.message = fmt::format(
+      "{} calls about dead letters wait already, and one is answered after the other; call again "
+      "later",
+      kLetterCallsWaiting);
   return error;
 }
 
@@ -174,6 +186,21 @@ grpc::ServerUnaryReactor* IngestServer::DeleteEntities(grpc::CallbackServerConte
   return reactor;
 }
 
+void IngestServer::PutLetterCall(const grpc::CallbackServerContext& context,
+                                 grpc::ServerUnaryReactor& reactor, const CountedCall& counted,
+                                 std::function<Status(steady_clock::time_point deadline)> answer) {
+  const auto deadline = DeadlineOf(context, kLettersDeadline);
+  const bool taken = letter_threads_.TryPut(
+      [&context, &reactor, counted, deadline, answer = std::move(answer)] {
+        const Status status = context.IsCancelled()
+                                  ? MakeStatus(absl::StatusCode::kCancelled, "the caller is gone")
+                                  : answer(deadline);
+        reactor.Finish(counted.Done(status.ok() ? std::nullopt : Outcome(LettersFailed(status))));
+      },
+      kLetterCallsWaiting);
+  if (!taken) reactor.Finish(counted.Done(Outcome(TooManyLetterCalls())));
+}
+
 grpc::ServerUnaryReactor* IngestServer::ListDeadLetters(grpc::CallbackServerContext* context,
                                                         const v1::ListDeadLettersRequest* request,
                                                         v1::ListDeadLettersResponse* response) {
@@ -183,13 +210,11 @@ grpc::ServerUnaryReactor* IngestServer::ListDeadLetters(grpc::CallbackServerCont
     reactor->Finish(counted.Done(SwitchedOff()));
     return reactor;
   }
-  const auto deadline = DeadlineOf(*context, kLettersDeadline);
-  letter_threads_.Put([this, request, response, reactor, counted, deadline] {
+  PutLetterCall(*context, *reactor, counted, [this, request, response](auto deadline) {
     const auto listed = letters_->List(FilterOf(request->filter()), request->max_letters(),
                                        request->with_payload(), deadline);
     if (listed.ok()) Fill(*listed, *response);
-    reactor->Finish(
-        counted.Done(listed.ok() ? std::nullopt : Outcome(LettersFailed(listed.status()))));
+    return listed.status();
   });
   return reactor;
 }
@@ -203,17 +228,14 @@ grpc::ServerUnaryReactor* IngestServer::ReplayDeadLetters(
     reactor->Finish(counted.Done(SwitchedOff()));
     return reactor;
   }
-  const auto deadline = DeadlineOf(*context, kLettersDeadline);
-  letter_threads_.Put([this, request, response, reactor, counted, deadline] {
+  PutLetterCall(*context, *reactor, counted, [this, request, response](auto deadline) {
     const auto replayed = letters_->Replay(FilterOf(request->filter()), deadline);
-    if (replayed.ok()) {
-      response->set_replayed(replayed->replayed);
-      response->set_already_replayed(replayed->already_replayed);
-      response->set_cut(replayed->cut);
-      response->set_left(replayed->left);
-    }
-    reactor->Finish(
-        counted.Done(replayed.ok() ? std::nullopt : Outcome(LettersFailed(replayed.status()))));
+    if (!replayed.ok()) return replayed.status();
+    response->set_replayed(replayed->replayed);
+    response->set_already_replayed(replayed->already_replayed);
+    response->set_cut(replayed->cut);
+    response->set_left(replayed->left);
+    return OkStatus();
   });
   return reactor;
 }

@@ -3,10 +3,14 @@
 
 #include <grpcpp/server_context.h>
 
+#include <chrono>
+#include <functional>
+
 #include "featurestore/ingest/dead_letters.h"
 #include "featurestore/ingest/pusher.h"
 #include "featurestore/observe/serve_metrics.h"
 #include "freshet/v1/ingest.grpc.pb.h"
+#include "server/counted_call.h"
 #include "server/grpc_batch_threads.h"
 
 namespace freshet {
@@ -41,6 +45,10 @@ class IngestServer final : public v1::IngestService::CallbackService {
  private:
   void Push(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor,
             MethodMetrics& method, PushRequest request, v1::PushResponse* response);
+  // `answer` is asked once those before it were, within the call's time; RESOURCE_EXHAUSTED where too many wait.
+  void PutLetterCall(const grpc::CallbackServerContext& context, grpc::ServerUnaryReactor& reactor,
+                     const CountedCall& counted,
+                     std::function<Status(std::chrono::steady_clock::time_point deadline)> answer);
   // Until when a call is answered: a little before its caller stops listening.
   std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerContext& context,
                                                    Duration otherwise) const;

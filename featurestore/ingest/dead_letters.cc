@@ -28,7 +28,9 @@ constexpr size_t kAllKeys = std::numeric_limits<size_t>::max();
 constexpr size_t kChunk = 200;
 constexpr size_t kLettersAtOnce = 20'000;
 constexpr uint64_t kBytesAtOnce = 32ull << 20;
-constexpr size_t kOutboxAtOnce = 100'000;
+// What a list may hold, so that its answer fits the 4 MiB that a gRPC client takes unless told.
+constexpr size_t kMostListed = 10'000;
+constexpr uint64_t kListedBytes = 3ull << 20;
 
 std::string KeyOf(const std::string& source, const Coordinates& at) {
   return fmt::format("{}/{}/{}/{}", source, at.incarnation, at.partition, at.offset);
@@ -78,6 +80,13 @@ Status TimeIsOver(size_t letters) {
                     "the call's time was over after {} letters were looked at; call again with a "
                     "later deadline, or for one source",
                     letters);
+}
+
+// In an answer, and about that in memory.
+uint64_t SizeOf(const Letter& letter) {
+  return letter.source.size() + letter.letter.reason.size() + letter.letter.detail.size() +
+         (letter.letter.key ? letter.letter.key->size() : 0) +
+         (letter.letter.value ? letter.letter.value->size() : 0) + 64;
 }
 
 // The order in which they are sent again.
@@ -163,15 +172,19 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
   };
   ASSIGN_OR_RETURN(bool whole, ForEachOfTopic(deadline, at_most, fitting));
   ASSIGN_OR_RETURN(const std::vector<std::string> sources, store_.DeadLetterSources());
+  size_t looked_at = 0;
+  bool late = false;
   for (const std::string& source : sources) {
     if (!filter.source.empty() && source != filter.source) continue;
-    ASSIGN_OR_RETURN(auto stored, store_.ReadDeadLetters(source, kOutboxAtOnce));
-    whole = whole && stored.size() < kOutboxAtOnce;
-    for (Store::StoredDeadLetter& one : stored) {
+    RETURN_IF_ERROR(store_.ForEachDeadLetter(source, [&](Store::StoredDeadLetter one) {
       Letter letter{.source = source, .at = one.at, .letter = std::move(one.letter)};
       letter.value_bytes = letter.letter.value ? letter.letter.value->size() : 0;
       fitting(KeyOf(source, one.at), std::move(letter));
-    }
+      whole = whole && ++looked_at < at_most;
+      late = over(deadline);
+      return !late && looked_at < at_most;
+    }));
+    if (late) return TimeIsOver(looked_at);
   }
   return whole;
 }
@@ -187,11 +200,17 @@ StatusOr<bool> DeadLetters::ReadMarks(SteadyTime deadline, size_t at_most,
 StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max_letters,
                                           bool with_payload, SteadyTime deadline) {
   RETURN_IF_ERROR(CheckFilter(filter));
+  if (max_letters > kMostListed) {
+    return InvalidArgument("max_letters is {}; a call lists {} at most, the newest", max_letters,
+                           kMostListed);
+  }
+  if (over(deadline)) return TimeIsOver(0);
   std::set<uint64_t> marked;
   ASSIGN_OR_RETURN(const bool all_marks, ReadMarks(deadline, kKeysAtOnce, marked));
   ListedLetters listed;
   std::set<uint64_t> seen;
   std::map<std::pair<int64_t, Place>, Letter> newest;
+  uint64_t bytes = 0;
   const Visit visit = [&](const std::string& key, std::optional<Letter> letter) {
     if (!letter || !seen.insert(Hash64(key)).second) return;
     letter->replayed = marked.contains(Hash64(key));
@@ -209,8 +228,12 @@ StatusOr<ListedLetters> DeadLetters::List(const LetterFilter& filter, size_t max
       letter->letter.value.reset();
     }
     const std::pair place(time, Place(letter->source, letter->at));
+    bytes += SizeOf(*letter);
     newest.emplace(place, *std::move(letter));
-    if (newest.size() > max_letters) newest.erase(newest.begin());
+    while (newest.size() > max_letters || (bytes > kListedBytes && newest.size() > 1)) {
+      bytes -= SizeOf(newest.begin()->second);
+      newest.erase(newest.begin());
+    }
   };
   ASSIGN_OR_RETURN(const bool all, ForEach(filter, deadline, kKeysAtOnce, visit));
   listed.incomplete = !all || !all_marks;
@@ -231,6 +254,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
                       "server (server.push: false)");
   }
   RETURN_IF_ERROR(CheckFilter(filter));
+  if (over(deadline)) return TimeIsOver(0);
   const std::shared_ptr<const Catalog> catalog = catalog_.load();
   if (!filter.source.empty() && !catalog->SourceIndex(filter.source)) {
     std::vector<std::string> names;

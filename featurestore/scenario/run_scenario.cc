@@ -133,7 +133,9 @@ class ScenarioRun {
       ASSIGN_OR_RETURN(
           const auto stored,
           store_->ReadDeadLetters(scenario_.catalog->sources[source].name, kDeadLettersAtMost));
-      for (const auto& [at, letter] : stored) letters[{source, at.partition, at.offset}] = letter;
+      for (const Store::StoredDeadLetter& one : stored) {
+        letters[{source, one.at.partition, one.at.offset}] = one.letter;
+      }
     }
     for (size_t i = 0; i < events.size(); ++i) {
       const ScenarioEvent& event = events[i];

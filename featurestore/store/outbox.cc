@@ -154,21 +154,19 @@ Status Store::Impl::CountDeadLetters() {
                    "count the dead letters", folder());
 }
 
-StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(
-    const std::string& source, size_t at_most, uint64_t at_most_bytes) const {
-  std::vector<StoredDeadLetter> letters;
-  uint64_t bytes = 0;
-  const auto full = [&] { return letters.size() >= at_most || bytes >= at_most_bytes; };
+Status Store::ForEachDeadLetter(const std::string& source,
+                                const std::function<bool(StoredDeadLetter letter)>& visit) const {
   const size_t prefix = keys::SourcePrefix(source).size();
+  bool more = true;
   for (const OutboxPlaces::Place& place : impl_->outbox.Of(source)) {
-    if (full()) break;
+    if (!more) break;
     std::string first;
     Status failed;
     const rocksdb::Status read =
         impl_->ForDeadLetters(place, [&](std::string_view key, std::string_view value) {
           if (first.empty()) first = key;
           ByteReader reader(key.substr(prefix));
-          StoredDeadLetter& stored = letters.emplace_back();
+          StoredDeadLetter stored;
           stored.at = CoordinatesOf(reader);
           StatusOr<DeadLetter> letter = DecodeDeadLetter(value);
           if (!reader.AtEnd()) letter = DataLoss("a stored dead letter's key is damaged");
@@ -178,13 +176,27 @@ StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(
             return false;
           }
           stored.letter = *std::move(letter);
-          bytes += key.size() + value.size();
-          return !full();
+          stored.bytes = key.size() + value.size();
+          more = visit(std::move(stored));
+          return more;
         });
     RETURN_IF_ERROR(FromRocks(read, "read dead letters", impl_->folder()));
     RETURN_IF_ERROR(failed);
     impl_->outbox.Begins(place, first);
   }
+  return OkStatus();
+}
+
+StatusOr<std::vector<Store::StoredDeadLetter>> Store::ReadDeadLetters(
+    const std::string& source, size_t at_most, uint64_t at_most_bytes) const {
+  std::vector<StoredDeadLetter> letters;
+  if (at_most == 0) return letters;
+  uint64_t bytes = 0;
+  RETURN_IF_ERROR(ForEachDeadLetter(source, [&](StoredDeadLetter letter) {
+    bytes += letter.bytes;
+    letters.push_back(std::move(letter));
+    return letters.size() < at_most && bytes < at_most_bytes;
+  }));
   return letters;
 }
 

@@ -233,7 +233,11 @@ class Store {
   struct StoredDeadLetter {
     Coordinates at;
     DeadLetter letter;
+    uint64_t bytes = 0;  // of key and value as they are stored
   };
+  // Until `visit` returns false. One at a time is in memory.
+  Status ForEachDeadLetter(const std::string& source,
+                           const std::function<bool(StoredDeadLetter letter)>& visit) const;
   // At least one where there are any, whatever its bytes.
   StatusOr<std::vector<StoredDeadLetter>> ReadDeadLetters(
       const std::string& source, size_t at_most,

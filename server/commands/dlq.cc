@@ -1,3 +1,4 @@
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -111,6 +112,15 @@ std::string ForTerminal(std::string_view text, bool keep_lines = false) {
 
 std::string TimeText(bool has, int64_t us) { return has ? FormatTimestamp({us}) : "-"; }
 
+bool IsUtf8(std::string_view text) {
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t length = Utf8Length(text, pos);
+    if (length == 0) return false;
+    pos += length;
+  }
+  return true;
+}
+
 Json LetterAsJson(const v1::DeadLetter& letter) {
   Json json = {
       {"place", PlaceText(letter.place())},
@@ -121,8 +131,16 @@ Json LetterAsJson(const v1::DeadLetter& letter) {
       {"replayed", letter.replayed()},
       {"relayed", letter.relayed()},
       {"value_bytes", letter.value_bytes()}};
-  if (letter.has_key()) json["key"] = letter.key();
-  if (letter.has_value()) json["value"] = letter.value();
+  // JSON holds text; what is none is told byte by byte.
+  const auto put = [&](const char* name, const std::string& bytes) {
+    if (IsUtf8(bytes)) {
+      json[name] = bytes;
+    } else {
+      json[fmt::format("{}_base64", name)] = absl::Base64Escape(bytes);
+    }
+  };
+  if (letter.has_key()) put("key", letter.key());
+  if (letter.has_value()) put("value", letter.value());
   return json;
 }
 

@@ -1,6 +1,7 @@
 """Pushes to a real server: over HTTP and by `freshet ingest`, with the embedded broker and without Kafka; kill -9 before the
 acknowledgement, and the retry at the other replica; dead letters listed, shown and replayed."""
 
+import base64
 import datetime
 import gzip
 import http.client
@@ -265,6 +266,15 @@ class Pushes(unittest.TestCase):
         self.assertIn("\\x1b]0;title\\x07\\x0dforged\\xc2\\x9b", text)
         self.assertIn("k\\x1b[2Jey", text)
         self.assertNotIn("\x1b", text)
+        # Bytes that are no text are told as bytes.
+        (folder.path / "bytes.tsv").write_bytes(b"k\xff\t\xfe{\n")
+        done = folder.run("replay", folder.path / "bytes.tsv", "--project", str(folder.path), "--source", "trips",
+                          "--address", folder.grpc, "--key-separator", "\\t", "--wait")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        newest = lambda: json.loads(dlq("list", "--output", "json", "--letters", "1").stdout)["letters"][0]["place"]  # noqa: E731
+        wait_until(lambda: newest() != malformed and "value_base64" in dlq("show", newest(), "--output", "json").stdout, "its letter")
+        shown = json.loads(dlq("show", newest(), "--output", "json").stdout)
+        self.assertEqual((base64.b64decode(shown["key_base64"]), base64.b64decode(shown["value_base64"])), (b"k\xff", b"\xfe{"))
         self.assertIn("no dead letter", dlq("show", "trips/9/9/9").stderr)
         self.assertIn("source/incarnation", dlq("show", "nonsense").stderr)
         self.assertEqual(dlq("replay").returncode, 1)

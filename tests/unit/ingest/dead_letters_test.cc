@@ -144,4 +144,40 @@ TEST_CASE("what cannot be replayed says why") {
   CHECK(fixture.letters->Replay({}, Letters::Soon())->left == 4);
 }
 
+TEST_CASE("a list looks at all letters of the outbox, and holds no more than an answer may") {
+  Letters of;
+  constexpr int64_t kMany = 100'100;
+  const auto put = [&](const std::string& reason, int64_t first, int64_t count, std::string value) {
+    Commit commit(*of.running.store);
+    DeadLetter letter;
+    letter.reason = reason;
+    letter.value = std::move(value);
+    for (int64_t offset = first; offset < first + count; ++offset) {
+      letter.record_time_us = kNoon.us + offset;
+      commit.AddDeadLetter("payments", {0, 1, offset}, letter);
+    }
+    REQUIRE(commit.Apply().ok());
+  };
+  put("malformed", 0, kMany, "{");
+  put("future", kMany, 10, std::string(1 << 20, 'x'));
+
+  // Behind more letters of another reason than a page would hold.
+  const auto late = of.List({"payments", "future", std::nullopt}, 10, /*payload=*/true);
+  REQUIRE(late.ok());
+  CHECK(late->counts.at({"payments", "future"}).letters == 10);
+  CHECK_FALSE(late->incomplete);
+  REQUIRE(late->letters.size() == 2);  // 3 MiB
+  CHECK(late->letters.back().at == Coordinates{0, 1, kMany + 9});
+  CHECK(late->letters.back().letter.value->size() == 1 << 20);
+  CHECK(of.List({"payments", "future", std::nullopt}, 10)->letters.size() == 10);
+  CHECK(of.List({"payments", "malformed", Coordinates{0, 1, kMany - 1}})->letters.size() == 1);
+  const auto more = of.List({}, 10'001);
+  CHECK(absl::IsInvalidArgument(more.status()));
+  CHECK(MessageOf(more.status()) == "max_letters is 10001; a call lists 10000 at most, the newest");
+  // A call that waited until its time was over looks at nothing.
+  const auto over = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  CHECK(absl::IsDeadlineExceeded(of.letters->List({}, 1, false, over).status()));
+  CHECK(absl::IsDeadlineExceeded(of.letters->Replay({}, over).status()));
+}
+
 }  // namespace freshet
