@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "featurestore/declare/settings.h"
 #include "featurestore/ingest/dead_letters.h"
 #include "featurestore/ingest/ingest.h"
 #include "featurestore/ingest/kafka_push_log.h"
@@ -235,6 +236,13 @@ Status Server::Impl::StartPushes() {
 }
 
 Status Server::Impl::OpenStore() {
+  if (const uint64_t has = MemoryLimitBytes(); catalog->storage.memory_bytes > has) {
+    return FailedPrecondition(
+        "storage.memory is {}, and this machine or its cgroup has {}: the server would be ended "
+        "for "
+        "it; write a share such as 70%",
+        Bytes(catalog->storage.memory_bytes), Bytes(has));
+  }
   StoreOptions options;
   options.path = catalog->storage.path;
   options.project = catalog->project;
@@ -394,6 +402,11 @@ StartSummary Server::summary() const {
     summary.memory.push_back(part.part + " " + Bytes(part.budget_bytes));
   }
   summary.memory.push_back("ingest " + Bytes(catalog.storage.ingest_bytes()));
+  const UnboundedMemory plain = impl_->store->MemoryWithoutBound();
+  summary.memory.push_back(
+      fmt::format("plain estimate {} (block cache + {} column families x {} x {}), bounded to {}",
+                  Bytes(plain.total()), plain.families, Bytes(plain.write_buffer), plain.buffers,
+                  Bytes(catalog.storage.memory_bytes)));
   return summary;
 }
 

@@ -6,6 +6,7 @@
 
 #include "featurestore/declare/check.h"
 #include "featurestore/declare/files.h"
+#include "featurestore/declare/memory_budget.h"
 #include "featurestore/declare/overrides.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/settings.h"
@@ -57,6 +58,7 @@ class Loader {
       if (complete) {
         CheckNotEmpty(root);
         Resolver(root, *catalog, diagnostics_).Run();
+        if (diagnostics_.ok()) CheckMemoryBudget(root, *catalog, diagnostics_);
       }
     }
     Project project;

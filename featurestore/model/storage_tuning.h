@@ -7,6 +7,9 @@
 
 namespace freshet {
 
+// Write buffers are taken in blocks of this size: the least that a view with a row in memory has.
+inline constexpr uint64_t kArenaBlockBytes = 64 << 10;
+
 enum class CompactionStyle : uint8_t { kLeveled, kUniversal };
 enum class FilterKind : uint8_t { kNone, kBloom, kRibbon };
 enum class Compression : uint8_t { kNone, kSnappy, kLz4, kZstd };

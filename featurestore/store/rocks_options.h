@@ -25,7 +25,8 @@ struct MemorySplit {
       0;  // a quarter or as asked, at most 512 MiB: more memtable than that buys nothing but slow restarts
   uint64_t memtable = 0;  // one memtable: 16 MiB where the budget allows it
 };
-MemorySplit SplitMemory(uint64_t memory_bytes, std::optional<uint64_t> write_buffer_bytes = std::nullopt);
+MemorySplit SplitMemory(uint64_t memory_bytes,
+                        std::optional<uint64_t> write_buffer_bytes = std::nullopt);
 
 // What all column families of one Store share.
 struct SharedRocks {

@@ -27,6 +27,17 @@ std::vector<MemoryPart> Store::Memory() const {
           {"write_buffers", shared.memory.write_buffers, memtables}};
 }
 
+UnboundedMemory Store::MemoryWithoutBound() const {
+  UnboundedMemory memory;
+  memory.block_cache = impl_->shared->memory.block_cache;
+  memory.write_buffer = impl_->shared->memory.memtable;
+  memory.buffers = impl_->shared->FixedFamilyOptions().max_write_buffer_number;
+  const std::lock_guard lock(impl_->views_mutex);
+  memory.families =
+      impl_->families.size() + 5;  // meta, progress, dead letters, refusals, local log
+  return memory;
+}
+
 StoreStatistics Store::Statistics() const {
   using P = rocksdb::DB::Properties;
   rocksdb::DB& db = *impl_->db;

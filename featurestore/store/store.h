@@ -119,6 +119,16 @@ struct MemoryPart {
   uint64_t used_bytes = 0;
 };
 
+// What RocksDB's usual sum of a folder's memory comes to: block cache + column families x write buffer x buffers. Here they share
+// one bound, so that it is what would be taken without.
+struct UnboundedMemory {
+  uint64_t block_cache = 0;
+  size_t families = 0;
+  uint64_t write_buffer = 0;
+  int buffers = 0;
+  uint64_t total() const { return block_cache + families * write_buffer * buffers; }
+};
+
 // Numbers for metrics, read when scraped: a millisecond or so for a large folder.
 struct StoreStatistics {
   struct Level {
@@ -291,6 +301,7 @@ class Store {
 
   StoreStatistics Statistics() const;
   std::vector<MemoryPart> Memory() const;
+  UnboundedMemory MemoryWithoutBound() const;
   ViewStatus& view_status(ViewId view);
   const ViewStatus& view_status(ViewId view) const;
   SourceStatus& source_status(const std::string& source);  // made at first use

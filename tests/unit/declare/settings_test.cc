@@ -31,6 +31,35 @@ TEST_CASE(
   CHECK(Find(set, "server.max_rows").origin == "default");
 }
 
+TEST_CASE(
+    "memory that cannot hold what is declared is refused where it is written, with the numbers") {
+  const auto with = [](size_t views, const std::string& storage) {
+    std::string text = kFirstExample;
+    const std::string name = "feature_views:\n";
+    const size_t at = text.find(name) + name.size();
+    const std::string view = text.substr(at, text.find("\nfeature_services") - at);
+    for (size_t i = 1; i < views; ++i) {
+      std::string more = view;
+      const size_t colon = more.find(':');
+      more.insert(colon, fmt::format("_{}", i));
+      text.insert(at, more + "\n");
+    }
+    return ProjectFiles(text + storage).Load();
+  };
+  CHECK(Sound(with(48, "storage: { memory: 16MiB }\n")) != nullptr);
+  const Project many = with(49, "storage: { memory: 16MiB }\n");
+  REQUIRE(many.errors.size() == 1);
+  CHECK_THAT(
+      ToString(many.errors[0]),
+      Catch::Contains(":20: ") &&
+          Catch::Contains("memory is 16MiB; at read_share 0.56 it leaves 4.0 MiB to ingestion, "
+                          "where 1 source need 2.0 MiB, and 3.0 MiB to write buffers, where 49 "
+                          "views need 3.1 MiB; raise it to 17MiB, or lower advanced.read_share"));
+  CHECK(Sound(with(49, "storage: { memory: 17MiB }\n")) != nullptr);
+  CHECK(Sound(with(49, "storage: { memory: 16MiB, advanced: { read_share: 0.5 } }\n")) != nullptr);
+  CHECK(with(1, "storage: { memory: 16MiB, advanced: { read_share: 0.8 } }\n").errors.size() == 1);
+}
+
 TEST_CASE("checkpoints need a folder, which does not lie in the data's") {
   const ProjectFiles files(kFirstExample);
   const Project none = files.Load();
