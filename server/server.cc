@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "featurestore/declare/settings.h"
+#include "featurestore/base/cgroup.h"
 #include "featurestore/ingest/dead_letters.h"
 #include "featurestore/ingest/ingest.h"
 #include "featurestore/ingest/kafka_push_log.h"
@@ -248,6 +248,7 @@ Status Server::Impl::OpenStore() {
   options.project = catalog->project;
   options.memory_bytes = catalog->storage.memory_bytes - catalog->storage.ingest_bytes();
   options.write_buffer_bytes = catalog->storage.memtable_bytes();
+  options.background = catalog->storage.background;
   options.TuneFor(catalog->views);
   ASSIGN_OR_RETURN(options.faults, CommitFaultsFromEnvironment(log));
   ASSIGN_OR_RETURN(store, Store::Open(options));

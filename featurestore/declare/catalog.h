@@ -43,6 +43,7 @@ struct StorageSettings {
   std::string path;  // absolute, or as given relative to the project folder and resolved
   uint64_t memory_bytes = 512ull << 20;
   std::optional<CheckpointSettings> checkpoints;
+  BackgroundWork background;
   double read_share = 0.56;  // of it for reads: the block cache
 
   // Of what is for writes four sevenths are ingestion's (decoded rows, librdkafka's queues, batches in hand), three memtables'.

@@ -84,10 +84,23 @@ constexpr Shape kKafka{.object = &kKafkaObject};
 constexpr Shape kMemory{
     .form = Form::kMemory, .least = 16 * kMiB, .most = 16384 * kGiB, .like = "512MiB"};
 constexpr Shape kReadShare{.form = Form::kReal, .like = "0.6"};
+constexpr Shape kBackgroundThreads{.form = Form::kInteger, .least = 2, .most = 64};
+constexpr Shape kFlushThreads{.form = Form::kInteger, .least = 1, .most = 63};
+constexpr Shape kCompactionRate{
+    .form = Form::kSize, .least = kMiB, .most = 1024 * kGiB, .like = "64MiB"};
 constexpr Key kStorageAdvancedKeys[] = {
     {"read_share",
      "How much of the memory is for reads, 0.1 to 0.9; the rest is for writes. Default: 0.56.",
      &kReadShare},
+    {"background_threads",
+     "How many threads flush and compact. Default: as many as the process may use processors, 2 to "
+     "4.",
+     &kBackgroundThreads},
+    {"flush_threads", "How many of them flush write buffers, before any compaction. Default: half.",
+     &kFlushThreads},
+    {"compaction_rate",
+     "Bytes a second that flushes and compactions may write, flushes first. Default: unlimited.",
+     &kCompactionRate},
     {"durability", ""},
 };
 constexpr Object kStorageAdvancedObject{"storage.advanced", kStorageAdvancedKeys};

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 
+#include "featurestore/base/cgroup.h"
 #include "featurestore/declare/resolve.h"
 #include "featurestore/declare/scalar_forms.h"
 
@@ -137,6 +138,27 @@ void ResolveCheckpoints(const YamlNode& checkpoints, const std::filesystem::path
   }
 }
 
+void ResolveBackground(const YamlNode& advanced, BackgroundWork& work, Diagnostics& diagnostics) {
+  if (const YamlNode* threads = Sound(advanced, "background_threads")) {
+    work.threads = static_cast<uint32_t>(ReadInteger(threads->text).value_or(work.threads));
+    work.flush_threads = BackgroundWork::FlushThreadsOf(work.threads);
+  }
+  if (const YamlNode* flushes = Sound(advanced, "flush_threads")) {
+    work.flush_threads =
+        static_cast<uint32_t>(ReadInteger(flushes->text).value_or(work.flush_threads));
+    if (work.flush_threads >= work.threads) {
+      diagnostics.Error(
+          flushes->place,
+          fmt::format("flush_threads is {} of {} background_threads, which leaves none "
+                      "to compactions; write a smaller one",
+                      work.flush_threads, work.threads));
+    }
+  }
+  if (const YamlNode* rate = Sound(advanced, "compaction_rate")) {
+    if (const auto bytes = ReadSize(rate->text); bytes.ok()) work.bytes_per_second = *bytes;
+  }
+}
+
 void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder, Catalog& catalog,
                     Diagnostics& diagnostics) {
   const YamlNode* path = Sound(storage, "path");
@@ -155,6 +177,7 @@ void ResolveStorage(const YamlNode& storage, const std::filesystem::path& folder
                         fmt::format("read_share is {}; write one from 0.1 to 0.9", share->Shown()));
     }
   }
+  ResolveBackground(Section(storage, "advanced"), catalog.storage.background, diagnostics);
   ResolveCheckpoints(Section(storage, "checkpoints"), folder, catalog.storage, diagnostics);
   const YamlNode* memory = Sound(storage, "memory");
   if (memory == nullptr) return;
@@ -276,6 +299,14 @@ std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog) 
   list.Add("storage", "memory", FormatSize(catalog.storage.memory_bytes));
   list.AddAt(Section(Section(root, "storage"), "advanced"), "storage.advanced.read_share",
              "read_share", fmt::to_string(catalog.storage.read_share));
+  const BackgroundWork& work = catalog.storage.background;
+  const YamlNode& advanced = Section(Section(root, "storage"), "advanced");
+  list.AddAt(advanced, "storage.advanced.background_threads", "background_threads",
+             fmt::to_string(work.threads));
+  list.AddAt(advanced, "storage.advanced.flush_threads", "flush_threads",
+             fmt::to_string(work.flush_threads));
+  list.AddAt(advanced, "storage.advanced.compaction_rate", "compaction_rate",
+             work.bytes_per_second ? FormatSize(*work.bytes_per_second) : "unlimited");
   if (const auto& checkpoints = catalog.storage.checkpoints) {
     const YamlNode& node = Section(Section(root, "storage"), "checkpoints");
     list.AddAt(node, "storage.checkpoints.to", "to", checkpoints->to);

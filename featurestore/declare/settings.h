@@ -17,7 +17,4 @@ void ResolveSettings(const YamlNode& root, const std::filesystem::path& folder,
 // The settings as they came out, each with where it came from; secrets are ***.
 std::vector<Setting> ListSettings(const YamlNode& root, const Catalog& catalog);
 
-// The memory this process may have: the cgroup's limit, or the machine's.
-uint64_t MemoryLimitBytes();
-
 }  // namespace freshet

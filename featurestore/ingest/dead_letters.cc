@@ -254,7 +254,7 @@ StatusOr<ReplayedLetters> DeadLetters::Replay(const LetterFilter& filter, Steady
                       "server (server.push: false)");
   }
   RETURN_IF_ERROR(CheckFilter(filter));
-  if (over(deadline)) return TimeIsOver(0);
+  if (steady_clock::now() >= deadline) return TimeIsOver(0);
   const std::shared_ptr<const Catalog> catalog = catalog_.load();
   if (!filter.source.empty() && !catalog->SourceIndex(filter.source)) {
     std::vector<std::string> names;

@@ -2,13 +2,29 @@
 // it counts from the next start on, and for files that are written from then on.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+
+#include "featurestore/base/cgroup.h"
 
 namespace freshet {
 
 // Write buffers are taken in blocks of this size: the least that a view with a row in memory has.
 inline constexpr uint64_t kArenaBlockBytes = 64 << 10;
+
+// What flushes write buffers and compacts files, of all views together.
+struct BackgroundWork {
+  uint32_t threads;        // 2 and more; RocksDB's "background jobs"
+  uint32_t flush_threads;  // of them, at the higher priority: no flush waits for a compaction
+  std::optional<uint64_t> bytes_per_second;  // that they may write, flushes first; none: no limit
+
+  // As many threads as the process has processors, 2 to 4.
+  BackgroundWork() : BackgroundWork(AvailableCpus()) {}
+  explicit BackgroundWork(uint32_t cpus)
+      : threads(std::clamp(cpus, 2u, 4u)), flush_threads(FlushThreadsOf(threads)) {}
+  static uint32_t FlushThreadsOf(uint32_t threads) { return threads / 2; }
+};
 
 enum class CompactionStyle : uint8_t { kLeveled, kUniversal };
 enum class FilterKind : uint8_t { kNone, kBloom, kRibbon };

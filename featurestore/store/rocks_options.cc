@@ -6,7 +6,6 @@
 #include <rocksdb/table.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 namespace freshet {
@@ -78,8 +77,9 @@ MemorySplit SplitMemory(uint64_t memory_bytes, std::optional<uint64_t> write_buf
   return split;
 }
 
-SharedRocks::SharedRocks(uint64_t memory_bytes, std::optional<uint64_t> write_buffer_bytes)
-    : memory(SplitMemory(memory_bytes, write_buffer_bytes)) {
+SharedRocks::SharedRocks(uint64_t memory_bytes, std::optional<uint64_t> write_buffer_bytes,
+                         const BackgroundWork& work)
+    : memory(SplitMemory(memory_bytes, write_buffer_bytes)), background(work) {
   rocksdb::LRUCacheOptions cache_options;
   cache_options.capacity = memory.block_cache + memory.write_buffers;
   cache_options.strict_capacity_limit = false;  // a read never fails for want of cache
@@ -88,6 +88,10 @@ SharedRocks::SharedRocks(uint64_t memory_bytes, std::optional<uint64_t> write_bu
   write_buffers = std::make_shared<rocksdb::WriteBufferManager>(memory.write_buffers, cache);
   statistics = rocksdb::CreateDBStatistics();
   statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+  if (background.bytes_per_second) {
+    rate_limiter.reset(
+        rocksdb::NewGenericRateLimiter(static_cast<int64_t>(*background.bytes_per_second)));
+  }
 }
 
 rocksdb::DBOptions SharedRocks::DatabaseOptions() const {
@@ -104,8 +108,12 @@ rocksdb::DBOptions SharedRocks::DatabaseOptions() const {
   // that.
   options.allow_concurrent_memtable_write = false;
   options.enable_pipelined_write = false;
-  options.max_background_jobs =
-      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 4u));
+  // Flushes have threads of their own, of a higher priority: no commit waits for a compaction to end.
+  options.max_background_jobs = static_cast<int>(background.threads);
+  options.max_background_flushes = static_cast<int>(background.flush_threads);
+  options.max_background_compactions =
+      static_cast<int>(background.threads - background.flush_threads);
+  options.rate_limiter = rate_limiter;
   options.max_file_opening_threads = 2;
   options.max_open_files = 512;
   options.bytes_per_sync = kMiB;  // no burst of writeback at the end of a file

@@ -3,6 +3,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/options.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -31,12 +32,15 @@ MemorySplit SplitMemory(uint64_t memory_bytes,
 // What all column families of one Store share.
 struct SharedRocks {
   explicit SharedRocks(uint64_t memory_bytes,
-                       std::optional<uint64_t> write_buffer_bytes = std::nullopt);
+                       std::optional<uint64_t> write_buffer_bytes = std::nullopt,
+                       const BackgroundWork& background = BackgroundWork());
 
   MemorySplit memory;
+  BackgroundWork background;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
   std::shared_ptr<rocksdb::Statistics> statistics;
+  std::shared_ptr<rocksdb::RateLimiter> rate_limiter;  // null: none
 
   rocksdb::DBOptions DatabaseOptions() const;
   rocksdb::BlockBasedTableOptions TableOptions(const StorageTuning& tuning) const;

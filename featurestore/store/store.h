@@ -57,8 +57,9 @@ struct StoreOptions {
   std::string project;
   uint64_t memory_bytes = 512ull << 20;  // for block cache and write buffers together
   bool create_if_missing = true;
-  bool read_only = false;                       // `validate --data`: opens beside a running server
-  std::optional<uint64_t> write_buffer_bytes;   // of memory_bytes, at most; none: a quarter
+  bool read_only = false;                      // `validate --data`: opens beside a running server
+  std::optional<uint64_t> write_buffer_bytes;  // of memory_bytes, at most; none: a quarter
+  BackgroundWork background;
   std::map<std::string, StorageTuning> tuning;  // of views that differ from the default, by name
 
   void TuneFor(std::span<const FeatureView> views);

@@ -60,6 +60,28 @@ TEST_CASE(
   CHECK(with(1, "storage: { memory: 16MiB, advanced: { read_share: 0.8 } }\n").errors.size() == 1);
 }
 
+TEST_CASE("background work has threads for flushes and for compactions, and may have a rate") {
+  const auto with = [](const std::string& advanced) {
+    return ProjectFiles(kFirstExample + "storage: { advanced: { " + advanced + " } }\n").Load();
+  };
+  const auto plain = Sound(with("read_share: 0.5"))->storage.background;
+  CHECK(plain.threads >= 2);
+  CHECK(plain.threads <= 4);
+  CHECK(plain.flush_threads == plain.threads / 2);
+  CHECK_FALSE(plain.bytes_per_second);
+  const Project eight = with("background_threads: 8, compaction_rate: 64MiB");
+  CHECK(Sound(eight)->storage.background.threads == 8);
+  CHECK(Sound(eight)->storage.background.flush_threads == 4);
+  CHECK(Sound(eight)->storage.background.bytes_per_second == 64ull << 20);
+  CHECK(Find(eight, "storage.advanced.compaction_rate").value == "64MiB");
+  CHECK(Sound(with("background_threads: 8, flush_threads: 7"))->storage.background.flush_threads ==
+        7);
+  CHECK_THAT(ToString(with("background_threads: 4, flush_threads: 4").errors.at(0)),
+             Catch::Contains("flush_threads is 4 of 4 background_threads"));
+  CHECK(with("background_threads: 1").errors.size() == 1);
+  CHECK(with("compaction_rate: 64").errors.size() == 1);
+}
+
 TEST_CASE("checkpoints need a folder, which does not lie in the data's") {
   const ProjectFiles files(kFirstExample);
   const Project none = files.Load();
