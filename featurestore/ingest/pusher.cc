@@ -308,7 +308,7 @@ void Pusher::CountRepeated(const Call& call, PushResult& result) const {
   if (call.request.producer.empty()) return;
   const SourceStatus& status = store_.source_status(call.its_source().name);
   for (const PushedTo& to : call.to) {
-    if (status.WasRepeated(to.partition, to.offset)) ++result.repeated;
+    if (to.is_exact && status.WasRepeated(to.partition, to.offset)) ++result.repeated;
   }
 }
 
@@ -320,34 +320,53 @@ std::string HowToRepeat(const PushRequest& request) {
              : "make the same call again: with its producer id every event counts once";
 }
 
+// Where the log will never take one of them as it is.
+std::string HowToLeaveOut(const PushRequest& request) {
+  return request.producer.empty()
+             ? "it will never be as it is; made again without it, events that were sent count twice"
+             : "it will never be as it is, and nothing that follows it was sent behind it: leave "
+               "it "
+               "out, and send what follows it with the sequences that it has";
+}
+
 }  // namespace
 
 // The log took some of them not.
 PushError Pusher::NotTaken(const Call& call) const {
   PushError error;
   error.reason = "NOT_DURABLE";
-  size_t first = call.to.size();
-  bool for_what_it_is = false, is_missing = false;
+  std::optional<size_t> first;
+  bool for_what_it_is = false, is_missing = false, is_denied = false;
   for (size_t i = 0; i < call.to.size(); ++i) {
-    if (call.to[i].status.ok()) continue;
-    first = std::min(first, i);
-    for_what_it_is = for_what_it_is || absl::IsInvalidArgument(call.to[i].status);
-    is_missing = is_missing || absl::IsNotFound(call.to[i].status);
+    const Status& status = call.to[i].status;
+    if (status.ok()) continue;
+    for_what_it_is = for_what_it_is || absl::IsInvalidArgument(status);
+    is_missing = is_missing || absl::IsNotFound(status);
+    is_denied = is_denied || absl::IsPermissionDenied(status);
+    // What was not sent for another's sake is counted, and that other one is named.
+    if (absl::IsAborted(status)) continue;
+    if (!first) first = i;
     if (error.violations.size() < kMaxPushViolations) {
       error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
-                                    std::string(MessageOf(call.to[i].status)));
+                                    std::string(MessageOf(status)));
     }
   }
+  if (!first) {
+    const auto behind = std::find_if(call.to.begin(), call.to.end(),
+                                     [](const PushedTo& to) { return !to.status.ok(); });
+    first = static_cast<size_t>(behind - call.to.begin());
+  }
+  const std::string remedy =
+      for_what_it_is ? HowToLeaveOut(call.request) : HowToRepeat(call.request);
   error.code = for_what_it_is ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnavailable;
-  error.message =
-      fmt::format("{} of {} are durable, the others were not taken; {}: {}; {}",
-                  call.result.durable, call.to.size(),
-                  PushedField(call.request, call.index_of[first]), MessageOf(call.to[first].status),
-                  for_what_it_is ? "it will never be" : HowToRepeat(call.request));
+  error.message = fmt::format("{} of {} are durable, the others were not taken; {}: {}; {}",
+                              call.result.durable, call.to.size(),
+                              PushedField(call.request, call.index_of[*first]),
+                              MessageOf(call.to[*first].status), remedy);
   error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
-  if (!for_what_it_is && is_missing) {
+  if (!for_what_it_is && (is_missing || is_denied)) {
     error.code = absl::StatusCode::kFailedPrecondition;
-    error.reason = "TOPIC_MISSING";
+    error.reason = is_missing ? "TOPIC_MISSING" : "TOPIC_DENIED";
   } else if (!for_what_it_is) {
     error.retry_after = Duration::Seconds(1);
   }

@@ -269,7 +269,7 @@ TEST_CASE("what became durable of a call that failed is said, and its repetition
   const PushRequest request = server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1);
   auto pushed = server.Push(request);
   REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
-  server.push_log.LetGo(2, Unavailable("broker gone"));
+  server.push_log.LetGo(2, {Unavailable("broker gone")});
   const PushResult result = pushed.get();
   REQUIRE(result.error);
   CHECK(result.error->reason == "NOT_DURABLE");
@@ -281,6 +281,45 @@ TEST_CASE("what became durable of a call that failed is said, and its repetition
   const PushResult again = server.PushApplied(request);
   CHECK(again.applied == 3);
   CHECK(again.repeated == 2);
+}
+
+TEST_CASE("an event that the log refuses is named with why, and with how to go on behind it") {
+  PushServer server;
+  server.push_log.SetHeld(true);
+  auto pushed = server.Push(server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGo(1,
+                        {InvalidArgument("no key"), MakeStatus(absl::StatusCode::kAborted, "x")});
+  const PushResult result = pushed.get();
+  REQUIRE(result.error);
+  CHECK(result.error->code == absl::StatusCode::kInvalidArgument);
+  CHECK(result.error->reason == "NOT_DURABLE");
+  CHECK(result.durable == 1);
+  CHECK(result.error->violations ==
+        std::vector<std::pair<std::string, std::string>>{{"events[1]", "no key"}});
+  CHECK(Mentions(*result.error, "1 of 3 are durable"));
+  CHECK(Mentions(*result.error, "leave it out, and send what follows it with the sequences"));
+  CHECK_FALSE(result.error->retry_after);
+  server.push_log.SetHeld(false);
+  CHECK(server.PushApplied(server.Request({P("a", 3)}, "p", 3)).repeated == 0);
+}
+
+TEST_CASE("what stands in the log where it does not tell is applied once the log's end is") {
+  PushServer server;
+  for (int i = 0; i < 3; ++i) {
+    server.log->Append(0, P("b", i));
+    server.log->Append(1, P("b", i));
+  }
+  server.push_log.SetHeld(true);
+  auto pushed = server.Push(server.Request({P("a", 1)}, "p", 1));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGoAt({OkStatus(), 0, 2, /*is_exact=*/false});
+  CHECK(pushed.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  while (pushed.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) server.Apply();
+  const PushResult result = pushed.get();
+  CHECK_FALSE(result.error);
+  CHECK(result.applied == 1);
+  CHECK(result.ends.at(0) == 3);
 }
 
 TEST_CASE(
