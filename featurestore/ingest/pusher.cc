@@ -16,6 +16,7 @@ using std::chrono::steady_clock;
 // Beside its bytes, what an event takes here and in the log's queue.
 constexpr uint64_t kEventOverheadBytes = 256;
 
+// As records, each of which carries the headers.
 uint64_t BytesOf(const PushRequest& request) {
   uint64_t bytes = request.size() * kEventOverheadBytes;
   uint64_t headers = 0;
@@ -69,9 +70,51 @@ void Pusher::Hold(std::set<std::string> sources) {
   held_ = std::move(sources);
 }
 
+// What is refused whatever else is in hand, before anything is made of it.
+std::optional<PushError> Pusher::TooMuch(const PushRequest& request, uint64_t bytes) const {
+  if (request.size() > limits_.events) return TooManyEvents(request.size(), request.deletes);
+  uint64_t header_bytes = 0;
+  for (const auto& [name, value] : request.headers) header_bytes += name.size() + value.size();
+  if (header_bytes > kMaxPushHeaderBytes) {
+    PushError error = MakePushError(
+        absl::StatusCode::kInvalidArgument, "BAD_HEADER",
+        fmt::format("headers: they are {} bytes of names and values, and each record carries them; "
+                    "they may have {}. Put what is larger into the events",
+                    header_bytes, kMaxPushHeaderBytes));
+    error.violations.emplace_back(
+        "headers", fmt::format("{} bytes, of at most {}", header_bytes, kMaxPushHeaderBytes));
+    return error;
+  }
+  if (bytes <= limits_.bytes) return std::nullopt;
+  PushError error = MakePushError(
+      absl::StatusCode::kResourceExhausted, "TOO_LARGE",
+      fmt::format(
+          "the call comes to {} bytes as records ({} of them, each with {} bytes of headers), "
+          "and a server takes {}; nothing was sent: send it in several calls",
+          bytes, request.size(), header_bytes, limits_.bytes));
+  error.metadata = {{"bytes", fmt::format("{}", bytes)},
+                    {"max_bytes", fmt::format("{}", limits_.bytes)},
+                    {"durable", "0"}};
+  return error;
+}
+
+PushError Pusher::TooManyEvents(size_t count, bool deletes) const {
+  const char* const many = deletes ? "keys" : "events";
+  const std::string what =
+      fmt::format("{} {} in one call, and a server takes {}; send them in several", count, many,
+                  limits_.events);
+  PushError error = MakePushError(absl::StatusCode::kInvalidArgument, "TOO_MANY_EVENTS",
+                                  fmt::format("{}: {}", many, what));
+  error.violations.emplace_back(many, what);
+  error.metadata = {{"events", fmt::format("{}", count)},
+                    {"max_events", fmt::format("{}", limits_.events)}};
+  return error;
+}
+
 std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t bytes) {
+  if (auto too_much = TooMuch(request, bytes)) return too_much;
   if (draining_) return PushLater("DRAINING", "this server stops; try another one", {});
-  if (calls_.size() >= limits_.calls || (!calls_.empty() && bytes_ + bytes > limits_.bytes)) {
+  if (calls_.size() >= limits_.calls || bytes_ + bytes > limits_.bytes) {
     return PushLater(
         "OVERLOADED",
         fmt::format("{} pushes of {} bytes are in hand, which is as much as this server "

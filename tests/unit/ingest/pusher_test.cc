@@ -212,6 +212,34 @@ TEST_CASE("a call that cannot be right says what is wrong with it") {
   CHECK(server.Records() == 0);
 }
 
+TEST_CASE("a call that is larger than all that a server takes is refused, whatever is in hand") {
+  PushServer server(PushLimits{.calls = 4, .bytes = 100'000, .events = 100});
+  PushRequest request = server.Request(std::vector<std::string>(100, P("a", 1)));
+  request.wait_applied = false;
+  CHECK_FALSE(server.Push(request).get().error);
+  REQUIRE(Eventually([&] { return server.pusher->in_hand() == 0; }));
+  // Headers count once a record, as each carries them.
+  request.headers = {{"trace", std::string(1000, 'h')}};
+  const PushResult large = server.Push(request).get();
+  REQUIRE(large.error);
+  CHECK(large.error->code == absl::StatusCode::kResourceExhausted);
+  CHECK(large.error->reason == "TOO_LARGE");
+  CHECK(Mentions(*large.error, "a server takes 100000"));
+  CHECK(Mentions(*large.error, "send it in several calls"));
+  request.events.resize(1);
+  request.headers = {{"trace", std::string(kMaxPushHeaderBytes, 'h')}};
+  const PushResult headers = server.Push(request).get();
+  REQUIRE(headers.error);
+  CHECK(headers.error->code == absl::StatusCode::kInvalidArgument);
+  CHECK(headers.error->reason == "BAD_HEADER");
+  CHECK(Mentions(*headers.error, "16389 bytes"));
+  // Many small ones are told to be many, and not to be large.
+  const PushResult many = server.Push(server.Request(std::vector<std::string>(200'000, "1"))).get();
+  REQUIRE(many.error);
+  CHECK(many.error->reason == "TOO_MANY_EVENTS");
+  CHECK(server.Records() == 100);
+}
+
 TEST_CASE("deletes are tombstones of the source's key, at their place in the log") {
   PushServer server;
   server.PushApplied(server.Request({P("a", 1), P("b", 2)}));
