@@ -18,14 +18,18 @@ constexpr std::chrono::seconds kDeadline{10};
 constexpr std::chrono::seconds kLettersDeadline{60};   // the whole topic is read
 constexpr std::chrono::hours kCheckpointDeadline{24};  // the first one is a copy of everything
 
-std::string ReasonOf(const grpc::Status& status) {
+void ReadDetails(const grpc::Status& status, CallResult& result) {
   google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return "";
+  if (!details.ParseFromString(status.error_details())) return;
+  google::rpc::ErrorInfo info;
+  google::rpc::BadRequest bad;
   for (const auto& detail : details.details()) {
-    google::rpc::ErrorInfo info;
-    if (detail.UnpackTo(&info)) return info.reason();
+    if (result.reason.empty() && detail.UnpackTo(&info)) result.reason = info.reason();
+    if (!detail.UnpackTo(&bad)) continue;
+    for (const auto& one : bad.field_violations()) {
+      result.violations.emplace_back(one.field(), one.description());
+    }
   }
-  return "";
 }
 
 }  // namespace
@@ -55,8 +59,8 @@ struct ClientChannel::Impl {
     const grpc::Status status = call(&context);
     if (status.ok()) return {};
     CallResult result{
-        Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()),
-        ReasonOf(status)};
+        Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()), ""};
+    ReadDetails(status, result);
     // gRPC's own words for "nobody listens" name neither what is missing nor what to do.
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE && result.reason.empty()) {
       result.status = Unavailable(

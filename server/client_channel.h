@@ -4,6 +4,8 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "featurestore/base/status.h"
 #include "freshet/v1/admin.pb.h"
@@ -17,6 +19,8 @@ namespace freshet {
 struct CallResult {
   Status status;
   std::string reason;
+  // Of the request's fields, as `events[3]`: what is wrong with them.
+  std::vector<std::pair<std::string, std::string>> violations = {};
 };
 
 // Not thread-safe where one answer is passed to two calls.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -32,6 +33,10 @@ int HttpStatus(const PushError& error) {
       return 404;
     case absl::StatusCode::kFailedPrecondition:
       return 409;
+    case absl::StatusCode::kResourceExhausted:
+      return 413;
+    case absl::StatusCode::kPermissionDenied:
+      return 403;
     case absl::StatusCode::kUnavailable:
       return 503;
     case absl::StatusCode::kDeadlineExceeded:
@@ -104,6 +109,45 @@ std::optional<HttpResponse> Unclear(const HttpRequest& request) {
   return std::nullopt;
 }
 
+std::string_view MediaType(std::string_view content_type) {
+  content_type = content_type.substr(0, content_type.find(';'));
+  while (content_type.ends_with(' ')) content_type.remove_suffix(1);
+  return content_type;
+}
+
+bool SameWord(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+// A page of another site can make its reader's browser post here, without asking first, as a form or as plain text. Browsers say so;
+// programs say nothing of the kind. (application/x-www-form-urlencoded is what curl -d and others send where they are not told.)
+std::optional<HttpResponse> OfABrowser(const HttpRequest& request) {
+  const std::string site = request.header("Sec-Fetch-Site").value_or("none");
+  if (request.header("Origin") || (site != "none" && site != "same-origin")) {
+    PushError error;
+    error.code = absl::StatusCode::kPermissionDenied;
+    error.reason = "FROM_A_BROWSER";
+    error.message =
+        "a page in a browser sent this (headers Origin, Sec-Fetch-Site), and pushes are taken of "
+        "programs alone; send it from your own server";
+    return ErrorAnswer(error);
+  }
+  const std::string sent = request.header("Content-Type").value_or("");
+  for (const char* form : {"text/plain", "multipart/form-data"}) {
+    if (!SameWord(MediaType(sent), form)) continue;
+    HttpResponse response =
+        Wrong(fmt::format("Content-Type: {} is what a form in a browser sends; send JSON as "
+                          "application/json, or lines of it as application/x-ndjson",
+                          form));
+    response.status = 415;
+    return response;
+  }
+  return std::nullopt;
+}
+
 // `?skip_bad`, as a switch that is only named.
 std::optional<bool> ReadSwitch(const HttpRequest& request, const char* name) {
   if (!request.has_query(name)) return false;
@@ -114,6 +158,7 @@ std::optional<bool> ReadSwitch(const HttpRequest& request, const char* name) {
 }
 
 HttpResponse Handle(Pusher& pusher, const HttpRequest& request) {
+  if (auto refused = OfABrowser(request)) return *std::move(refused);
   if (auto unclear = Unclear(request)) return *std::move(unclear);
   PushRequest push;
   push.source = std::string(request.path).substr(kPrefix.size());
@@ -145,7 +190,11 @@ HttpResponse Handle(Pusher& pusher, const HttpRequest& request) {
       return Wrong("the header Freshet-Sequence is no whole number");
     }
   }
-  for (const std::string_view event : SplitEvents(request.body)) push.events.emplace_back(event);
+  const std::vector<std::string_view> events = SplitEvents(request.body);
+  if (events.size() > pusher.limits().events) {
+    return ErrorAnswer(pusher.TooManyEvents(events.size(), /*deletes=*/false));
+  }
+  push.events.assign(events.begin(), events.end());
   push.deadline = steady_clock::now() + std::chrono::microseconds(timeout.us);
   return Answer(pusher.PushAndWait(std::move(push)));
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "featurestore/ingest/log_source.h"
+#include "featurestore/ingest/push_refusals.h"
 
 namespace freshet {
 namespace {
@@ -101,8 +102,9 @@ void DeadLetterRelay::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message,
   --self.flying_;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     self.delivered_.push_back(sent->at);
-  } else if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-    self.too_large_.push_back(sent->index);
+  } else if (IsOfOneRecord(message->err)) {
+    self.refused_.push_back(sent->index);
+    self.refusal_ = message->err;
   } else {
     self.last_error_ = KafkaErrorText(message->err);
   }
@@ -158,13 +160,13 @@ StatusOr<bool> DeadLetterRelay::RelaySome(const std::string& source, const std::
   RETURN_IF_ERROR(Remove(source));
   ASSIGN_OR_RETURN(const auto letters, store_.ReadDeadLetters(source, kAtOnce, kBytesAtOnce));
   last_error_.clear();
-  too_large_.clear();
+  refused_.clear();
   Status failed;
   for (size_t i = 0; i < letters.size() && failed.ok(); ++i) {
     failed = Produce(source, topic, letters[i], message_max_bytes_, i);
   }
   Await(stop);
-  for (const size_t i : std::exchange(too_large_, {})) {
+  for (const size_t i : std::exchange(refused_, {})) {
     if (stop.stop_requested()) break;
     Status cut = ProduceCut(source, topic, letters[i], stop);
     if (failed.ok()) failed = std::move(cut);
@@ -203,7 +205,7 @@ void DeadLetterRelay::Await(const std::stop_token& stop) {
   }
 }
 
-// A broker refuses a whole batch that is larger than its topic takes: alone it may be taken as it is.
+// A broker refuses a whole batch for its size or for one of its records: alone it may be taken as it is.
 Status DeadLetterRelay::ProduceCut(const std::string& source, const std::string& topic,
                                    const Store::StoredDeadLetter& stored,
                                    const std::stop_token& stop) {
@@ -215,8 +217,14 @@ Status DeadLetterRelay::ProduceCut(const std::string& source, const std::string&
   for (; bytes >= kLeastBytes; bytes = std::min(bytes, whole) / 2) {
     RETURN_IF_ERROR(Produce(source, topic, stored, bytes, 0));
     Await(stop);
-    if (too_large_.empty()) return OkStatus();  // delivered, or last_error_ says why not
-    too_large_.clear();
+    if (refused_.empty()) return OkStatus();  // delivered, or last_error_ says why not
+    refused_.clear();
+    // Less of it would be refused as well.
+    if (!IsOfSize(refusal_)) {
+      return Unavailable("the dead letter {}/{}/{}/{} cannot be delivered, and stays: topic {}: {}",
+                         source, stored.at.incarnation, stored.at.partition, stored.at.offset,
+                         options_.topic, RefusalText(refusal_));
+    }
   }
   return Unavailable(
       "the dead letter {}/{}/{}/{} cannot be delivered: topic {} takes less than {} bytes; raise "

@@ -52,7 +52,7 @@ class DeadLetterRelay {
   // Sends some of a source's and waits for them. True where there may be more.
   StatusOr<bool> RelaySome(const std::string& source, const std::string& topic,
                            const std::stop_token& stop);
-  // Of `bytes` at most. `index`: of the letter, for too_large_.
+  // Of `bytes` at most. `index`: of the letter, for refused_.
   Status Produce(const std::string& source, const std::string& topic,
                  const Store::StoredDeadLetter& stored, size_t bytes, size_t index);
   // Alone, and as long as the topic does not take it half as much of it.
@@ -74,7 +74,8 @@ class DeadLetterRelay {
   std::map<std::string, std::vector<Coordinates>> unremoved_;
   // Of the batch at hand; filled by OnDelivery on the relay's thread.
   std::vector<Coordinates> delivered_;
-  std::vector<size_t> too_large_;  // indices
+  std::vector<size_t> refused_;  // indices; for their batch's size or one of its records
+  rd_kafka_resp_err_t refusal_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // the last one
   size_t flying_ = 0;
   std::string last_error_;
   std::mutex mutex_;

@@ -156,6 +156,10 @@ void LocalLog::Append(const Source& source, std::vector<PushRecord> records, Del
   // A record's time is the log's own, as LogAppendTime: `future` is decided by it, and a dead letter whose time has come since must not
   // be refused again.
   for (PushRecord& record : records) {
+    if (record.shared_headers != nullptr) {
+      record.headers.insert(record.headers.begin(), record.shared_headers->begin(),
+                            record.shared_headers->end());
+    }
     waiting.records.push_back({std::max(record.time.value_or(now), now), std::move(record.key),
                                std::move(record.value), std::move(record.headers)});
   }

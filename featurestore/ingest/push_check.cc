@@ -60,7 +60,8 @@ std::string PushCheck::TombstoneKey(const std::string& value) {
 std::optional<RefusedPush> PushCheck::Check(const PushRecord& record, Timestamp now) {
   arena_.Clear();
   headers_.clear();
-  for (const auto& [name, value] : record.headers) headers_.emplace_back(name, value);
+  record.EachHeader(
+      [&](std::string_view name, std::string_view value) { headers_.emplace_back(name, value); });
   RawRecord raw;
   if (record.key) raw.key = *record.key;
   if (record.value) raw.value = *record.value;

@@ -69,15 +69,6 @@ std::optional<PushError> Pusher::CheckRequest(const PushRequest& request,
   const Source& source = check.source();
   const char* const many = request.deletes ? "keys" : "events";
   if (request.size() == 0) return BadField("NO_EVENTS", many, fmt::format("there are no {}", many));
-  if (request.size() > limits_.events) {
-    PushError error =
-        BadField("TOO_MANY_EVENTS", many,
-                 fmt::format("{} {} in one call, and a server takes {}; send them in several",
-                             request.size(), many, limits_.events));
-    error.metadata = {{"events", fmt::format("{}", request.size())},
-                      {"max_events", fmt::format("{}", limits_.events)}};
-    return error;
-  }
   if (request.producer.size() > kMaxProducerBytes) {
     return BadField("BAD_PRODUCER", "producer.id",
                     fmt::format("is {} bytes long; it may have {}", request.producer.size(),
@@ -133,6 +124,8 @@ std::optional<PushError> Pusher::Prepare(Call& call, std::vector<PushRecord>& re
   if (auto wrong = CheckRequest(request, check)) return wrong;
   const size_t largest = log_.record_bytes_max();
   const Timestamp now = clock_.Now();
+  std::shared_ptr<const PushHeaders> headers;
+  if (!request.headers.empty()) headers = std::make_shared<const PushHeaders>(request.headers);
   for (size_t i = 0; i < request.size(); ++i) {
     PushRecord record;
     if (request.deletes) {
@@ -142,7 +135,7 @@ std::optional<PushError> Pusher::Prepare(Call& call, std::vector<PushRecord>& re
       record.key = check.KeyOf(request.events[i]);
       if (!request.record_keys.empty()) record.key = request.record_keys[i];
     }
-    record.headers = request.headers;
+    record.shared_headers = headers;
     if (!request.producer.empty()) {
       record.spread_by = request.producer;
       record.headers.emplace_back(kProducerHeader, request.producer);

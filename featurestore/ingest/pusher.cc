@@ -16,6 +16,7 @@ using std::chrono::steady_clock;
 // Beside its bytes, what an event takes here and in the log's queue.
 constexpr uint64_t kEventOverheadBytes = 256;
 
+// As records, each of which carries the headers.
 uint64_t BytesOf(const PushRequest& request) {
   uint64_t bytes = request.size() * kEventOverheadBytes;
   uint64_t headers = 0;
@@ -69,9 +70,51 @@ void Pusher::Hold(std::set<std::string> sources) {
   held_ = std::move(sources);
 }
 
+// What is refused whatever else is in hand, before anything is made of it.
+std::optional<PushError> Pusher::TooMuch(const PushRequest& request, uint64_t bytes) const {
+  if (request.size() > limits_.events) return TooManyEvents(request.size(), request.deletes);
+  uint64_t header_bytes = 0;
+  for (const auto& [name, value] : request.headers) header_bytes += name.size() + value.size();
+  if (header_bytes > kMaxPushHeaderBytes) {
+    PushError error = MakePushError(
+        absl::StatusCode::kInvalidArgument, "BAD_HEADER",
+        fmt::format("headers: they are {} bytes of names and values, and each record carries them; "
+                    "they may have {}. Put what is larger into the events",
+                    header_bytes, kMaxPushHeaderBytes));
+    error.violations.emplace_back(
+        "headers", fmt::format("{} bytes, of at most {}", header_bytes, kMaxPushHeaderBytes));
+    return error;
+  }
+  if (bytes <= limits_.bytes) return std::nullopt;
+  PushError error = MakePushError(
+      absl::StatusCode::kResourceExhausted, "TOO_LARGE",
+      fmt::format(
+          "the call comes to {} bytes as records ({} of them, each with {} bytes of headers), "
+          "and a server takes {}; nothing was sent: send it in several calls",
+          bytes, request.size(), header_bytes, limits_.bytes));
+  error.metadata = {{"bytes", fmt::format("{}", bytes)},
+                    {"max_bytes", fmt::format("{}", limits_.bytes)},
+                    {"durable", "0"}};
+  return error;
+}
+
+PushError Pusher::TooManyEvents(size_t count, bool deletes) const {
+  const char* const many = deletes ? "keys" : "events";
+  const std::string what =
+      fmt::format("{} {} in one call, and a server takes {}; send them in several", count, many,
+                  limits_.events);
+  PushError error = MakePushError(absl::StatusCode::kInvalidArgument, "TOO_MANY_EVENTS",
+                                  fmt::format("{}: {}", many, what));
+  error.violations.emplace_back(many, what);
+  error.metadata = {{"events", fmt::format("{}", count)},
+                    {"max_events", fmt::format("{}", limits_.events)}};
+  return error;
+}
+
 std::optional<PushError> Pusher::Admit(const PushRequest& request, uint64_t bytes) {
+  if (auto too_much = TooMuch(request, bytes)) return too_much;
   if (draining_) return PushLater("DRAINING", "this server stops; try another one", {});
-  if (calls_.size() >= limits_.calls || (!calls_.empty() && bytes_ + bytes > limits_.bytes)) {
+  if (calls_.size() >= limits_.calls || bytes_ + bytes > limits_.bytes) {
     return PushLater(
         "OVERLOADED",
         fmt::format("{} pushes of {} bytes are in hand, which is as much as this server "
@@ -308,7 +351,7 @@ void Pusher::CountRepeated(const Call& call, PushResult& result) const {
   if (call.request.producer.empty()) return;
   const SourceStatus& status = store_.source_status(call.its_source().name);
   for (const PushedTo& to : call.to) {
-    if (status.WasRepeated(to.partition, to.offset)) ++result.repeated;
+    if (to.is_exact && status.WasRepeated(to.partition, to.offset)) ++result.repeated;
   }
 }
 
@@ -320,34 +363,53 @@ std::string HowToRepeat(const PushRequest& request) {
              : "make the same call again: with its producer id every event counts once";
 }
 
+// Where the log will never take one of them as it is.
+std::string HowToLeaveOut(const PushRequest& request) {
+  return request.producer.empty()
+             ? "it will never be as it is; made again without it, events that were sent count twice"
+             : "it will never be as it is, and nothing that follows it was sent behind it: leave "
+               "it "
+               "out, and send what follows it with the sequences that it has";
+}
+
 }  // namespace
 
 // The log took some of them not.
 PushError Pusher::NotTaken(const Call& call) const {
   PushError error;
   error.reason = "NOT_DURABLE";
-  size_t first = call.to.size();
-  bool for_what_it_is = false, is_missing = false;
+  std::optional<size_t> first;
+  bool for_what_it_is = false, is_missing = false, is_denied = false;
   for (size_t i = 0; i < call.to.size(); ++i) {
-    if (call.to[i].status.ok()) continue;
-    first = std::min(first, i);
-    for_what_it_is = for_what_it_is || absl::IsInvalidArgument(call.to[i].status);
-    is_missing = is_missing || absl::IsNotFound(call.to[i].status);
+    const Status& status = call.to[i].status;
+    if (status.ok()) continue;
+    for_what_it_is = for_what_it_is || absl::IsInvalidArgument(status);
+    is_missing = is_missing || absl::IsNotFound(status);
+    is_denied = is_denied || absl::IsPermissionDenied(status);
+    // What was not sent for another's sake is counted, and that other one is named.
+    if (absl::IsAborted(status)) continue;
+    if (!first) first = i;
     if (error.violations.size() < kMaxPushViolations) {
       error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
-                                    std::string(MessageOf(call.to[i].status)));
+                                    std::string(MessageOf(status)));
     }
   }
+  if (!first) {
+    const auto behind = std::find_if(call.to.begin(), call.to.end(),
+                                     [](const PushedTo& to) { return !to.status.ok(); });
+    first = static_cast<size_t>(behind - call.to.begin());
+  }
+  const std::string remedy =
+      for_what_it_is ? HowToLeaveOut(call.request) : HowToRepeat(call.request);
   error.code = for_what_it_is ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnavailable;
-  error.message =
-      fmt::format("{} of {} are durable, the others were not taken; {}: {}; {}",
-                  call.result.durable, call.to.size(),
-                  PushedField(call.request, call.index_of[first]), MessageOf(call.to[first].status),
-                  for_what_it_is ? "it will never be" : HowToRepeat(call.request));
+  error.message = fmt::format("{} of {} are durable, the others were not taken; {}: {}; {}",
+                              call.result.durable, call.to.size(),
+                              PushedField(call.request, call.index_of[*first]),
+                              MessageOf(call.to[*first].status), remedy);
   error.metadata = {{"durable", fmt::format("{}", call.result.durable)}};
-  if (!for_what_it_is && is_missing) {
+  if (!for_what_it_is && (is_missing || is_denied)) {
     error.code = absl::StatusCode::kFailedPrecondition;
-    error.reason = "TOPIC_MISSING";
+    error.reason = is_missing ? "TOPIC_MISSING" : "TOPIC_DENIED";
   } else if (!for_what_it_is) {
     error.retry_after = Duration::Seconds(1);
   }

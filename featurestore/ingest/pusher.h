@@ -29,9 +29,12 @@ namespace freshet {
 struct PushLimits {
   size_t calls =
       1024;  // in hand; a call is until its records are durable, also where its deadline has passed
-  uint64_t bytes = 64ull << 20;  // of these
+  uint64_t bytes = 64ull << 20;  // of these, and so of one
   size_t events = 10'000;        // of one call
 };
+
+// Names and values together: of a call's headers, which each of its records carries.
+inline constexpr size_t kMaxPushHeaderBytes = 16 << 10;
 
 struct PushRequest {
   std::string source;
@@ -100,6 +103,8 @@ class Pusher {
   void Stop();
 
   const PushLimits& limits() const { return limits_; }
+  // What a call of more than limits().events is told.
+  PushError TooManyEvents(size_t count, bool deletes) const;
 
  private:
   struct Call {
@@ -125,6 +130,7 @@ class Pusher {
         false;  // paused since the log is not what was read: what is pushed is not read from it
   };
 
+  std::optional<PushError> TooMuch(const PushRequest& request, uint64_t bytes) const;
   std::optional<PushError> Admit(const PushRequest& request, uint64_t bytes);
   // On the work thread.
   void Work();

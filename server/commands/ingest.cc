@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "featurestore/ingest/line_file.h"
@@ -75,6 +78,11 @@ class FilePush {
     bar_.End();
     for (const std::string& line : shown_bad_) fmt::print(stderr, "{}\n", line);
     if (bad_ > shown_bad_.size()) fmt::print(stderr, "… and {} more\n", bad_ - shown_bad_.size());
+    if (any_refused_) {
+      fmt::print(stderr,
+                 "lines that the log refused were left out; once it takes them, send them from a "
+                 "file of their own: in this one they count as passed\n");
+    }
     fmt::print("{} applied, {} already there{}{}\n", WithThousands(applied_),
                WithThousands(repeated_),
                bad_ > 0 ? fmt::format(", {} refused", WithThousands(bad_)) : "",
@@ -101,13 +109,44 @@ class FilePush {
     shown_bad_.push_back(fmt::format("{}:{}: {}: {}", arguments_.file, line, reason, detail));
   }
 
+  // All of the call. What the log refuses for what it is is left out and noted, and what stands around it is sent as calls of their own,
+  // with the sequences that it has: behind a refused one the server had sent nothing.
   Status Send() {
     if (request_.events().empty()) return OkStatus();
+    for (v1::PushEventsRequest left = std::move(request_); !left.events().empty();) {
+      ASSIGN_OR_RETURN(const std::optional<Refused> refused, SendOne(left));
+      if (!refused) return OkStatus();
+      const uint64_t line = left.producer().first_sequence() + refused->index;
+      // Those before it are durable, and not known to be applied yet.
+      const v1::PushEventsRequest before = Part(left, 0, refused->index);
+      if (!before.events().empty()) {
+        ASSIGN_OR_RETURN(const auto again, SendOne(before));
+        if (again)
+          return Internal("line {} is refused, and was taken before: {}", line, again->why);
+      }
+      NoteBad(line, "refused", refused->why);
+      any_refused_ = true;
+      left = Part(left, refused->index + 1, left.events_size());
+    }
+    return OkStatus();
+  }
+
+  struct Refused {
+    int index = 0;
+    std::string why;
+  };
+
+  // Nothing: all of it is applied, or noted as bad.
+  StatusOr<std::optional<Refused>> SendOne(const v1::PushEventsRequest& request) {
     v1::PushResponse answer;
     const auto give_up = steady_clock::now() + kServerAwayMax;
     for (bool said = false;; said = true) {
-      const CallResult result = channel_.PushEvents(request_, answer);
+      const CallResult result = channel_.PushEvents(request, answer);
       if (result.status.ok()) break;
+      if (auto refused = FirstRefused(result, request)) {
+        ++calls_repeated_;
+        return refused;
+      }
       const bool passing =
           absl::IsUnavailable(result.status) || absl::IsDeadlineExceeded(result.status);
       if (!passing || steady_clock::now() >= give_up || stop_.requested()) return result.status;
@@ -121,9 +160,33 @@ class FilePush {
     applied_ += answer.applied() - answer.repeated();
     repeated_ += answer.repeated();
     for (const v1::BadEvent& bad : answer.bad()) {
-      NoteBad(request_.producer().first_sequence() + bad.index(), bad.reason(), bad.detail());
+      NoteBad(request.producer().first_sequence() + bad.index(), bad.reason(), bad.detail());
     }
-    return OkStatus();
+    return std::nullopt;
+  }
+
+  static std::optional<Refused> FirstRefused(const CallResult& result,
+                                             const v1::PushEventsRequest& request) {
+    if (!absl::IsInvalidArgument(result.status) || result.reason != "NOT_DURABLE") return {};
+    std::optional<Refused> first;
+    for (const auto& [field, why] : result.violations) {
+      int index = -1;
+      if (std::sscanf(field.c_str(), "events[%d]", &index) != 1) continue;
+      if (index < 0 || index >= request.events_size()) continue;
+      if (!first || index < first->index) first = Refused{index, why};
+    }
+    return first;
+  }
+
+  // Events [begin, end), as they were.
+  static v1::PushEventsRequest Part(const v1::PushEventsRequest& request, int begin, int end) {
+    v1::PushEventsRequest part;
+    part.set_source(request.source());
+    part.set_skip_bad(request.skip_bad());
+    *part.mutable_producer() = request.producer();
+    part.mutable_producer()->set_first_sequence(request.producer().first_sequence() + begin);
+    part.mutable_events()->Add(request.events().begin() + begin, request.events().begin() + end);
+    return part;
   }
 
   const IngestArguments& arguments_;
@@ -132,6 +195,7 @@ class FilePush {
   ProgressBar bar_;
   v1::PushEventsRequest request_;
   size_t bytes_ = 0;
+  bool any_refused_ = false;  // by the log
   uint64_t applied_ = 0, repeated_ = 0, bad_ = 0, calls_repeated_ = 0;
   std::vector<std::string> shown_bad_;
 };

@@ -33,7 +33,7 @@ class FakePushLog final : public PushLog {
   std::optional<uint64_t> unapplied_bytes_max() const override { return unapplied_; }
   void Stop() override {
     SetHeld(true);
-    LetGo(0, Unavailable("stopped"));
+    LetGo(0, {Unavailable("stopped")});
   }
 
   void SetReady(Status ready) {
@@ -49,18 +49,21 @@ class FakePushLog final : public PushLog {
     const std::lock_guard lock(mutex_);
     return waiting_.size();
   }
-  // Of each that waits the first `taken` records are taken, the others told `refused`.
-  void LetGo(size_t taken, const Status& refused = OkStatus()) {
-    std::vector<Waiting> waiting;
-    {
-      const std::lock_guard lock(mutex_);
-      waiting.swap(waiting_);
-    }
-    for (Waiting& one : waiting) {
+  // Of each that waits the first `taken` records are taken, the others told `refused`, of which the last stands for all that follow.
+  void LetGo(size_t taken, const std::vector<Status>& refused = {OkStatus()}) {
+    for (Waiting& one : TakeWaiting()) {
       const size_t count = std::min(taken, one.records.size());
-      for (size_t i = count; i < one.records.size(); ++i) one.delivered(i, {refused, 0, 0});
+      for (size_t i = count; i < one.records.size(); ++i) {
+        one.delivered(i, {refused[std::min(i - count, refused.size() - 1)], 0, 0});
+      }
       one.records.resize(count);
       Take(std::move(one.records), one.delivered);
+    }
+  }
+  // All that waits is said to stand there.
+  void LetGoAt(const PushedTo& to) {
+    for (const Waiting& one : TakeWaiting()) {
+      for (size_t i = 0; i < one.records.size(); ++i) one.delivered(i, to);
     }
   }
 
@@ -69,13 +72,23 @@ class FakePushLog final : public PushLog {
     std::vector<PushRecord> records;
     Delivered delivered;
   };
+  std::vector<Waiting> TakeWaiting() {
+    std::vector<Waiting> waiting;
+    const std::lock_guard lock(mutex_);
+    waiting.swap(waiting_);
+    return waiting;
+  }
   void Take(std::vector<PushRecord> records, const Delivered& delivered) {
     for (size_t i = 0; i < records.size(); ++i) {
       const PushRecord& record = records[i];
+      PushHeaders headers;
+      record.EachHeader([&](std::string_view name, std::string_view value) {
+        headers.emplace_back(name, value);
+      });
       const auto partition = static_cast<int32_t>(
           Hash64(record.key ? *record.key : record.spread_by) % log_->partitions.size());
-      delivered(i, {OkStatus(), partition,
-                    log_->Push(partition, record.headers, record.key, record.value)});
+      delivered(i,
+                {OkStatus(), partition, log_->Push(partition, headers, record.key, record.value)});
     }
   }
 

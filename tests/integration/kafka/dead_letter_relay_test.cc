@@ -102,6 +102,23 @@ TEST_CASE("a dead letter that is too large for its topic is cut until it is take
   CHECK(letters[0].headers.at("value_bytes") == "100000");
 }
 
+TEST_CASE("a letter that its topic refuses for what it is stays, and keeps no other") {
+  Outbox outbox;
+  for (int64_t offset = 0; offset < 3; ++offset) outbox.Put(offset, {.value = "bad"});
+  // The batch, and of it the first alone.
+  rd_kafka_mock_push_request_errors(outbox.cluster.get(), kProduceRequest, 2,
+                                    RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+                                    RD_KAFKA_RESP_ERR_POLICY_VIOLATION);
+  outbox.Start();
+  REQUIRE(outbox.Delivered());
+  const auto letters = ReadLogToEnds(outbox.bootstrap, kTopic, {{0, 3}});
+  REQUIRE(letters.size() == 3);
+  // It came last, once the topic took it.
+  CHECK(letters[0].key == "payments/0/0/1");
+  CHECK(letters[1].key == "payments/0/0/2");
+  CHECK(letters[2].key == "payments/0/0/0");
+}
+
 TEST_CASE("what was delivered while nothing can be removed is not delivered again") {
   Outbox outbox;
   for (int64_t offset = 0; offset < 5; ++offset) outbox.Put(offset, {.value = "bad"});

@@ -22,11 +22,30 @@ def event(card, amount=1, more=""):
     return {"at": int(time.time() * 1000), "card": card, "amount": amount, "more": more}
 
 
+# A second view that counts by another field: an event without a card is one of its, and a record without a key.
+BY_SHOP = (PROJECT.replace("card: string, amount", "card: string, shop: string, amount")
+           .replace("entities:", "entities:\n  shop: { keys: { shop: string } }")
+           .replace("feature_services:", """  by_shop:
+    source: payments
+    entity: shop
+    ttl: never
+    features: { sold: { aggregate: count, windows: [lifetime] } }
+feature_services:
+  by_shop: ["by_shop:sold_lifetime"]"""))
+
+
 class Pushes(unittest.TestCase):
-    def reader(self, topic):
-        reader = Reader(BINARY, LOG, topic, "", PROJECT)
+    def reader(self, topic, project=PROJECT):
+        reader = Reader(BINARY, LOG, topic, "", project)
         self.addCleanup(reader.close)
         reader.start()
+        return reader
+
+    def compacted_reader(self, partitions):
+        """Of a topic that takes no record without a key from now on."""
+        topic = LOG.topic(partitions)
+        reader = self.reader(topic, BY_SHOP)
+        LOG.tool("configure", topic, "cleanup.policy=compact")
         return reader
 
     def push(self, reader, events, *query, producer=None):
@@ -114,6 +133,38 @@ class Pushes(unittest.TestCase):
         LOG.tool("configure", topic, "max.message.bytes=1000")
         status, told = self.push(reader, fitting[:3], "timeout=10s")
         self.assertEqual(status, 200, told)
+
+    def test_a_record_that_a_topic_refuses_costs_no_other(self):
+        reader = self.compacted_reader(1)
+        good = [dict(event("c"), shop="s") for _ in range(9999)]
+        bad = dict(event(None), shop="s")
+        status, told = self.push(reader, [bad] + good, "timeout=25s", producer=("till", 1))
+        self.assertEqual((status, told["durable"]), (400, 0), told)
+        self.assertEqual([one["field"] for one in told["error"]["violations"]], ["events[0]"])
+        self.assertIn("takes no record without a key", told["error"]["message"])
+        self.assertIn("leave it out", told["error"]["message"])
+        status, told = self.push(reader, good, "timeout=25s", producer=("till", 2))
+        self.assertEqual((status, told["applied"], told["repeated"]), (200, 9999, 0), told)
+        # Whoever sends without a producer loses no neighbour.
+        status, told = self.push(reader, good[:5] + [bad] + good[:5], "timeout=25s")
+        self.assertEqual((status, told["durable"]), (400, 10), told)
+
+    def test_ingest_leaves_out_what_a_topic_refuses_and_says_so(self):
+        reader = self.compacted_reader(2)
+        lines = [dict(event(None if i in (0, 1700, 2999) else f"c{i % 7}", i), shop="s") for i in range(3000)]
+        file = reader.folder.write("some.jsonl", "".join(json.dumps(one) + "\n" for one in lines))
+        words = ["ingest", file, "--source", "payments", "--address", reader.folder.grpc]
+        done = reader.folder.run(*words)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("3 refused", done.stdout)
+        for line in (1, 1701, 3000):
+            self.assertIn(f"some.jsonl:{line}: refused: ", done.stderr)
+        self.assertIn("a file of their own", done.stderr)
+        rows = reader.answers([f"c{i}" for i in range(7)])
+        self.assertEqual(sum(row["n_lifetime"] for row in rows.values()), 2997)
+        again = reader.folder.run(*words)
+        self.assertEqual(again.returncode, 1, again.stdout)
+        self.assertIn("0 applied, 2,997 already there, 3 refused", again.stdout)
 
 
 if __name__ == "__main__":

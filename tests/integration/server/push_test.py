@@ -99,6 +99,36 @@ class Pushes(unittest.TestCase):
             self.assertEqual((status, answer["repeated"]), (200, 1), answer)
             self.assertEqual(self.totals(folder, "r1"), (total[0] + 1, total[1] + 1))
 
+    def test_a_page_in_a_browser_cannot_push(self):
+        folder = self.folder()
+        folder.serve()
+        folder.wait_ready()
+        body = json.dumps(trip("r1", 0)).encode()
+
+        def status(**headers):
+            request = urllib.request.Request(f"http://{folder.admin}/push/trips", body)
+            for name, value in headers.items():
+                request.add_header(name.replace("_", "-"), value)
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+
+        for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"},
+                        {"Sec_Fetch_Site": "same-site"}):
+            code, text = status(Content_Type="application/json", **headers)
+            self.assertEqual(code, 403, text)
+            self.assertIn("FROM_A_BROWSER", text)
+        for form in ("text/plain", "Text/Plain; charset=utf-8", "multipart/form-data; boundary=x"):
+            code, text = status(Content_Type=form)
+            self.assertEqual(code, 415, text)
+            self.assertIn("application/x-ndjson", text)
+        # As curl -d, and as it should be.
+        for kind in ("application/x-www-form-urlencoded", "application/json", "application/x-ndjson"):
+            self.assertEqual(status(Content_Type=kind)[0], 200)
+        self.assertEqual(self.totals(folder, "r1")[0], 3)
+
     def test_pushes_with_the_embedded_broker(self):
         self.push_and_read(PROJECT)
 

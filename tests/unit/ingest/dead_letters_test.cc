@@ -105,7 +105,7 @@ TEST_CASE(
   // The log takes one of them, and tells of neither: a crash in between.
   std::thread taken([&] {
     while (fixture.push_log.waiting() == 0) std::this_thread::yield();
-    fixture.push_log.LetGo(1, Unavailable("gone"));
+    fixture.push_log.LetGo(1, {Unavailable("gone")});
     fixture.push_log.SetHeld(false);
   });
   const auto failed =

@@ -212,6 +212,34 @@ TEST_CASE("a call that cannot be right says what is wrong with it") {
   CHECK(server.Records() == 0);
 }
 
+TEST_CASE("a call that is larger than all that a server takes is refused, whatever is in hand") {
+  PushServer server(PushLimits{.calls = 4, .bytes = 100'000, .events = 100});
+  PushRequest request = server.Request(std::vector<std::string>(100, P("a", 1)));
+  request.wait_applied = false;
+  CHECK_FALSE(server.Push(request).get().error);
+  REQUIRE(Eventually([&] { return server.pusher->in_hand() == 0; }));
+  // Headers count once a record, as each carries them.
+  request.headers = {{"trace", std::string(1000, 'h')}};
+  const PushResult large = server.Push(request).get();
+  REQUIRE(large.error);
+  CHECK(large.error->code == absl::StatusCode::kResourceExhausted);
+  CHECK(large.error->reason == "TOO_LARGE");
+  CHECK(Mentions(*large.error, "a server takes 100000"));
+  CHECK(Mentions(*large.error, "send it in several calls"));
+  request.events.resize(1);
+  request.headers = {{"trace", std::string(kMaxPushHeaderBytes, 'h')}};
+  const PushResult headers = server.Push(request).get();
+  REQUIRE(headers.error);
+  CHECK(headers.error->code == absl::StatusCode::kInvalidArgument);
+  CHECK(headers.error->reason == "BAD_HEADER");
+  CHECK(Mentions(*headers.error, "16389 bytes"));
+  // Many small ones are told to be many, and not to be large.
+  const PushResult many = server.Push(server.Request(std::vector<std::string>(200'000, "1"))).get();
+  REQUIRE(many.error);
+  CHECK(many.error->reason == "TOO_MANY_EVENTS");
+  CHECK(server.Records() == 100);
+}
+
 TEST_CASE("deletes are tombstones of the source's key, at their place in the log") {
   PushServer server;
   server.PushApplied(server.Request({P("a", 1), P("b", 2)}));
@@ -269,7 +297,7 @@ TEST_CASE("what became durable of a call that failed is said, and its repetition
   const PushRequest request = server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1);
   auto pushed = server.Push(request);
   REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
-  server.push_log.LetGo(2, Unavailable("broker gone"));
+  server.push_log.LetGo(2, {Unavailable("broker gone")});
   const PushResult result = pushed.get();
   REQUIRE(result.error);
   CHECK(result.error->reason == "NOT_DURABLE");
@@ -281,6 +309,45 @@ TEST_CASE("what became durable of a call that failed is said, and its repetition
   const PushResult again = server.PushApplied(request);
   CHECK(again.applied == 3);
   CHECK(again.repeated == 2);
+}
+
+TEST_CASE("an event that the log refuses is named with why, and with how to go on behind it") {
+  PushServer server;
+  server.push_log.SetHeld(true);
+  auto pushed = server.Push(server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGo(1,
+                        {InvalidArgument("no key"), MakeStatus(absl::StatusCode::kAborted, "x")});
+  const PushResult result = pushed.get();
+  REQUIRE(result.error);
+  CHECK(result.error->code == absl::StatusCode::kInvalidArgument);
+  CHECK(result.error->reason == "NOT_DURABLE");
+  CHECK(result.durable == 1);
+  CHECK(result.error->violations ==
+        std::vector<std::pair<std::string, std::string>>{{"events[1]", "no key"}});
+  CHECK(Mentions(*result.error, "1 of 3 are durable"));
+  CHECK(Mentions(*result.error, "leave it out, and send what follows it with the sequences"));
+  CHECK_FALSE(result.error->retry_after);
+  server.push_log.SetHeld(false);
+  CHECK(server.PushApplied(server.Request({P("a", 3)}, "p", 3)).repeated == 0);
+}
+
+TEST_CASE("what stands in the log where it does not tell is applied once the log's end is") {
+  PushServer server;
+  for (int i = 0; i < 3; ++i) {
+    server.log->Append(0, P("b", i));
+    server.log->Append(1, P("b", i));
+  }
+  server.push_log.SetHeld(true);
+  auto pushed = server.Push(server.Request({P("a", 1)}, "p", 1));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGoAt({OkStatus(), 0, 2, /*is_exact=*/false});
+  CHECK(pushed.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  while (pushed.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) server.Apply();
+  const PushResult result = pushed.get();
+  CHECK_FALSE(result.error);
+  CHECK(result.applied == 1);
+  CHECK(result.ends.at(0) == 3);
 }
 
 TEST_CASE(
