@@ -43,8 +43,9 @@ fs::path MakeFolder(const std::string& bench) {
   return name;
 }
 
-Subject(const fs::path& folder, CompactionStyle style, size_t rows)
-    : shared_(kMemoryBytes), rows_(rows) {
+StoreLoad::StoreLoad(const fs::path& folder, const StoreLoadOptions& wanted)
+    : shared_(wanted.memory_bytes, wanted.write_buffer_bytes, wanted.background),
+      rows_(wanted.rows) {
   fs::remove_all(folder);
   rocksdb::Options options(shared_.DatabaseOptions(),
                            shared_.ViewFamilyOptions(std::make_shared<Expiry>(), wanted.tuning));

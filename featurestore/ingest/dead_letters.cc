@@ -181,7 +181,7 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
       letter.value_bytes = letter.letter.value ? letter.letter.value->size() : 0;
       fitting(KeyOf(source, one.at), std::move(letter));
       whole = whole && ++looked_at < at_most;
-      late = over(deadline);
+      late = steady_clock::now() >= deadline;
       return !late && looked_at < at_most;
     }));
     if (late) return TimeIsOver(looked_at);
