@@ -81,7 +81,8 @@ Store::Impl::~Impl() {
 }
 
 Status Store::Impl::OpenDatabase(bool create) {
-  shared = std::make_unique<SharedRocks>(options.memory_bytes, options.write_buffer_bytes, options.background);
+  shared = std::make_unique<SharedRocks>(options.memory_bytes, options.write_buffer_bytes,
+                                         options.background);
   if (create) RETURN_IF_ERROR(CreateDatabase(options, *shared));
   std::vector<std::string> names;
   std::vector<std::shared_ptr<Expiry>> expiries;
