@@ -214,7 +214,9 @@ constexpr Object kDedupObject{"dedup", kDedupKeys};
 constexpr Shape kDedup{.object = &kDedupObject};
 
 constexpr Key kSourceKeys[] = {
-    {"topic", "The Kafka topic; without Kafka the name that the source's own log is known by.",
+    {"topic",
+     "The Kafka topic. Without Kafka the source's own log is known by the source's name and holds "
+     "this one: neither is changed without losing what it has.",
      &kTopic, true},
     {"format", "Of the record's value: json.", &kFormat},
     {"key",

@@ -146,6 +146,10 @@ void ResolveBackground(const YamlNode& advanced, BackgroundWork& work, Diagnosti
   if (const YamlNode* flushes = Sound(advanced, "flush_threads")) {
     work.flush_threads =
         static_cast<uint32_t>(ReadInteger(flushes->text).value_or(work.flush_threads));
+    // Of a default that hangs on the machine a project must not.
+    if (Sound(advanced, "background_threads") == nullptr) {
+      work.threads = std::max(work.threads, work.flush_threads + 1);
+    }
     if (work.flush_threads >= work.threads) {
       diagnostics.Error(
           flushes->place,

@@ -106,6 +106,8 @@ LoopContext Ingest::Impl::MakeContext(const Catalog& of, uint32_t s) {
     views.push_back({ViewId{of.StoreView(v)}, of.layouts[v].get()});
     names.push_back(of.views[v].name);
   }
+  std::set<std::string> declared;
+  for (const Source& other : of.sources) declared.insert(other.name);
   SourceMetrics& source_metrics = metrics.Source(source.name, names, reasons);
   KafkaSourceOptions kafka =
       SourceOptions(of, source, address, fmt::format("{}-{}", of.kafka.group, of.server.name));
@@ -113,6 +115,7 @@ LoopContext Ingest::Impl::MakeContext(const Catalog& of, uint32_t s) {
   kafka.on_error = [&source_metrics](const char* code) { source_metrics.CountKafkaError(code); };
   return LoopContext{.source = source,
                      .views = std::move(views),
+                     .declared = std::move(declared),
                      .derived = of.derived[s].get(),
                      .log_id = address.log_id,
                      .every_gap_is_loss = address.is_mock,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct BuildGate {
 
 struct LoopContext {
   const Source& source;
-  std::vector<ProcessorView> views;  // of this source; a loop's view by ViewId
+  std::vector<ProcessorView> views;     // of this source; a loop's view by ViewId
+  std::set<std::string> declared = {};  // sources beside it
   const DerivedFields* derived = nullptr;
   std::string log_id;              // LogAddress
   bool every_gap_is_loss = false;  // the mock

@@ -361,14 +361,19 @@ void PushLane::Settle(std::vector<Flying>& flight) {
   }
   for (Flying& one : flight) {
     if (!one.is_sent) continue;
-    const bool was_of_many =
-        IsOfOneRecord(one.error) && refused[one.to.partition] > 1 && !OutOfTime();
+    const bool was_of_many = IsOfOneRecord(one.error) && refused[one.to.partition] > 1;
     // Should a batch have come after it all the same, its place is taken: it is not to be sent behind that.
     const auto taken = last.find(one.to.partition);
     const bool overtaken = was_of_many && taken != last.end() && taken->second > &one;
     if (was_of_many && !overtaken) {
       if (Status behind = Behind(*one.call, one.its_record()); !behind.ok()) {
         one.to.status = std::move(behind);
+        continue;
+      }
+      // Whether it was refused for what it is nobody knows, and there is no time to find out.
+      if (OutOfTime()) {
+        one.to.status = Stops();
+        End(one);
         continue;
       }
       // A producer that has broken down meanwhile takes nothing, and says so.

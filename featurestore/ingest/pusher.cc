@@ -379,7 +379,7 @@ PushError Pusher::NotTaken(const Call& call) const {
   PushError error;
   error.reason = "NOT_DURABLE";
   std::optional<size_t> first;
-  bool for_what_it_is = false, is_missing = false, is_denied = false;
+  bool for_what_it_is = false, for_another_reason = false, is_missing = false, is_denied = false;
   for (size_t i = 0; i < call.to.size(); ++i) {
     const Status& status = call.to[i].status;
     if (status.ok()) continue;
@@ -388,6 +388,7 @@ PushError Pusher::NotTaken(const Call& call) const {
     is_denied = is_denied || absl::IsPermissionDenied(status);
     // What was not sent for another's sake is counted, and that other one is named.
     if (absl::IsAborted(status)) continue;
+    for_another_reason = for_another_reason || !absl::IsInvalidArgument(status);
     if (!first) first = i;
     if (error.violations.size() < kMaxPushViolations) {
       error.violations.emplace_back(PushedField(call.request, call.index_of[i]),
@@ -399,6 +400,8 @@ PushError Pusher::NotTaken(const Call& call) const {
                                      [](const PushedTo& to) { return !to.status.ok(); });
     first = static_cast<size_t>(behind - call.to.begin());
   }
+  // The call as it was brings what only has to be repeated, and then tells of what is refused alone.
+  for_what_it_is = for_what_it_is && !for_another_reason;
   const std::string remedy =
       for_what_it_is ? HowToLeaveOut(call.request) : HowToRepeat(call.request);
   error.code = for_what_it_is ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnavailable;

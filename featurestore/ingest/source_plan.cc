@@ -1,7 +1,6 @@
 #include "featurestore/ingest/source_plan.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 namespace freshet {
@@ -42,27 +41,55 @@ StatusOr<LoopView> PlanView(const LoopContext& context, const ProcessorView& dec
   return view;
 }
 
-// Of a source whose name is new: its views may not be. Their progress says which log they have read; where another name read the
-// same log, it is that one, and what was refused of it under that name is refused under this one too: the rows lack it. Else one that
-// none of them has read.
-StatusOr<uint32_t> IncarnationOfRenamed(
-    const LoopContext& context, const std::map<std::string, std::vector<Store::SourceLog>>& logs) {
+// The incarnations of logs that the views of a source have read of.
+StatusOr<std::set<uint32_t>> PassedBy(const LoopContext& context) {
   std::set<uint32_t> passed;
   for (const ProcessorView& view : context.views) {
     ASSIGN_OR_RETURN(const PartitionProgress stored, context.store.ReadProgress(view.id));
     for (const auto& [partition, progress] : stored) passed.insert(progress.incarnation);
   }
-  std::optional<uint32_t> of_log;
+  return passed;
+}
+
+using LogsBySource = std::map<std::string, std::vector<Store::SourceLog>>;
+
+// Of a log that this source has not read under its name: its views may have, under another one, as their progress tells. Then it is
+// that one's incarnation. Else one that neither the source nor its views know.
+uint32_t IncarnationOfUnread(const LoopContext& context, const LogsBySource& logs,
+                             const std::set<uint32_t>& passed) {
+  std::set<uint32_t> of_others;  // of this log, under other names
+  uint32_t unread = passed.empty() ? 0 : *passed.rbegin() + 1;
+  std::set<uint32_t> mine;  // of other logs
   for (const auto& [name, read] : logs) {
-    const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
-    if (known == nullptr || (of_log && *of_log != known->incarnation)) continue;
-    of_log = known->incarnation;
-    // A source that is new, views and all, judges a log by its own clock, whoever reads it beside it.
-    if (!passed.contains(*of_log)) continue;
-    RETURN_IF_ERROR(context.store.CopyRefusals(name, context.source.name, *of_log));
+    for (const Store::SourceLog& log : read) {
+      if (name == context.source.name) {
+        mine.insert(log.incarnation);
+        unread = std::max(unread, log.incarnation + 1);
+      } else if (log.topic == context.source.topic && log.log_id == context.log_id) {
+        of_others.insert(log.incarnation);
+      }
+    }
   }
-  if (of_log) return *of_log;
-  return passed.empty() ? 0 : *passed.rbegin() + 1;
+  for (const uint32_t incarnation : of_others) {
+    if (passed.contains(incarnation) && !mine.contains(incarnation)) return incarnation;
+  }
+  // A source that is new, views and all, may count a log as who reads it beside it does.
+  if (passed.empty() && mine.empty() && !of_others.empty()) return *of_others.begin();
+  return unread;
+}
+
+// What was refused of this log under other names, where rows lack it: those of views that read it then and are this source's now. A
+// source that is declared beside this one has rows of its own, unless this one's name is new.
+Status TakeOverRefusals(const LoopContext& context, const LogsBySource& logs, uint32_t incarnation,
+                        bool is_new, const std::set<uint32_t>& passed) {
+  if (!passed.contains(incarnation)) return OkStatus();
+  for (const auto& [name, read] : logs) {
+    if (name == context.source.name || (!is_new && context.declared.contains(name))) continue;
+    const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
+    if (known == nullptr || known->incarnation != incarnation) continue;
+    RETURN_IF_ERROR(context.store.CopyRefusals(name, context.source.name, incarnation));
+  }
+  return OkStatus();
 }
 
 int64_t Passed(const PartitionProgress& progress) {
@@ -84,16 +111,14 @@ const Store::SourceLog* FindSourceLog(const std::vector<Store::SourceLog>& logs,
 StatusOr<uint32_t> FindIncarnation(const LoopContext& context) {
   const std::string& topic = context.source.topic;
   ASSIGN_OR_RETURN(auto all, context.store.ReadLogs());
+  ASSIGN_OR_RETURN(const std::set<uint32_t> passed, PassedBy(context));
   std::vector<Store::SourceLog>& mine = all[context.source.name];
   if (const auto* const known = FindSourceLog(mine, topic, context.log_id)) {
+    RETURN_IF_ERROR(TakeOverRefusals(context, all, known->incarnation, /*is_new=*/false, passed));
     return known->incarnation;
   }
-  Store::SourceLog log{0, context.log_id, topic};
-  for (const Store::SourceLog& other : mine)
-    log.incarnation = std::max(log.incarnation, other.incarnation + 1);
-  if (mine.empty()) {
-    ASSIGN_OR_RETURN(log.incarnation, IncarnationOfRenamed(context, all));
-  }
+  const Store::SourceLog log{IncarnationOfUnread(context, all, passed), context.log_id, topic};
+  RETURN_IF_ERROR(TakeOverRefusals(context, all, log.incarnation, /*is_new=*/true, passed));
   std::erase_if(mine, [&](const Store::SourceLog& other) { return other.topic == topic; });
   mine.push_back(log);
   RETURN_IF_ERROR(context.store.WriteLogs(context.source.name, mine));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <set>
 #include <utility>
 
@@ -17,14 +18,36 @@ namespace {
 // Beside tables: what a flush adds, the manifest, and that the disk is not left without any.
 constexpr uint64_t kKeptFree = 16ull << 20;
 
+// Says whose the folder is: RocksDB removes what it does not know in folders of backups.
+constexpr const char* kMarker = "freshet-checkpoints";
+
+// A folder of checkpoints: one that is, or one that holds nothing of anybody else.
 Status MakeFolder(const fs::path& folder) {
   std::error_code error;
   fs::create_directory(folder, error);
-  if (!error && fs::is_directory(folder, error)) return OkStatus();
-  return FailedPrecondition(
-      "{}: storage.checkpoints.to must be a folder, or one that can be made in a folder that is "
-      "there ({}); is its volume mounted?",
-      folder.string(), error ? error.message() : "it is a file");
+  if (error || !fs::is_directory(folder, error)) {
+    return FailedPrecondition(
+        "{}: storage.checkpoints.to must be a folder, or one that can be made in a folder that is "
+        "there ({}); is its volume mounted?",
+        folder.string(), error ? error.message() : "it is a file");
+  }
+  const fs::path marker = folder / kMarker;
+  if (fs::exists(marker, error)) return OkStatus();
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') || name == "lost+found" || name == "LOCK") continue;
+    return FailedPrecondition(
+        "{}: holds {}, and no checkpoint of freshet's was made there; set storage.checkpoints.to "
+        "to "
+        "a folder of its own, since what is not a checkpoint's is removed there",
+        folder.string(), name);
+  }
+  std::ofstream out(marker);
+  out << "checkpoints of a freshet server; `freshet checkpoint list` tells of them\n";
+  out.close();
+  if (!error && out) return OkStatus();
+  return FailedPrecondition("{}: could not write into it{}{}", folder.string(), error ? ": " : "",
+                            error ? error.message() : "");
 }
 
 // Tables that no checkpoint has yet, and what memory holds, against what is free: what does not fit is not begun, since it would fill
@@ -95,6 +118,8 @@ StatusOr<Checkpoint> Checkpointer::Create() {
   Engine engine{std::unique_ptr<rocksdb::BackupEngine>(raw)};
   std::vector<Checkpoint> before = ReadBackups(*engine.backups, folder_);
   for (const Checkpoint& other : before) {
+    // Of a newer freshet, or of another program: not ours to remove.
+    if (absl::IsFailedPrecondition(other.state)) return other.state;
     if (!other.state.ok() || other.project == store.options.project) continue;
     return FailedPrecondition(
         "{}: holds checkpoints of project \"{}\", not of \"{}\"; set storage.checkpoints.to to a "
@@ -126,7 +151,6 @@ StatusOr<Checkpoint> Checkpointer::Create() {
   RETURN_IF_ERROR(FromBackups(engine.backups->CreateNewBackup(options, store.db.get(), &id),
                               "make a checkpoint", folder_));
 
-  RETURN_IF_ERROR(RemoveOld(engine));
   std::vector<Checkpoint> now = ReadBackups(*engine.backups, folder_);
   const auto made =
       std::find_if(now.begin(), now.end(), [id](const Checkpoint& c) { return c.id == id; });
@@ -134,22 +158,22 @@ StatusOr<Checkpoint> Checkpointer::Create() {
     return DataLoss("{}: checkpoint {} was made and is not there", folder_.string(), id);
   }
   RETURN_IF_ERROR(made->state);
+  RETURN_IF_ERROR(RemoveOld(engine, now));
   return *made;
 }
 
-// Damaged ones go once `keep_` good ones are newer.
-Status Checkpointer::RemoveOld(Engine& engine) const {
-  rocksdb::BackupEngine& backups = *engine.backups;
-  std::vector<rocksdb::BackupInfo> good;
-  backups.GetBackupInfo(&good);
+// All that is older than the `keep_` newest that open.
+Status Checkpointer::RemoveOld(Engine& engine, const std::vector<Checkpoint>& all) const {
+  std::vector<uint32_t> good;
+  for (const Checkpoint& checkpoint : all) {
+    if (checkpoint.state.ok()) good.push_back(checkpoint.id);
+  }
   if (good.size() < keep_) return OkStatus();
-  RETURN_IF_ERROR(FromBackups(backups.PurgeOldBackups(keep_), "remove old checkpoints", folder_));
-  std::vector<rocksdb::BackupID> damaged;
-  backups.GetCorruptedBackups(&damaged);
-  for (const rocksdb::BackupID id : damaged) {
-    if (id > good[good.size() - keep_].backup_id) continue;
-    RETURN_IF_ERROR(
-        FromBackups(backups.DeleteBackup(id), fmt::format("remove checkpoint {}", id), folder_));
+  const uint32_t oldest_kept = good[good.size() - keep_];
+  for (const Checkpoint& checkpoint : all) {
+    if (checkpoint.id >= oldest_kept) break;
+    RETURN_IF_ERROR(FromBackups(engine.backups->DeleteBackup(checkpoint.id),
+                                fmt::format("remove checkpoint {}", checkpoint.id), folder_));
   }
   return OkStatus();
 }

@@ -69,7 +69,7 @@ class Checkpointer {
   ~Checkpointer();
   // ABORTED while another is being made, by this server or by another one in the same folder; CANCELLED after Cancel;
   // RESOURCE_EXHAUSTED where it does not fit; FAILED_PRECONDITION where the folder cannot be: its parent must exist, so that a volume
-  // that is not mounted is noticed. Then all but the `keep` newest good ones are removed.
+  // that is not mounted is noticed, and it holds nothing but checkpoints of this project. Then all but the `keep` newest good ones are removed.
   StatusOr<Checkpoint> Create();
   // The one that is being made ends soon, and leaves nothing; no other is begun.
   void Cancel();
@@ -78,7 +78,7 @@ class Checkpointer {
  private:
   struct Engine;
 
-  Status RemoveOld(Engine& engine) const;
+  Status RemoveOld(Engine& engine, const std::vector<Checkpoint>& all) const;
 
   Store& store_;
   const std::filesystem::path folder_;

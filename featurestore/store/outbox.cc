@@ -308,17 +308,24 @@ Status Store::CopyRefusals(const std::string& from, const std::string& to, uint3
   ByteWriter(copy).Ordered32(incarnation);
   const size_t head = copy.size();
   rocksdb::WriteBatch batch;
+  Status written;
+  const auto write = [&](bool sync) {
+    const std::lock_guard lock(impl_->write_mutex);
+    written = impl_->Write(batch, sync, "copy refusals");
+    batch.Clear();
+    return written.ok();
+  };
+  constexpr size_t kAtOnceBytes = 1 << 20;
   RETURN_IF_ERROR(FromRocks(ForPrefix(*impl_->db, impl_->refusals, prefix,
                                       [&](std::string_view key, std::string_view value) {
                                         copy.resize(head);
                                         copy += key.substr(prefix.size());
                                         (void)batch.Put(impl_->refusals, copy, AsSlice(value));
-                                        return true;
+                                        return batch.GetDataSize() < kAtOnceBytes || write(false);
                                       }),
                             "read refusals", impl_->folder()));
-  if (batch.Count() == 0) return OkStatus();
-  const std::lock_guard lock(impl_->write_mutex);
-  return impl_->Write(batch, /*sync=*/true, "copy refusals");
+  if (written.ok() && batch.Count() > 0) write(true);
+  return written;
 }
 
 }  // namespace freshet

@@ -49,7 +49,13 @@ struct Answer {
 
 StatusOr<Exposition> Ask(const std::string& address) {
   ASSIGN_OR_RETURN(const std::string text, FetchPage(address, "/metrics", kAnswersWithin));
-  return Exposition::Parse(text);
+  ASSIGN_OR_RETURN(Exposition metrics, Exposition::Parse(text));
+  if (metrics.Of("freshet_build_info").empty()) {
+    return FailedPrecondition(
+        "{}/metrics is not a freshet server's; give --address with the admin address of one",
+        address);
+  }
+  return metrics;
 }
 
 StatusOr<std::vector<Observed::Reading>> AskFor(const std::string& address, Duration time) {

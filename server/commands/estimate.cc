@@ -29,6 +29,8 @@ struct EstimateArguments {
   bool json = false;
 };
 
+constexpr double kMostNumber = 1e12;
+
 // card=1e7
 Status ReadNumbers(const std::vector<std::string>& texts, std::string_view option,
                    std::map<std::string, double>& numbers) {
@@ -37,9 +39,10 @@ Status ReadNumbers(const std::vector<std::string>& texts, std::string_view optio
     const auto number = equals == std::string::npos
                             ? std::nullopt
                             : ReadReal(std::string_view(text).substr(equals + 1));
-    if (!number || *number <= 0) {
-      return InvalidArgument("--{} {}: write a name and a number above 0, as in {}=1e6", option,
-                             text, text.substr(0, equals));
+    if (!number || !(*number > 0) || *number > kMostNumber) {
+      return InvalidArgument(
+          "--{} {}: write a name and a number above 0 and up to 1e12, as in {}=1e6", option, text,
+          text.substr(0, equals));
     }
     numbers[text.substr(0, equals)] = *number;
   }
@@ -188,6 +191,13 @@ std::string AsJson(const Estimate& estimate, const EstimateArguments& arguments,
 Status Print(EstimateArguments arguments) {
   RETURN_IF_ERROR(ReadNumbers(arguments.keys, "keys", arguments.input.keys));
   RETURN_IF_ERROR(ReadNumbers(arguments.rates, "rate", arguments.input.rates));
+  // CLI11's checks let nan pass.
+  for (const auto& [option, value] : {std::pair{"hit-ratio", arguments.input.hit_ratio},
+                                      std::pair{"event-ns", arguments.input.event_ns}}) {
+    if (!(value <= kMostNumber)) {
+      return InvalidArgument("--{} {}: write a number up to 1e12", option, value);
+    }
+  }
   ASSIGN_OR_RETURN(arguments.input.outage, ReadDuration(arguments.outage, "1h"));
   const Project project = LoadOrExplain(arguments.project);
   if (project.catalog == nullptr) return InvalidArgument("mend the mistakes above");

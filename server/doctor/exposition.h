@@ -15,6 +15,13 @@ struct MetricSample {
   std::string name;
   std::map<std::string, std::string> labels;
   double value = 0;
+
+  // "?" where it has no such label.
+  const std::string& Label(const std::string& label) const {
+    static const std::string kNone = "?";
+    const auto found = labels.find(label);
+    return found == labels.end() ? kNone : found->second;
+  }
 };
 
 class Exposition {

@@ -12,11 +12,11 @@ namespace {
 Verdict Paused(const Observed& observed) {
   Verdict verdict;
   for (const MetricSample* sample : observed.last().Of("freshet_ingest_paused")) {
-    const std::string& reason = sample->labels.at("reason");
+    const std::string& reason = sample->Label("reason");
     if (sample->value == 0 || reason == "disk_full") continue;  // the rule disk_full has that
     verdict.findings.push_back(
         {.severity = Severity::kError,
-         .what = fmt::format("source {} stands still: {}", sample->labels.at("source"), reason),
+         .what = fmt::format("source {} stands still: {}", sample->Label("source"), reason),
          .change = fmt::format(
              "what the row `{}` of docs/operations.md, When ingestion stands still, says", reason),
          .why = "what is stored is served all the while, and grows old"});
@@ -32,7 +32,7 @@ Verdict Lagging(const Observed& observed) {
   for (const MetricSample* sample : observed.last().Of(kLag)) {
     const double before = observed.readings().front().metrics.Sum(kLag, sample->labels).value_or(0);
     if (!observed.Stayed(kLag, sample->labels, kTolerable) || sample->value < before) continue;
-    const std::string& source = sample->labels.at("source");
+    const std::string& source = sample->Label("source");
     const double queued = observed.Now("freshet_ingest_queue_records", {{"queue", source}});
     const bool full = queued > kQueueFull * observed.Now("freshet_ingest_queue_capacity_records",
                                                          {{"queue", source}});
@@ -40,7 +40,7 @@ Verdict Lagging(const Observed& observed) {
         {.severity = Severity::kWarning,
          .what = fmt::format(
              "partition {} of source {} is {:.0f} s behind its log, and comes no nearer",
-             sample->labels.at("partition"), source, sample->value),
+             sample->Label("partition"), source, sample->value),
          .change = full ? "a faster disk, or more storage.memory: see stalls and cache_hit_ratio"
                         : "more cores (two a source), or events of the source in two topics; see "
                           "that the broker is not the slow one",
@@ -70,7 +70,7 @@ Verdict DeadLetters(const Observed& observed) {
     verdict.findings.push_back(
         {.severity = Severity::kWarning,
          .what = fmt::format("{:.1f} % of {:.0f} records of source {} were refused",
-                             letters / records * 100, records, sample->labels.at("source")),
+                             letters / records * 100, records, sample->Label("source")),
          .change = "what `freshet dlq list` names: the producer, or the field's declaration "
                    "(`on_bad: \"null\"`)",
          .why = "what they say is in no feature"});

@@ -95,7 +95,7 @@ Verdict CacheHitRatio(const Observed& observed) {
 Verdict FlushPending(const Observed& observed) {
   Verdict verdict;
   for (const MetricSample* sample : observed.last().Of("freshet_rocksdb_mem_table_flush_pending")) {
-    const std::string& view = sample->labels.at("view");
+    const std::string& view = sample->Label("view");
     if (!observed.Stayed(sample->name, {{"view", view}}, 0)) continue;
     verdict.findings.push_back(
         {.severity = Severity::kWarning,
@@ -243,7 +243,7 @@ Verdict ExpiredRows(const Observed& observed) {
          .what =
              fmt::format("{:.0f} % of {:.0f} rows of {} have expired two days ago and more, and "
                          "are still there",
-                         expired / sample->value * 100, sample->value, sample->labels.at("view")),
+                         expired / sample->value * 100, sample->value, sample->Label("view")),
          .change = "leave the server running: it compacts every file once a day. Where it does "
                    "run, see compaction_behind, "
                    "stalls and background_errors",
@@ -257,7 +257,7 @@ Verdict SpaceAmplification(const Observed& observed) {
   constexpr double kTolerable = 1.5;
   Verdict verdict;
   for (const MetricSample* sample : observed.last().Of(kTables)) {
-    const std::string& view = sample->labels.at("view");
+    const std::string& view = sample->Label("view");
     double all = 0, largest = 0;
     for (const MetricSample* level :
          observed.last().Of("freshet_rocksdb_level_bytes", {{"view", view}})) {

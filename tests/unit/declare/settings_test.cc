@@ -78,6 +78,9 @@ TEST_CASE("background work has threads for flushes and for compactions, and may 
         7);
   CHECK_THAT(ToString(with("background_threads: 4, flush_threads: 4").errors.at(0)),
              Catch::Contains("flush_threads is 4 of 4 background_threads"));
+  const auto flushes = Sound(with("flush_threads: 9"))->storage.background;
+  CHECK(flushes.flush_threads == 9);
+  CHECK(flushes.threads == 10);
   CHECK(with("background_threads: 1").errors.size() == 1);
   CHECK(with("compaction_rate: 64").errors.size() == 1);
 }

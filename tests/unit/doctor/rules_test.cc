@@ -183,6 +183,11 @@ TEST_CASE("a source that stands still is an error, with its reason") {
   CHECK(Fine("paused", Steady(With(JustStarted(), paused + "0\n"))));
 }
 
+TEST_CASE("a sample that lacks a label is told of without it") {
+  const Finding found = Found("paused", Steady(With(JustStarted(), "freshet_ingest_paused 1\n")));
+  CHECK(Has(found.what, "source ? stands still: ?"));
+}
+
 TEST_CASE("a source that lags and comes no nearer is a finding, and says where it is slow") {
   const auto lag = [](const char* seconds, const std::string& also = "") {
     return With(JustStarted(),

@@ -126,10 +126,11 @@ TEST_CASE("a source that is renamed goes on refusing what it refused as of the f
   const auto log = std::make_shared<FakeLog>(1);
   const Timestamp soon = Timestamp{1'700'000'000'000'000} + Duration::Hours(1);
   log->Append(0, Payment(soon, "a", 1));
+  std::optional<Timestamp> clock;
   const auto life = [&](const std::string& source, std::vector<FeatureView> views) {
     Running running(folder.path(), std::move(views), log, false);
     running.source.name = source;
-    if (source != "payments") running.clock.Set(soon);
+    if (clock) running.clock.Set(*clock);
     const auto loop = running.Live();
     running.ReadAll(*loop);
     for (auto& plan : loop->TakePasses()) {
@@ -142,12 +143,47 @@ TEST_CASE("a source that is renamed goes on refusing what it refused as of the f
     return rows;
   };
   CHECK(life("payments", {PaymentsView()}) == std::vector<size_t>{0});
+  clock = soon;
   SECTION("also for a view that is new under the new name") {
     CHECK(life("renamed", {PaymentsView(), PaymentsView("again")}) == std::vector<size_t>{0, 0});
+  }
+  SECTION("and under its old one, when it is renamed back") {
+    CHECK(life("renamed", {PaymentsView()}) == std::vector<size_t>{0});
+    log->Append(0, Payment(soon + Duration::Hours(1), "b", 1));
+    CHECK(life("renamed", {PaymentsView()}) == std::vector<size_t>{0});
+    clock = soon + Duration::Hours(2);
+    CHECK(life("payments", {PaymentsView(), PaymentsView("again")}) == std::vector<size_t>{0, 0});
   }
   SECTION("and a source that is new, views and all, judges the log by its own clock") {
     CHECK(life("other", {PaymentsView("again")}) == std::vector<size_t>{1});
   }
+}
+
+TEST_CASE(
+    "a source that is renamed goes on with its own views' log, whoever else has read the topic") {
+  const TempFolder folder;
+  const auto shared = std::make_shared<FakeLog>(1), before = std::make_shared<FakeLog>(1);
+  shared->Append(0, Payment(kNoon, "a", 1));
+  const auto life = [&](const std::string& source, const std::string& view,
+                        const std::string& topic, const std::shared_ptr<FakeLog>& log) {
+    Running running(folder.path(), {PaymentsView(view)}, log);
+    running.source.name = source;
+    running.source.topic = topic;
+    const auto loop = running.Live();
+    running.ReadAll(*loop);
+    const auto rows = running.Rows({0});
+    if (rows.empty())
+      return std::pair{int64_t{0}, running.store->ReadProgress({0})->at(0).incarnation};
+    const auto row = Row::Decode(*running.layouts[0], rows.at(0).second);
+    const uint32_t feature[] = {0};
+    Cell cell;
+    row->Finish({kNoon, std::nullopt}, feature, {&cell, 1});
+    return std::pair{cell.value.as_int64(), running.store->ReadProgress({0})->at(0).incarnation};
+  };
+  CHECK(life("a", "of_a", "t", shared) == std::pair{int64_t{1}, 0u});
+  CHECK(life("b", "of_b", "u", before) == std::pair{int64_t{0}, 0u});
+  CHECK(life("b", "of_b", "t", shared) == std::pair{int64_t{1}, 1u});
+  CHECK(life("c", "of_b", "t", shared) == std::pair{int64_t{1}, 1u});  // not 2
 }
 
 TEST_CASE("another topic of a source is another log: what was refused of the old says nothing") {

@@ -351,6 +351,20 @@ TEST_CASE("what stands in the log where it does not tell is applied once the log
 }
 
 TEST_CASE(
+    "where one is refused for what it is and another for want of a broker, the call is repeated") {
+  PushServer server;
+  server.push_log.SetHeld(true);
+  auto pushed = server.Push(server.Request({P("a", 1), P("a", 2), P("a", 3)}, "p", 1));
+  REQUIRE(Eventually([&] { return server.push_log.waiting() == 1; }));
+  server.push_log.LetGo(0, {Unavailable("no broker answers"), InvalidArgument("too large"),
+                            MakeStatus(absl::StatusCode::kAborted, "behind it")});
+  const PushResult result = pushed.get();
+  REQUIRE(result.error);
+  CHECK(result.error->code == absl::StatusCode::kUnavailable);
+  CHECK(result.error->message.find("it will never be") == std::string::npos);
+}
+
+TEST_CASE(
     "a call whose time is over says how far it came, and stays in hand until the log has it") {
   PushServer server(PushLimits{.calls = 2});
   server.push_log.SetHeld(true);

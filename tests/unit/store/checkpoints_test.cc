@@ -209,6 +209,7 @@ TEST_CASE("a flipped bit, a cut file and a missing one are found, wherever they 
   const fs::path whole = folder.path() / "whole";
   fs::copy(To(folder), whole, fs::copy_options::recursive);
   for (const fs::path& file : files) {
+    if (file.filename() == "freshet-checkpoints") continue;  // says whose the folder is
     for (const std::string kind : {"flipped at the front", "flipped behind", "cut", "missing"}) {
       const uint64_t size = fs::file_size(file);
       if (kind != "missing" && size == 0) continue;  // a log just begun
@@ -333,6 +334,20 @@ TEST_CASE("checkpoints of another project are neither restored nor added to") {
   const Status made = Checkpointer(*store, To(folder), 6).Create().status();
   CHECK(made.code() == absl::StatusCode::kFailedPrecondition);
   CHECK(Mentions(made, "storage.checkpoints.to"));
+  CHECK(Ids(folder) == IdList{1});
+}
+
+TEST_CASE("a folder that holds what is no checkpoint's is left as it is") {
+  const TestFolder folder;
+  auto store = folder.Open();
+  fs::create_directories(To(folder) / "shared");
+  std::ofstream(To(folder) / "shared" / "foreign") << "kept";
+  const Status foreign = Checkpointer(*store, To(folder), 1).Create().status();
+  CHECK(foreign.code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(Mentions(foreign, "holds shared"));
+  CHECK(fs::exists(To(folder) / "shared" / "foreign"));
+  fs::remove_all(To(folder));
+  Create(*store, folder);
   CHECK(Ids(folder) == IdList{1});
 }
 
