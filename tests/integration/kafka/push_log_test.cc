@@ -17,7 +17,8 @@ constexpr int16_t kProduce = 0;  // Kafka's number of that request
 
 // A topic "payments" of one partition, and a server that pushes to it.
 struct MockPushes {
-  explicit MockPushes(std::map<std::string, std::string> options) {
+  explicit MockPushes(std::map<std::string, std::string> options,
+                      Duration stop_within = KafkaPushLogOptions().stop_within) {
     KafkaConf conf(rd_kafka_conf_new());
     rd_kafka_conf_set_log_cb(conf.get(), nullptr);
     handle = *MakeKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf));
@@ -30,7 +31,8 @@ struct MockPushes {
     // As with a broker that does not tell this client how its topics are set.
     log = *KafkaPushLog::Start(
         {.address = {rd_kafka_mock_cluster_bootstraps(cluster.get()), "", true},
-         .kafka_options = std::move(options)});
+         .kafka_options = std::move(options),
+         .stop_within = stop_within});
     log->Serve(catalog);
     REQUIRE(Eventually([&] { return log->Ready(source).ok(); }));
   }
@@ -136,6 +138,30 @@ TEST_CASE("nothing of a producer is sent behind a record of its that was refused
   INFO(again[0].status);
   CHECK(Taken(again) == 40 - taken);
   CHECK(pushes.End() == 40);
+}
+
+TEST_CASE(
+    "at a stop nothing is told to be refused that was in a refused batch and not tried alone") {
+  MockPushes pushes(kNoOptions, Duration::Millis(100));
+  rd_kafka_mock_broker_set_rtt(pushes.cluster.get(), 1, 300);
+  pushes.Refuse({RD_KAFKA_RESP_ERR_INVALID_RECORD});
+  std::vector<PushRecord> records(5);
+  for (PushRecord& record : records) record.key = record.value = record.spread_by = "card";
+  std::vector<PushedTo> told(records.size());
+  std::atomic<size_t> left{records.size()};
+  pushes.log->Append(pushes.source, std::move(records), [&](size_t record, const PushedTo& to) {
+    told[record] = to;
+    --left;
+  });
+  // The batch is refused by now, and its first record is on its way alone.
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  pushes.log->Stop();
+  REQUIRE(left == 0);
+  for (const PushedTo& one : told) {
+    INFO(one.status);
+    CHECK_FALSE(one.status.ok());
+    CHECK_FALSE(absl::IsInvalidArgument(one.status));
+  }
 }
 
 TEST_CASE("a batch that the broker has from before stands at the log's end or before it") {
