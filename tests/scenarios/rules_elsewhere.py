@@ -71,7 +71,7 @@ ELSEWHERE = [
      "what a producer repeats counts once, whatever the batches and the crashes, and as the oracle"),
     ("A sequence not above the last passed of that producer in that partition is dropped, whatever became of the first (a second letter is not written either): it moves nothing and is counted as `repeated_push`.",
      "unit/ingest/producer_sequences_test.cc", "what a producer repeats counts once, whatever the batches and the crashes, and as the oracle"),
-    ("A producer repeats what failed before it sends later sequences, and does one thing after the other.", "unit/ingest/pusher_test.cc",
+    ("A producer repeats what failed before it sends later sequences, and does one thing after the other.", "unit/ingest/pusher_log_test.cc",
      "what became durable of a call that failed is said, and its repetition counts once"),
     ("Gaps in its sequences are nothing.", "unit/ingest/pusher_test.cc", "events that would be dead letters are told by index, and nothing is sent"),
     ("It does where the record has a key; records without one are spread by their producer.", "integration/server/push_test.py",
