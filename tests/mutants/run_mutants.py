@@ -97,6 +97,9 @@ def copy_tree(tree):
             path.unlink()
 
 
+DRAWS = 3
+
+
 class Trial:
     def __init__(self, args):
         self.tree = pathlib.Path(args.folder).resolve()
@@ -157,18 +160,23 @@ class Trial:
             if built.returncode != 0:
                 errors = re.findall(r"error: .*", built.stdout)
                 return False, "DOES NOT BUILD: " + (errors[0] if errors else built.stdout[-300:])
-            status, output = self.tested(mutant.test)
+            # What the test draws is chance, and some mistakes show in few streams only.
+            for draw in range(1, 2 if self.args.seed else DRAWS + 1):
+                status, output = self.tested(mutant.test)
+                if status != 0:
+                    break
         finally:
             path.write_text(before)
+        drawn = f" (draw {draw})" if draw > 1 else ""
         if status is None:
-            return True, "it hangs"
+            return True, "it hangs" + drawn
         if status == 0:
-            return False, "SURVIVED"
+            return False, f"SURVIVED {draw} draws"
         if status < 0:
-            return True, f"it dies of signal {-status}"
+            return True, f"it dies of signal {-status}" + drawn
         said = re.findall(r"^\s*(f\w+: expected .*|event time of the row.*|Apply says .*|encoding a decoded.*|view .*row.*)$",
                           output, re.M)
-        return True, said[0].strip()[:110] if said else "the test fails"
+        return True, (said[0].strip()[:110] if said else "the test fails") + drawn
 
 
 def main():
