@@ -239,8 +239,7 @@ Status Server::Impl::OpenStore() {
   if (const uint64_t has = MemoryLimitBytes(); catalog->storage.memory_bytes > has) {
     return FailedPrecondition(
         "storage.memory is {}, and this machine or its cgroup has {}: the server would be ended "
-        "for "
-        "it; write a share such as 70%",
+        "for it; write a share such as 70%",
         Bytes(catalog->storage.memory_bytes), Bytes(has));
   }
   StoreOptions options;

@@ -180,7 +180,7 @@ StatusOr<bool> DeadLetters::ForEach(const LetterFilter& filter, SteadyTime deadl
       Letter letter{.source = source, .at = one.at, .letter = std::move(one.letter)};
       letter.value_bytes = letter.letter.value ? letter.letter.value->size() : 0;
       fitting(KeyOf(source, one.at), std::move(letter));
-      whole = whole && ++looked_at < at_most;
+      whole = ++looked_at < at_most && whole;
       late = steady_clock::now() >= deadline;
       return !late && looked_at < at_most;
     }));

@@ -61,13 +61,14 @@ uint32_t IncarnationOfUnread(const LoopContext& context, const LogsBySource& log
   uint32_t unread = passed.empty() ? 0 : *passed.rbegin() + 1;
   std::set<uint32_t> mine;  // of other logs
   for (const auto& [name, read] : logs) {
+    if (name != context.source.name) {
+      const auto* const known = FindSourceLog(read, context.source.topic, context.log_id);
+      if (known != nullptr) of_others.insert(known->incarnation);
+      continue;
+    }
     for (const Store::SourceLog& log : read) {
-      if (name == context.source.name) {
-        mine.insert(log.incarnation);
-        unread = std::max(unread, log.incarnation + 1);
-      } else if (log.topic == context.source.topic && log.log_id == context.log_id) {
-        of_others.insert(log.incarnation);
-      }
+      mine.insert(log.incarnation);
+      unread = std::max(unread, log.incarnation + 1);
     }
   }
   for (const uint32_t incarnation : of_others) {
