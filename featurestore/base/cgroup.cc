@@ -30,37 +30,40 @@ std::string CgroupPath() {
   return {};
 }
 
+// The group at `path` and those above it, the root ("") last.
+template <typename Visit>
+void ForEachGroup(std::string path, const Visit& visit) {
+  visit(path);
+  while (!path.empty()) {
+    const size_t slash = path.rfind('/');
+    path.resize(slash == std::string::npos ? 0 : slash);
+    visit(path);
+  }
+}
+
 }  // namespace
 
 uint64_t MemoryLimitBytes() {
   uint64_t limit = ReadLimit("/sys/fs/cgroup/memory/memory.limit_in_bytes");  // v1
   // v2: the least of the process's own group and of those above it.
-  std::string path = CgroupPath();
-  while (true) {
+  ForEachGroup(CgroupPath(), [&](const std::string& path) {
     limit = std::min(limit, ReadLimit("/sys/fs/cgroup" + path + "/memory.max"));
-    const size_t slash = path.rfind('/');
-    if (path.empty() || slash == std::string::npos) break;
-    path.resize(slash);
-  }
+  });
   const auto machine =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   return std::min(limit, machine);
 }
 
-double CpuQuota(const std::filesystem::path& root, std::string path) {
+double CpuQuota(const std::filesystem::path& root, const std::string& path) {
   double least = 0;
   const auto take = [&](double quota, double period) {
     if (quota > 0 && period > 0 && (least == 0 || quota / period < least)) least = quota / period;
   };
-  while (true) {
-    const std::filesystem::path group = root.string() + path;
+  ForEachGroup(path, [&](const std::string& group) {
     double quota = 0, period = 0;
-    std::ifstream both(group / "cpu.max");  // v2: "max 100000" or "150000 100000"
+    std::ifstream both(root.string() + group + "/cpu.max");  // v2: "max 100000" or "150000 100000"
     if (both >> quota >> period) take(quota, period);
-    const size_t slash = path.rfind('/');
-    if (path.empty() || slash == std::string::npos) break;
-    path.resize(slash);
-  }
+  });
   double quota = 0, period = 0;
   std::ifstream(root / "cpu/cpu.cfs_quota_us") >> quota;  // v1: -1 is no limit
   std::ifstream(root / "cpu/cpu.cfs_period_us") >> period;

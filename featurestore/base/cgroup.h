@@ -14,6 +14,6 @@ uint64_t MemoryLimitBytes();
 unsigned AvailableCpus();
 
 // A cgroup's `cpu.max` or the two files of version 1, as processors; 0: no limit. Of `root`, from `path` upwards. For tests.
-double CpuQuota(const std::filesystem::path& root, std::string path);
+double CpuQuota(const std::filesystem::path& root, const std::string& path);
 
 }  // namespace freshet
